@@ -1,0 +1,67 @@
+# make demo | test | check | study | setup     see README.md
+#
+# Variables: PYTHON (an interpreter >= 3.11), PIP_ARGS (extra words for pip, for instance
+# PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for the small CPU build of torch).
+
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := .venv/bin
+STAMP := .venv/.installed
+DEMO := runs/demo
+STUDY := runs/full
+
+.PHONY: help setup demo study test check format docs clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo     build pairs, pre-train, fine-tune, benchmark and report, in a quarter of an hour ($(DEMO))"
+	@echo "make test     the test suite"
+	@echo "make check    lint, format, types, floors, then the test suite"
+	@echo "make study    everything that is available, hours ($(STUDY))"
+	@echo "make setup    the environment alone, in .venv"
+	@echo "make docs     write docs/cli.md again from the program"
+
+setup: $(STAMP)
+	@echo "The environment is in .venv."
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "make: $(PYTHON) was not found; install Python 3.11 or newer, or say: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: $(PYTHON) is older than Python 3.11; install a newer one, or say: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "make: $(PYTHON) cannot make environments; on Debian or Ubuntu: sudo apt-get install python3-venv" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv: a few minutes, once."
+	@$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[dev,all]"
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/scoresim study --preset demo --out $(DEMO)
+	@echo "The report: $(CURDIR)/$(DEMO)/report.html"
+
+study: $(STAMP)
+	$(BIN)/scoresim study --preset full --out $(STUDY)
+	@echo "The report: $(CURDIR)/$(STUDY)/report.html"
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: lint test
+
+.PHONY: lint
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(STAMP)
+	$(BIN)/python docs/make_cli.py
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

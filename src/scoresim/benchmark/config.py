@@ -1,0 +1,98 @@
+"""Options of fine-tuning and of the benchmark; importable without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Inputs = Literal["notes", "both", "image"]
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """How a head is trained for a task, together with the model under it."""
+
+    inputs: Inputs = field(
+        default="both", metadata={"help": "What the model reads: the notes, the image, or both."}
+    )
+    steps: int = field(default=600, metadata={"help": "Optimiser steps."})
+    batch_size: int = field(default=32, metadata={"help": "Passages per step."})
+    lr: float = field(default=5e-4, metadata={"help": "Highest learning rate, after warm-up."})
+    balance: float = field(
+        default=0.5, metadata={"help": "Weight of a class in the loss: its share to the power of minus this."}
+    )
+    validations: int = field(
+        default=4, metadata={"help": "How often the validation part is asked; the best state is kept."}
+    )
+    max_valid: int = field(
+        default=400, metadata={"help": "At most this many validation passages are asked; 0 is all."}
+    )
+    max_test: int = field(
+        default=0, metadata={"help": "At most this many test passages are asked; 0 is all."}
+    )
+    size: Literal["tiny", "small", "base"] = field(
+        default="tiny", metadata={"help": "Size of the model where it starts from scratch."}
+    )
+    seed: int = field(default=0, metadata={"help": "Seed of the head, the order of passages and dropout."})
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """How a checkpoint is judged."""
+
+    data: str | None = field(
+        default=None, metadata={"help": "Folder of the data set; by default that of the checkpoint."}
+    )
+    notes_checkpoint: str | None = field(
+        default=None, metadata={"help": "Checkpoint pre-trained on MIDI alone, for the rows to compare with."}
+    )
+
+    seeds: int = field(
+        default=1, metadata={"help": "How many trainings of every head, with seeds from SEED on."}
+    )
+    seed: int = field(default=0, metadata={"help": "The first seed."})
+    style_steps: int = field(default=600, metadata={"help": "Optimiser steps of a style head."})
+    melody_steps: int = field(default=400, metadata={"help": "Optimiser steps of a melody head."})
+    batch_size: int = field(default=32, metadata={"help": "Passages per step."})
+    lr: float = field(default=5e-4, metadata={"help": "Highest learning rate of the heads, after warm-up."})
+    validations: int = field(
+        default=4, metadata={"help": "How often the validation part is asked; the best state is kept."}
+    )
+    max_valid: int = field(
+        default=400, metadata={"help": "At most this many validation passages are asked; 0 is all."}
+    )
+    max_test: int = field(
+        default=0, metadata={"help": "At most this many test passages are asked; 0 is all."}
+    )
+    pool: int = field(default=1000, metadata={"help": "At most this many pairs in a retrieval pool."})
+    probe: int = field(
+        default=500, metadata={"help": "At most this many held-out passages for the pre-training tasks."}
+    )
+
+    def finetuning(self, task: str, inputs: Inputs, seed: int) -> FinetuneConfig:
+        """The options of one fine-tuning of this benchmark."""
+        return FinetuneConfig(
+            inputs=inputs,
+            steps=self.melody_steps if task == "melody" else self.style_steps,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            validations=self.validations,
+            max_valid=self.max_valid,
+            max_test=self.max_test,
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """How much a pre-trained model is asked."""
+
+    pool: int = field(default=1000, metadata={"help": "At most this many pairs in a retrieval pool."})
+    passages: int = field(
+        default=500, metadata={"help": "At most this many held-out passages for the pre-training tasks."}
+    )
+    batch_size: int = field(default=32, metadata={"help": "Passages read at a time."})
+    notes_only: bool = field(
+        default=False, metadata={"help": "The model never saw an image: ask notes alone."}
+    )
+    seed: int = field(default=0, metadata={"help": "Seed of the choice of passages, bars and negatives."})

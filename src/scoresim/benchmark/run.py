@@ -1,0 +1,318 @@
+"""Judge a checkpoint: every question, every way of pre-training it is compared with, every baseline, as rows.
+
+For a learnt task the rows are: the checkpoint with the notes, with both inputs and with the image; a model
+pre-trained on MIDI alone with the notes (when one is given); the same network from scratch with the notes and
+with both; the majority class; and the task's rule (features, skyline). Whether images help in pre-training is
+answered by one comparison alone: the checkpoint against the one pre-trained on MIDI alone, both given notes.
+
+What is left on disk: `results.json` (the rows), `comparisons.json` (paired tests on the same works),
+`results.md` (both to read), and `runs/`, one folder per fine-tuning. A benchmark that is stopped goes on
+where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from scoresim import checkpoint as checkpoints
+from scoresim.benchmark import baselines, metrics, tasks
+from scoresim.benchmark.config import BenchmarkConfig, FinetuneConfig, Inputs, ProbeConfig
+from scoresim.benchmark.environment import commit
+from scoresim.benchmark.finetune import (
+    ANSWERS,
+    Parts,
+    batch_config,
+    blank,
+    finetune,
+    fit,
+    folder_of,
+    load_answers,
+    prepare,
+    weights_of,
+)
+from scoresim.benchmark.task import Answers, Data, Figure, Kept, Probe, Result, Task
+from scoresim.data import shards
+from scoresim.errors import BadInput
+from scoresim.files import read_json, replacing, write_json
+from scoresim.model.sim import SIM
+from scoresim.score.tokens import Vocabulary
+
+__all__ = ["BenchmarkConfig", "FinetuneConfig", "benchmark", "finetune", "markdown"]
+
+BOTH, MIDI, SCRATCH = "score images and MIDI", "MIDI alone", "none (from scratch)"
+Row = dict[str, Any]
+
+_logger = logging.getLogger("scoresim")
+
+
+@dataclass(frozen=True)
+class System:
+    """One line of a table: how the model was pre-trained, and what it reads."""
+
+    pretraining: str
+    inputs: Inputs
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A system's figures, one list per training seed (one list alone for a rule)."""
+
+    inputs: str
+    pretraining: str
+    seeds: tuple[int, ...]
+    figures: tuple[list[Figure], ...]
+
+    def tables(self, index: int) -> metrics.Floats:
+        """[S, G, *table] of one figure."""
+        return np.stack([figures[index].tables for figures in self.figures])
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The checkpoints of a benchmark, and the words for its rows."""
+
+    checkpoint: Path
+    notes_checkpoint: Path | None
+    command: str
+    commit: str
+
+
+def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: BenchmarkConfig) -> list[Row]:
+    """Judge a checkpoint on some tasks, beside the baselines.
+
+    Args:
+        task_names: names of tasks; none is all.
+        checkpoint: folder that `pretrain` wrote.
+        out: folder of the results.
+        config: how; `config.data` and `config.notes_checkpoint` name the data and the model to compare with.
+
+    Returns:
+        The rows of `results.json`: what, inputs, pretraining, metric, value, ci95, n, seeds, command, commit.
+
+    Raises:
+        BadInput: an unknown task, a damaged checkpoint, or data that the tasks cannot use.
+    """
+    names = tuple(task_names) or tasks.names()
+    asked = {name: tasks.get(name) for name in names}
+    notes = None if config.notes_checkpoint is None else folder_of(Path(config.notes_checkpoint))
+    words = [f"scoresim benchmark {' '.join(names)} --checkpoint {checkpoint} --out {out}"]
+    words += [f"--notes-checkpoint {config.notes_checkpoint}"] if notes is not None else []
+    sources = Sources(folder_of(checkpoint), notes, " ".join(words), commit())
+    data = Kept(shards.open(data_of(sources.checkpoint, config)))
+    rows: list[Row] = []
+    comparisons: list[Row] = []
+    for name, task in asked.items():
+        _logger.info("benchmark: %s", task.question)
+        if isinstance(task, Task):
+            found, compared = judge_task(task, data, sources, out, config)
+            rows += found
+            comparisons += compared
+        else:
+            rows += judge_probe(name, task, data, sources, out, config)
+    write_json(out / "results.json", rows)
+    write_json(out / "comparisons.json", comparisons)
+    with replacing(out / "results.md") as temporary:
+        temporary.write_text(markdown(rows, comparisons), encoding="utf-8")
+    return rows
+
+
+def data_of(checkpoint: Path, config: BenchmarkConfig) -> Path:
+    """The data set to judge on: the one that was asked for, or the one that the checkpoint was trained on.
+
+    Raises:
+        BadInput: neither is there.
+    """
+    if config.data is not None:
+        return Path(config.data)
+    found = read_json(checkpoint / checkpoints.CONFIG).get("provenance", {}).get("data")
+    if not isinstance(found, str) or not Path(found).is_dir():
+        raise BadInput(f"the data set of {checkpoint} is not where it was; say where it is with --data.")
+    return Path(found)
+
+
+def systems(sources: Sources) -> list[System]:
+    """All trained systems of a learnt task, in the order of the table."""
+    midi = [System(MIDI, "notes")] if sources.notes_checkpoint is not None else []
+    ours = [System(BOTH, "notes"), System(BOTH, "both"), System(BOTH, "image")]
+    return [*ours, *midi, System(SCRATCH, "notes"), System(SCRATCH, "both")]
+
+
+def judge_task(
+    task: Task, data: Data, sources: Sources, out: Path, config: BenchmarkConfig
+) -> tuple[list[Row], list[Row]]:
+    """Rows and comparisons of a learnt task."""
+    sim = checkpoints.load(sources.checkpoint).model
+    first = config.finetuning(task.name, "notes", config.seed)
+    parts = prepare(task, data, batch_config(sim, config.batch_size), first)
+    seeds = tuple(range(config.seed, config.seed + config.seeds))
+    judged = []
+    for system in systems(sources):
+        figures = []
+        for seed in seeds:
+            settings = config.finetuning(task.name, system.inputs, seed)
+            figures.append(task.evaluate(train_one(parts, system, sources, out, settings)))
+        judged.append(Judged(describe(system.inputs, task), system.pretraining, seeds, tuple(figures)))
+    for name, answers in rules(parts, data, config.seed):
+        inputs = "nothing" if name == "majority class" else "notes"
+        judged.append(Judged(inputs, f"none ({name})", (), (task.evaluate(answers),)))
+    rows = []
+    for one in judged:
+        for i, figure in enumerate(one.figures[0]):
+            score = metrics.with_interval(one.tables(i), figure.statistic, config.seed)
+            result = Result(figure.what, one.inputs, figure.metric, score)
+            rows.append(row_of(result, one.pretraining, one.seeds, sources))
+    return rows, compare(judged, config.seed)
+
+
+def train_one(parts: Parts, system: System, sources: Sources, out: Path, config: FinetuneConfig) -> Answers:
+    """The answers of one fine-tuning, trained now or before."""
+    folder = sources.notes_checkpoint if system.pretraining == MIDI else sources.checkpoint
+    if folder is None:
+        raise BadInput("there is no checkpoint pre-trained on MIDI alone.")
+    origin = weights_of(folder)
+    if system.pretraining == SCRATCH:
+        origin = f"scratch {json.dumps(read_json(folder / checkpoints.CONFIG)['model'], sort_keys=True)}"
+    asked = json.dumps([origin, parts.identity, asdict(config)], sort_keys=True)
+    kind = {BOTH: "both", MIDI: "midi", SCRATCH: "scratch"}[system.pretraining]
+    name = f"{parts.task.name}-{kind}-{system.inputs}-seed{config.seed}"
+    where = out / "runs" / f"{name}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+    if not (where / "finetune.json").is_file():
+        _logger.info("benchmark: fine-tuning %s", name)
+        sim = checkpoints.load(folder).model
+        if system.pretraining == SCRATCH:
+            torch.manual_seed(config.seed)
+            sim = SIM(sim.config, sim.vocabulary_sizes)
+        fit(parts, sim, origin, config, where)
+    return load_answers(where / ANSWERS)
+
+
+def rules(parts: Parts, data: Data, seed: int) -> Iterable[tuple[str, Answers]]:
+    """The baselines of a task with their names: majority, and features or skyline."""
+    task, view = parts.task, parts.test.source
+    pairs = [view[i] for i in range(len(view))]
+    truths = [task.labels(pair, parts.classes) for pair in pairs]
+    truth = np.concatenate(truths)
+    groups, _ = metrics.groups_of(view.column("work"))
+    work = np.repeat(groups, [len(t) for t in truths])
+    scores = baselines.majority(parts.labels, len(truth), len(parts.classes))
+    yield "majority class", Answers(truth, scores, work)
+    if task.level == "note":
+        top = np.concatenate([baselines.skyline(pair.notes, pair.onset) for pair in pairs])
+        yield "skyline", Answers(truth, np.stack([~top, top], axis=1).astype(np.float32), work)
+    else:
+        vocabulary = Vocabulary.from_json(data.manifest["vocabulary"])
+        train = baselines.features_of(parts.train.source, vocabulary), parts.labels
+        seen = parts.valid.source
+        known = np.concatenate([task.labels(seen[i], parts.classes) for i in range(len(seen))])
+        valid = baselines.features_of(seen, vocabulary), known
+        test = baselines.features_of(view, vocabulary)
+        scores, name = baselines.classify(train, valid, test, len(parts.classes), seed)
+        yield f"features, {name}", Answers(truth, scores, work)
+
+
+def compare(judged: list[Judged], seed: int) -> list[Row]:
+    """Paired tests of the pairs of systems that say something, on the first figure of the task."""
+    by = {(one.pretraining, one.inputs.split(" ")[0]): one for one in judged}
+    wanted = [
+        ("gain of images in pre-training", (BOTH, "notes"), (MIDI, "notes")),
+        ("gain of pre-training, notes read", (BOTH, "notes"), (SCRATCH, "notes")),
+        ("gain of pre-training, both read", (BOTH, "both"), (SCRATCH, "both")),
+        ("gain of the image as input", (BOTH, "both"), (BOTH, "notes")),
+    ]
+    rules = [key for key in by if key[0].startswith(("none (features", "none (skyline"))]
+    wanted += [(f"gain over {by[key].pretraining[6:-1]}", (BOTH, "notes"), key) for key in rules]
+    found = []
+    for what, a, b in wanted:
+        if a in by and b in by:
+            figure = by[a].figures[0][0]
+            one = metrics.compare(by[a].tables(0), by[b].tables(0), figure.statistic, seed)
+            found.append(
+                {
+                    "what": f"{figure.what}: {what}",
+                    "a": f"{by[a].pretraining}; {by[a].inputs}",
+                    "b": f"{by[b].pretraining}; {by[b].inputs}",
+                    "metric": figure.metric,
+                    "difference": round(one.difference, 6),
+                    "ci95": [round(one.low, 6), round(one.high, 6)],
+                    "p": round(one.p, 6),
+                    "works": one.works,
+                }
+            )
+    return found
+
+
+def judge_probe(
+    name: str, task: Probe, data: Data, sources: Sources, out: Path, config: BenchmarkConfig
+) -> list[Row]:
+    """Rows of a question put to the checkpoints as they are."""
+    rows = []
+    pairs = [(BOTH, sources.checkpoint), (MIDI, sources.notes_checkpoint)]
+    for pretraining, folder in pairs:
+        if folder is None:
+            continue
+        probe = ProbeConfig(config.pool, config.probe, notes_only=pretraining == MIDI, seed=config.seed)
+        identity = [name, weights_of(folder), asdict(probe), data.manifest.get("shards")]
+        key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+        kept = out / "runs" / f"{name}-{'midi' if probe.notes_only else 'both'}-{key}.json"
+        if not kept.is_file():
+            model = checkpoints.load(folder).model
+            model.to("cuda" if torch.cuda.is_available() else "cpu")
+            results = task.ask(model, data, batch_config(model, probe.batch_size), probe)
+            write_json(kept, [asdict(result) for result in results])
+        for found in read_json(kept):
+            result = Result(**(found | {"score": metrics.Score(**found["score"])}))
+            rule = result.baseline
+            rows.append(row_of(result, f"none ({rule})" if rule else pretraining, (), sources))
+    return rows
+
+
+def row_of(result: Result, pretraining: str, seeds: tuple[int, ...], sources: Sources) -> Row:
+    """A figure as a row of results.json."""
+    score = result.score
+    return {
+        "what": result.what,
+        "inputs": result.inputs,
+        "pretraining": pretraining,
+        "metric": result.metric,
+        "value": round(score.value, 6),
+        "ci95": [round(score.low, 6), round(score.high, 6)],
+        "n": score.n,
+        "seeds": list(seeds),
+        "command": sources.command,
+        "commit": sources.commit,
+    }
+
+
+def describe(inputs: Inputs, task: Task) -> str:
+    """The inputs of a row in words: an image is the composer's own notation."""
+    if inputs == "notes":
+        return "notes"
+    return f"{inputs} (composer's notation{'; notes as blanks' if blank(task, inputs) else ''})"
+
+
+def markdown(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
+    """Rows as a Markdown table, with the paired comparisons under it."""
+    lines = ["| what | inputs | pre-training | metric | value | 95 % | n | seeds |"]
+    lines.append("|---|---|---|---|--:|--:|--:|--:|")
+    for row in rows:
+        low, high = row["ci95"]
+        cells = [row["what"], row["inputs"], row["pretraining"], row["metric"], f"{row['value']:.3f}"]
+        cells += [f"{low:.3f} to {high:.3f}", str(row["n"]), str(len(row["seeds"]) or "")]
+        lines.append(f"| {' | '.join(cells)} |")
+    if comparisons:
+        lines += ["", "| comparison, paired over works | metric | difference | 95 % | p | works |"]
+        lines.append("|---|---|--:|--:|--:|--:|")
+    for row in comparisons:
+        low, high = row["ci95"]
+        cells = [row["what"], row["metric"], f"{row['difference']:+.3f}", f"{low:+.3f} to {high:+.3f}"]
+        lines.append(f"| {' | '.join([*cells, format(row['p'], '.3f'), str(row['works'])])} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,223 @@
+"""What a question of the benchmark is: the contract of the files in `tasks/`.
+
+There are two kinds. A `Task` is learnt: a head is trained on the training part, chosen on the validation
+part, and answers the test part once. A `Probe` asks a pre-trained model as it is. Each file in `tasks/` holds
+one of them as `TASK`.
+
+What a learnt task may see. The notes are the note tokens without any track or part name, and every note has
+the same program: a track list would name the melody, and the instruments would name the style. The image is
+the engraved passage, without title, composer's name and lyrics. But it is the composer's own notation: it
+shows staves, voices and spelling, which no MIDI file holds. So every row with an image says "composer's
+notation" beside its inputs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoresim.benchmark.config import ProbeConfig
+from scoresim.benchmark.metrics import Floats, Ints, Score, Statistic
+from scoresim.data.batches import BatchConfig
+from scoresim.data.pair import Pair
+from scoresim.model.sim import SIM
+from scoresim.score.tokens import with_one_program
+
+
+class Split(Protocol):
+    """The pairs of one part (train, valid or test), in a fixed order."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Pair: ...
+
+    def column(self, name: str, /) -> list[Any]:
+        """One field of every pair, without reading the pictures."""
+        ...
+
+
+class Data(Protocol):
+    """A data set of pairs in three parts."""
+
+    @property
+    def manifest(self) -> dict[str, Any]: ...
+
+    def split(self, name: str) -> Split: ...
+
+
+class Kept:
+    """A data set, or one of its parts, that reads no pair twice while they fit into memory.
+
+    Args:
+        data: the data set.
+        most: number of pairs of a part that are kept; a pair takes about 20 kB.
+    """
+
+    def __init__(self, data: Data, most: int = 20_000) -> None:
+        self.manifest = data.manifest
+        self.data = data
+        self.most = most
+        self.parts: dict[str, KeptSplit] = {}
+
+    def split(self, name: str) -> KeptSplit:
+        """One part; the same object every time."""
+        if name not in self.parts:
+            self.parts[name] = KeptSplit(self.data.split(name), self.most)
+        return self.parts[name]
+
+
+class KeptSplit:
+    """A part of a `Kept` data set."""
+
+    def __init__(self, split: Split, most: int) -> None:
+        self.source = split
+        self.most = most
+        self.pairs: dict[int, Pair] = {}
+        self.columns: dict[str, list[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Pair:
+        pair = self.pairs.get(index)
+        if pair is None:
+            pair = self.source[index]
+            if len(self.pairs) < self.most:
+                self.pairs[index] = pair
+        return pair
+
+    def column(self, name: str) -> list[Any]:
+        """As of the part."""
+        if name not in self.columns:
+            self.columns[name] = self.source.column(name)
+        return self.columns[name]
+
+
+@dataclass(frozen=True)
+class View:
+    """Some pairs of a part, as a learnt task may see them: every note with the same program."""
+
+    source: Split
+    rows: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Pair:
+        pair = self.source[self.rows[index]]
+        return dataclasses.replace(pair, notes=with_one_program(pair.notes))
+
+    def __iter__(self) -> Iterator[Pair]:
+        return (self[i] for i in range(len(self)))
+
+    def column(self, name: str) -> list[Any]:
+        """As of the part, for these rows."""
+        values = self.source.column(name)
+        return [values[row] for row in self.rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a system said about the items (passages or notes) of a part.
+
+    Attributes:
+        truth: [M] true class.
+        scores: [M, C] score of each class, the highest is the answer; log-probabilities up to a constant per
+        item. work: [M] index of the item's work, 0..G-1, in sorted order of the works' names.
+    """
+
+    truth: Ints
+    scores: NDArray[np.float32]
+    work: Ints
+
+    @property
+    def predicted(self) -> Ints:
+        """[M] the class with the highest score; of equal scores the first class."""
+        return np.asarray(self.scores.argmax(1), dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """One metric of one system, still as a table per work (see `metrics`).
+
+    Attributes:
+        what: what was asked, "style of passages".
+        metric: "macro-F1".
+        tables: [G, *table].
+        statistic: from summed tables to the figure.
+    """
+
+    what: str
+    metric: str
+    tables: Floats
+    statistic: Statistic
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question that a head learns to answer.
+
+    Attributes:
+        name: as on the command line.
+        question: one sentence.
+        level: one answer per passage ("sequence") or per note ("note").
+        select: metric that picks the best state on the validation part.
+        classes: names of the classes, from the training part alone.
+        rows: which pairs of a part can be asked, given the classes.
+        labels: classes of a pair: [1] for a passage, [N] for its notes.
+        evaluate: the figures of some answers.
+    """
+
+    name: str
+    question: str
+    level: Literal["sequence", "note"]
+    select: Callable[[Answers], float]
+    classes: Callable[[Split], tuple[str, ...]]
+    rows: Callable[[Split, tuple[str, ...]], tuple[int, ...]]
+    labels: Callable[[Pair, tuple[str, ...]], Ints]
+    evaluate: Callable[[Answers], list[Figure]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A figure of a probe.
+
+    Attributes:
+        what, inputs, metric: as in a row of results.
+        score: the figure with its interval.
+        baseline: name of the rule without a model that said it; None for the model.
+    """
+
+    what: str
+    inputs: str
+    metric: str
+    score: Score
+    baseline: str | None = None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A question put to a pre-trained model as it is.
+
+    Attributes:
+        name: as on the command line.
+        question: one sentence.
+        ask: (model, data, how pairs become tensors, config) -> results.
+    """
+
+    name: str
+    question: str
+    ask: Callable[[SIM, Data, BatchConfig, ProbeConfig], list[Result]]
+
+
+def some(rows: Sequence[int], most: int, seed: int) -> tuple[int, ...]:
+    """At most `most` of some rows, a seeded choice in their order; all of them for 0."""
+    if not most or len(rows) <= most:
+        return tuple(rows)
+    chosen = np.random.default_rng(seed).choice(len(rows), size=most, replace=False)
+    return tuple(rows[i] for i in sorted(chosen.tolist()))

@@ -1,0 +1,47 @@
+"""The questions of the benchmark, one file each; a new file is a new question, found by listing this folder.
+
+Each file holds a `Task` or a `Probe` (see `benchmark/task.py`) as `TASK`, under the name of the file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scoresim.errors import BadInput
+
+if TYPE_CHECKING:
+    from scoresim.benchmark.task import Probe, Task
+
+
+def names() -> tuple[str, ...]:
+    """Names of all questions, by listing this folder."""
+    return tuple(sorted(p.stem for p in Path(__file__).parent.glob("*.py") if not p.stem.startswith("_")))
+
+
+def get(name: str) -> Task | Probe:
+    """The question with this name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if name not in names():
+        raise BadInput(f"there is no task called {name!r}; the tasks are {', '.join(names())}.")
+    task: Task | Probe = importlib.import_module(f"{__name__}.{name}").TASK
+    return task
+
+
+def learnt(name: str) -> Task:
+    """The learnt task with this name.
+
+    Raises:
+        BadInput: there is none, or nothing is learnt in it.
+    """
+    from scoresim.benchmark.task import Task
+
+    task = get(name)
+    if not isinstance(task, Task):
+        every = [n for n in names() if isinstance(get(n), Task)]
+        raise BadInput(f"{name!r} asks a model as it is; one can fine-tune for {', '.join(every)}.")
+    return task

@@ -1,0 +1,249 @@
+"""The pre-training tasks, asked on works that were never seen: what did the model learn?
+
+**Hidden attributes (MBAM).** In every passage one bar is chosen (seeded, the same for every model). Then, one
+attribute at a time, that attribute is hidden for all notes of that bar and nothing else is: the model sees
+the other attributes, the other bars and, where the row says so, the image. Where bar or position are hidden,
+the time of the notes is hidden too, for it would tell them. The figure is the share of notes whose value was
+guessed exactly. Beside it:
+
+- the same model without the image, which says what the image is worth;
+- the most frequent value of the training part;
+- the most frequent value of the hidden bar itself, which is told to this rule and to no model. Where it is
+  nearly 1 (tempo, time signature), the attribute does not vary inside a bar.
+
+**Matching (SMM).** Every held-out image is shown with its own notes, with the notes of a passage of another
+piece, and, where its piece has one, with the notes of another passage of the same piece. Passages with the
+very same notes never serve as false ones. Shares of right decisions are given by grade; for a false grade,
+"accuracy" is the mean of its share and of the share for the matched pairs, so that a model that always says
+yes gets one half.
+
+Intervals are over works.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scoresim.benchmark import metrics
+from scoresim.benchmark.config import ProbeConfig
+from scoresim.benchmark.metrics import Floats, Ints, Score
+from scoresim.benchmark.task import Data, Probe, Result, Split, some
+from scoresim.data.batches import Batch, BatchConfig, Passages
+from scoresim.errors import BadInput
+from scoresim.model.sim import SIM
+from scoresim.score.tokens import ATTRIBUTES, MASK
+from scoresim.training.masking import hidden_time
+
+WITH_IMAGE = "both (composer's notation)"
+MOST_TRAIN = 1000
+GRADES = ("another piece", "another passage of the same piece")
+
+
+def chosen_bar(pair_id: str, bars: Ints, seed: int) -> int:
+    """One of the bars that hold notes, by the passage's name and the seed: the same for every model.
+
+    Args:
+        pair_id: name of the passage.
+        bars: [N] bar of each note.
+        seed: another seed chooses other bars.
+    """
+    digest = hashlib.sha256(f"{seed} {pair_id}".encode()).digest()
+    held = np.unique(bars)
+    return int(held[int.from_bytes(digest[:8], "big") % len(held)])
+
+
+def hide_one(batch: Batch, bar: Tensor, attribute: int) -> tuple[Batch, Tensor]:
+    """Hide one attribute of one bar per passage.
+
+    Args:
+        batch: B passages.
+        bar: [B] the bar of each.
+        attribute: index into `ATTRIBUTES`.
+
+    Returns:
+        What the model is shown, and [B, N] bool, the notes that are asked.
+    """
+    asked = (batch.bar == bar[:, None]) & batch.notes.mask
+    ids = batch.notes.ids.clone()
+    ids[..., attribute][asked] = MASK
+    gone = torch.zeros_like(ids, dtype=torch.bool)
+    gone[..., attribute] = asked
+    shown = batch.notes._replace(ids=ids, time=hidden_time(batch.notes, gone))
+    hidden = Batch(shown, batch.image, batch.bar, batch.piece, batch.labels, batch.index)
+    return hidden, asked
+
+
+def guess(model: SIM, shown: Batch, asked: Tensor, attribute: int, image: bool) -> Tensor:
+    """[K] guessed ids of the asked notes, in the order of rows and notes."""
+    states = model(shown.notes, shown.image if image else None).notes
+    if states is None:
+        raise BadInput("the model returned no states for notes.")
+    return model.one_attribute_logits(states[asked], attribute).argmax(-1)
+
+
+def hidden_attributes(
+    model: SIM, passages: Passages, rows: Ints, majority: Ints, config: ProbeConfig
+) -> list[Result]:
+    """Accuracy of every attribute, with and without the image, beside both most-frequent-value rules.
+
+    Args:
+        majority: [8] the most frequent id of each attribute in the training part.
+    """
+    names = passages.source.column("id")
+    works, _ = metrics.groups_of([passages.source.column("work")[i] for i in rows])
+    work_of = dict(zip(rows.tolist(), works.tolist(), strict=True))
+    kinds = ("notes",) if config.notes_only else ("both", "notes")
+    rules = () if config.notes_only else ("corpus", "bar")
+    sums = {key: np.zeros((len(ATTRIBUTES), works.max() + 1, 2)) for key in (*kinds, *rules)}
+    for batch in _batches(passages, rows, config.batch_size, _device(model)):
+        held = [batch.bar[b][batch.notes.mask[b]].cpu().numpy() for b in range(len(batch))]
+        index = batch.index.tolist()
+        bars = [chosen_bar(names[i], held[b], config.seed) for b, i in enumerate(index)]
+        target = torch.tensor(bars, device=batch.bar.device)
+        for k in range(len(ATTRIBUTES)):
+            shown, asked = hide_one(batch, target, k)
+            truth = batch.notes.ids[..., k][asked].cpu().numpy()
+            row = asked.nonzero()[:, 0].cpu().numpy()
+            right = {}
+            for kind in kinds:
+                right[kind] = guess(model, shown, asked, k, kind == "both").cpu().numpy() == truth
+            if rules:
+                right["corpus"] = truth == majority[k]
+                right["bar"] = _is_mode(truth, row)
+            group = np.array([work_of[i] for i in index])[row]
+            for key, hits in right.items():
+                np.add.at(sums[key][k], group, np.stack([hits, np.ones(len(hits))], axis=1))
+    inputs = {"both": WITH_IMAGE, "notes": "notes", "corpus": "nothing", "bar": "nothing"}
+    rule = {"corpus": "most frequent value of the corpus", "bar": "most frequent value of the bar, told"}
+    return [
+        Result(
+            f"hidden {name} of a bar", inputs[key], "accuracy", _score(table[k], config.seed), rule.get(key)
+        )
+        for k, name in enumerate(ATTRIBUTES)
+        for key, table in sums.items()
+    ]
+
+
+def matching(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) -> list[Result]:
+    """Right decisions on matched pairs and on false ones, by grade."""
+    column = passages.source.column("work")
+    works, groups = metrics.groups_of([column[i] for i in rows])
+    table: dict[str, Floats] = {}
+    matched = _decisions(model, passages, rows, rows, config) > 0
+    table["matched pairs"] = _sums(matched, works, groups)
+    for grade, other in zip(GRADES, false_notes(passages, rows, config.seed), strict=True):
+        there = other >= 0
+        if there.any():
+            right = _decisions(model, passages, rows[there], other[there], config) <= 0
+            table[grade] = _sums(right, works[there], groups)
+    results = [
+        Result(f"matching: {name}", WITH_IMAGE, "share right", _score(sums, config.seed))
+        for name, sums in table.items()
+    ]
+    false = [table[grade] for grade in GRADES if grade in table]
+    for name, parts in (("all", false), *((g, [table[g]]) for g in GRADES if g in table)):
+        if parts:
+            stacked = np.concatenate([table["matched pairs"], *parts], axis=1)
+            score = metrics.with_interval(stacked[None], _balanced, config.seed)
+            results.append(Result(f"matching: {name}", WITH_IMAGE, "accuracy", score))
+    return results
+
+
+def false_notes(passages: Passages, rows: Ints, seed: int) -> tuple[Ints, Ints]:
+    """For every row, a row of another piece, and another of the same piece with other notes; -1 is none."""
+    draw = np.random.default_rng([seed, len(rows)])
+    prints = {int(i): passages.source[int(i)].notes.tobytes() for i in rows}
+    piece = passages.piece[rows]
+    away, near = np.full(len(rows), -1), np.full(len(rows), -1)
+    for n, i in enumerate(rows.tolist()):
+        for out, pool in ((away, rows[piece != piece[n]]), (near, rows[(piece == piece[n]) & (rows != i)])):
+            for candidate in draw.permutation(pool)[:8].tolist():
+                if prints[candidate] != prints[i]:
+                    out[n] = candidate
+                    break
+    return away, near
+
+
+def most_frequent(train: Split, sizes: tuple[int, ...], seed: int) -> Ints:
+    """[8] most frequent id of each attribute in (at most 1,000 seeded passages of) the training part."""
+    counts = [np.zeros(size, dtype=np.int64) for size in sizes]
+    for i in some(range(len(train)), MOST_TRAIN, seed):
+        ids = train[i].notes
+        for k, count in enumerate(counts):
+            count += np.bincount(ids[:, k], minlength=len(count))
+    return np.array([count.argmax() for count in counts])
+
+
+def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> list[Result]:
+    """Both pre-training tasks on held-out passages."""
+    passages = Passages(data.split("test"), batches)
+    if not len(passages):
+        raise BadInput("the data set has no test part; build a larger one.")
+    rows = np.array(some(range(len(passages)), config.passages, config.seed), dtype=np.int64)
+    majority = most_frequent(data.split("train"), model.vocabulary_sizes, config.seed)
+    model.eval()
+    with torch.inference_mode():
+        results = hidden_attributes(model, passages, rows, majority, config)
+        return results if config.notes_only else results + matching(model, passages, rows, config)
+
+
+def _decisions(model: SIM, passages: Passages, images: Ints, notes: Ints, config: ProbeConfig) -> Floats:
+    """[R] match logits of the images of some rows with the notes of others."""
+    order = np.argsort(passages.size[images], kind="stable")
+    out = np.zeros(len(images))
+    for start in range(0, len(order), config.batch_size):
+        at = order[start : start + config.batch_size]
+        image = passages.gather(images[at]).to(_device(model)).image
+        given = passages.gather(notes[at]).to(_device(model)).notes
+        out[at] = model.match_logit(model(given, image).summary).double().cpu().numpy()
+    return out
+
+
+def _batches(passages: Passages, rows: Ints, batch_size: int, device: torch.device) -> Iterator[Batch]:
+    """Some rows in batches of like size."""
+    order = rows[np.argsort(passages.size[rows], kind="stable")]
+    for start in range(0, len(order), batch_size):
+        yield passages.gather(order[start : start + batch_size]).to(device)
+
+
+def _device(model: SIM) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _is_mode(truth: Ints, row: Ints) -> np.ndarray:
+    """[K] whether each value is the most frequent one of its row (the smallest of several)."""
+    out = np.zeros(len(truth), dtype=bool)
+    for r in np.unique(row):
+        here = row == r
+        values, counts = np.unique(truth[here], return_counts=True)
+        out[here] = truth[here] == values[counts.argmax()]
+    return out
+
+
+def _sums(right: np.ndarray, works: Ints, groups: int) -> Floats:
+    table = np.zeros((groups, 2))
+    np.add.at(table, works, np.stack([right, np.ones(len(right))], axis=1))
+    return table
+
+
+def _score(sums: Floats, seed: int) -> Score:
+    return metrics.with_interval(sums[None], metrics.mean, seed)
+
+
+def _balanced(table: Floats) -> Floats:
+    """Mean of the share for matched pairs and of the mean share of the false grades, from their sums."""
+    parts = table.reshape(*table.shape[:-1], -1, 2)
+    shares = metrics.mean(parts)
+    return np.asarray((shares[..., 0] + shares[..., 1:].mean(-1)) / 2)
+
+
+TASK = Probe(
+    name="pretraining",
+    question="What hides in this bar, and does this image belong to these notes?",
+    ask=ask,
+)

@@ -1,0 +1,125 @@
+"""A checkpoint: what a trained model needs to be used again, in a folder of two plain files.
+
+    model.safetensors   the weights
+    config.json         shape of the model, vocabulary and its hash, provenance, checksum of the weights
+
+Reading one executes nothing: no pickle. A folder that is damaged, foreign or hostile is refused with one sentence.
+"""
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from scoresim import __version__
+from scoresim.errors import BadInput
+from scoresim.files import read_json, replacing, sha256, write_json
+from scoresim.model.sim import SIM, SIMConfig
+from scoresim.score.tokens import Vocabulary
+
+FORMAT = "scoresim checkpoint 1"
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A checkpoint read from disk.
+
+    Attributes:
+        model: in evaluation mode, on the CPU.
+        vocabulary: of its note tokens.
+        provenance: what was saved with it: data, training config, seed, versions.
+    """
+
+    model: SIM
+    vocabulary: Vocabulary
+    provenance: dict[str, Any]
+
+
+def save(folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[str, Any]) -> None:
+    """Write a checkpoint, whole or not at all; one that stands there is replaced.
+
+    Args:
+        folder: of the checkpoint, `.../checkpoint`.
+        model: any device.
+        vocabulary: its sizes are the model's.
+        provenance: JSON values: data manifest hash, training config, seed. Versions are added.
+
+    Raises:
+        BadInput: the folder cannot be written.
+    """
+    if model.vocabulary_sizes != vocabulary.sizes:
+        raise ValueError("the model was made for another vocabulary")
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        save_file(plain(model.state_dict()), temporary / WEIGHTS)
+        config = {
+            "format": FORMAT,
+            "model": asdict(model.config),
+            "vocabulary": vocabulary.to_json(),
+            "vocabulary_hash": vocabulary.hash,
+            "weights_sha256": sha256(temporary / WEIGHTS),
+            "provenance": {**provenance, "versions": versions()},
+        }
+        write_json(temporary / CONFIG, config)
+
+
+def load(folder: Path) -> Loaded:
+    """Read a checkpoint.
+
+    Raises:
+        BadInput: it is missing, damaged, of another format, or its parts do not belong together.
+    """
+    config = read_json(folder / CONFIG)
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise BadInput(f"{folder / CONFIG} is not a {FORMAT!r}; give a folder written by scoresim pretrain.")
+    try:
+        shape = config["model"]
+        if set(shape) != {field.name for field in fields(SIMConfig)}:
+            raise ValueError("the model has fields this version does not know")
+        sim = SIMConfig(**{**shape, "stem_channels": tuple(shape["stem_channels"])})
+        vocabulary = Vocabulary.from_json(config["vocabulary"])
+        provenance = dict(config["provenance"])
+        expected = config["vocabulary_hash"], config["weights_sha256"]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise BadInput(f"{folder / CONFIG} is damaged ({error}); take another copy.") from error
+    if (vocabulary.hash, sha256(folder / WEIGHTS)) != expected:
+        raise BadInput(f"{folder} is damaged: its weights or vocabulary changed after saving; take another copy.")
+    return Loaded(_build(folder / WEIGHTS, sim, vocabulary), vocabulary, provenance)
+
+
+def plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as safetensors wants them: on the CPU, contiguous, sharing no memory."""
+    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what made the weights."""
+    packages = {name: importlib.metadata.version(name) for name in ("torch", "numpy")}
+    return {"scoresim": __version__, "python": platform.python_version(), **packages}
+
+
+def _build(weights: Path, config: SIMConfig, vocabulary: Vocabulary) -> SIM:
+    """The model with its weights. Shapes are compared before memory is taken: a file may ask for anything."""
+    damaged = BadInput(f"{weights} does not hold the weights that its config.json describes; take another copy.")
+    try:
+        with torch.device("meta"):
+            expected = {name: tuple(tensor.shape) for name, tensor in SIM(config, vocabulary.sizes).state_dict().items()}
+        with safe_open(weights, framework="pt") as file:
+            if {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()} != expected:  # noqa: SIM118
+                raise damaged
+            tensors = {name: file.get_tensor(name) for name in expected}
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise damaged from error
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise BadInput(f"{weights} holds numbers that are not finite; take another copy.")
+    model = SIM(config, vocabulary.sizes)
+    model.load_state_dict(tensors)
+    return model.eval()

@@ -1,0 +1,135 @@
+"""The command line: names, options and exit codes are a contract (0 done, 1 a check failed, 2 bad
+input or usage).
+
+Commands live in the modules of this folder and are loaded when they run, so that ``scoresim --help`` answers
+at once. No module here imports torch; a command reaches it through the room that does the work. This is the
+only room that prints: results to standard output, everything else to standard error.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter
+
+from scoresim import __version__
+from scoresim.errors import ScoresimError
+
+__all__ = ["app", "main", "run"]
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+_EXTRAS = {
+    "torch": "train",
+    "music21": "corpora",
+    "jinja2": "report",
+    "matplotlib": "report",
+    "scipy": "report",
+    "sklearn": "report",
+}
+
+app = App(
+    name="scoresim",
+    help="Reads music as the notes of a MIDI file and as the picture of its score, with one Transformer.",
+    version=__version__,
+    version_flags=["--version"],
+    help_format="plaintext",
+    default_parameter=Parameter(negative=()),
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+app.command(
+    "scoresim.cli.prepare:corpora",
+    help="List the known sources of scores and say which are present.",
+    sort_key=1,
+)
+app.command(
+    "scoresim.cli.prepare:build",
+    help="Turn scores into verified pairs of image and notes, split by work.",
+    sort_key=2,
+)
+app.command(
+    "scoresim.cli.prepare:verify",
+    help="Check a data set again: checksums, agreement, disjoint splits.",
+    sort_key=3,
+)
+app.command("scoresim.cli.prepare:card", help="Print the data card of a data set.", sort_key=4)
+app.command(
+    "scoresim.cli.learn:pretrain", help="Pre-train a SIM model on a data set, or go on with it.", sort_key=5
+)
+app.command("scoresim.cli.learn:finetune", help="Fine-tune a checkpoint on one task.", sort_key=6)
+app.command(
+    "scoresim.cli.judge:benchmark", help="Score a checkpoint on tasks, beside the baselines.", sort_key=7
+)
+app.command(
+    "scoresim.cli.judge:study",
+    help="Run all of it: build, pre-train, fine-tune, benchmark, report.",
+    sort_key=8,
+)
+app.command(
+    "scoresim.cli.judge:report", help="Write report.html and report.json from a study's results.", sort_key=9
+)
+
+
+def run(tokens: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; what a user can mend becomes one sentence on standard error.
+
+    Args:
+        tokens: the words after ``scoresim``; those of the process when None.
+
+    Returns:
+        0 done, 1 a check failed, 2 bad input or usage, 130 interrupted, 141 the reader of our output went
+        away. Any other exception is a bug and comes through with its traceback.
+    """
+    _log_to_stderr()
+    try:
+        app(tokens, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except ScoresimError as error:
+        return _say(str(error), error.exit_code)
+    except CycloptsError as error:
+        return _say(_usage(error), 2)
+    except KeyboardInterrupt:
+        return _say("interrupted; run the same command again to go on.", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        extra = _EXTRAS[package]
+        return _say(f"this command needs the package {package}: pip install 'scoresim[{extra}]'.", 2)
+    return 0
+
+
+def main() -> None:
+    """Entry point of the ``scoresim`` program."""
+    sys.exit(run())
+
+
+def _say(sentence: str, code: int) -> int:
+    print(f"scoresim: {' '.join(sentence.split())}", file=sys.stderr)
+    return code
+
+
+def _usage(error: CycloptsError) -> str:
+    """The usage error as a sentence that ends with where help is."""
+    command = " ".join(["scoresim", *(error.command_chain or ())])
+    sentence = " ".join(str(error).split()).rstrip(".")
+    return f"{sentence}; see {command} --help."
+
+
+def _log_to_stderr() -> None:
+    """Quiet lines: the logger "scoresim" writes bare messages to standard error."""
+    logger = logging.getLogger("scoresim")
+    for handler in list(logger.handlers):
+        if handler.get_name() == "scoresim.cli":
+            logger.removeHandler(handler)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.set_name("scoresim.cli")
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

@@ -1,0 +1,84 @@
+"""Commands that ask questions and show the answers: benchmark, study, report."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from scoresim.benchmark.config import BenchmarkConfig
+from scoresim.cli.output import Json, results_only, show_json, show_mapping, show_table
+
+__all__ = ["benchmark", "report", "study"]
+
+_BENCHMARK = BenchmarkConfig()
+
+
+def benchmark(
+    tasks: Annotated[
+        tuple[str, ...], Parameter(help="Names of tasks: style, melody, retrieval, pretraining; none is all.")
+    ] = (),
+    /,
+    *,
+    checkpoint: Annotated[Path, Parameter(help="Folder that scoresim pretrain wrote.")],
+    out: Annotated[Path, Parameter(help="Folder for results.json.")],
+    config: Annotated[BenchmarkConfig, Parameter(name="*")] = _BENCHMARK,
+    json: Json = False,
+) -> None:
+    """Score a checkpoint on tasks, beside the baselines, and write results.json."""
+    from scoresim.benchmark import run as step
+
+    with results_only():
+        rows = step.benchmark(tasks, checkpoint, out, config)
+    if json:
+        show_json({"results": rows})
+    else:
+        show_rows(rows)
+
+
+def study(
+    *,
+    preset: Annotated[
+        Literal["smoke", "demo", "full"], Parameter(help="How much: seconds, minutes or hours.")
+    ],
+    out: Annotated[Path, Parameter(help="Folder for everything; a study that was stopped goes on there.")],
+    seed: Annotated[int, Parameter(help="Number that all random choices follow from.")] = 0,
+    json: Json = False,
+) -> None:
+    """Build, pre-train, fine-tune, benchmark and report, in one.
+
+    A step whose result is there with the same configuration is not run again.
+    """
+    from scoresim.benchmark import study as step
+
+    with results_only():
+        summary = step.study(preset, out, seed)
+    if json:
+        show_json(summary)
+    else:
+        show_mapping(summary)
+
+
+def report(
+    folder: Annotated[Path, Parameter(help="Folder of a study or a benchmark.")], /, *, json: Json = False
+) -> None:
+    """Write report.html, one page with its plots inside, and report.json."""
+    from scoresim.benchmark import report as step
+
+    with results_only():
+        summary = step.report(folder)
+    if json:
+        show_json(summary)
+    else:
+        show_mapping(summary)
+
+
+def show_rows(rows: Sequence[Mapping[str, object]]) -> None:
+    """Print result rows with their intervals."""
+    columns = ("what", "inputs", "pretraining", "metric", "value", "95 %", "n", "seeds")
+    cells = []
+    for row in rows:
+        interval = row.get("ci95")
+        low_high = f"{interval[0]:.3f} to {interval[1]:.3f}" if isinstance(interval, list | tuple) else ""
+        cells.append([low_high if column == "95 %" else row.get(column) for column in columns])
+    show_table("", columns, cells)

@@ -1,0 +1,88 @@
+"""Commands that change weights: pretrain, finetune."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, Token
+
+from scoresim.benchmark.config import BenchmarkConfig, FinetuneConfig
+from scoresim.cli.output import Json, results_only, show_json, show_mapping
+from scoresim.errors import BadInput
+from scoresim.training.config import PretrainConfig
+
+__all__ = ["finetune", "pretrain"]
+
+_FINETUNE = FinetuneConfig()
+_FIELDS = {field.name: field for field in fields(PretrainConfig)}
+
+
+def _names(kind: object, tokens: Sequence[Token]) -> tuple[str, ...]:
+    """``mbam,smm`` as ("mbam", "smm")."""
+    return tuple(name.strip() for token in tokens for name in token.value.split(",") if name.strip())
+
+
+@dataclass(frozen=True)
+class _Pretraining(PretrainConfig):
+    """The same fields; on the command line a list is written with commas."""
+
+    objectives: Annotated[tuple[str, ...], Parameter(converter=_names, n_tokens=1, show_default=",".join)] = (
+        field(default=_FIELDS["objectives"].default, metadata=_FIELDS["objectives"].metadata)
+    )
+
+
+def pretrain(
+    data: Annotated[Path, Parameter(help="Folder of a data set that scoresim build wrote.")],
+    out: Annotated[
+        Path, Parameter(help="Folder for the checkpoint and the log; a run that was stopped goes on there.")
+    ],
+    /,
+    *,
+    config: Annotated[_Pretraining | None, Parameter(name="*")] = None,
+    json: Json = False,
+) -> None:
+    """Pre-train a SIM model on the training part of a data set.
+
+    The same command again goes on with a run that was stopped; the weights come out as if it had not been.
+    """
+    from scoresim.training import pretrain as step
+
+    with results_only():
+        summary = step.pretrain(data, out, config or _Pretraining())
+    if json:
+        show_json(summary)
+    else:
+        show_mapping(summary)
+
+
+def finetune(
+    task: Annotated[str, Parameter(help="Name of a task: style or melody.")],
+    checkpoint: Annotated[str, Parameter(help="Folder that scoresim pretrain wrote, or the word scratch.")],
+    out: Annotated[Path, Parameter(help="Folder for the fine-tuned model and its scores.")],
+    /,
+    *,
+    data: Annotated[
+        Path | None, Parameter(help="Folder of the data set; by default that of the checkpoint.")
+    ] = None,
+    config: Annotated[FinetuneConfig, Parameter(name="*")] = _FINETUNE,
+    json: Json = False,
+) -> None:
+    """Fine-tune a checkpoint on one task and score it on the test part.
+
+    The word scratch in the place of the checkpoint trains the same network without pre-training.
+    """
+    from scoresim.benchmark import finetune as step
+    from scoresim.benchmark.run import data_of
+
+    source = None if checkpoint == "scratch" else Path(checkpoint)
+    if data is None:
+        if source is None:
+            raise BadInput("without a checkpoint nobody knows the data set; say where it is with --data.")
+        data = data_of(step.folder_of(source), BenchmarkConfig())
+    with results_only():
+        result = step.finetune(task, source, out, data, config)
+    if json:
+        show_json(result)
+    else:
+        show_mapping(result)

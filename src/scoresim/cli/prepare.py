@@ -1,0 +1,140 @@
+"""Commands that make and check data sets: corpora, build, verify, card."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from scoresim.cli.output import Json, results_only, show_json, show_mapping, show_table
+from scoresim.data.build import BuildConfig
+from scoresim.errors import CheckFailed
+
+__all__ = ["build", "card", "corpora", "verify"]
+
+DataSet = Annotated[Path, Parameter(help="Folder of a data set that scoresim build wrote.")]
+
+
+def _option(field: str) -> str:
+    """The option of a configuration field: ``--corpus NAME`` is given once for each of the corpora."""
+    return "corpus" if field == "corpora" else field.replace("_", "-")
+
+
+def corpora(*, json: Json = False) -> None:
+    """List the known sources of scores and say which are present.
+
+    A source is one module of scoresim.data.corpora with its citation and licence. "present" says whether its
+    files were found in their usual place; any source can be read from elsewhere with: scoresim build --corpus
+    NAME=PATH.
+    """
+    from scoresim.data import corpora as sources
+
+    rows: list[dict[str, object]] = []
+    for name in sources.names():
+        corpus = sources.get(name)
+        root = corpus.find(None)
+        items = [] if root is None else list(corpus.items(root))
+        rows.append(
+            {
+                "name": name,
+                "title": corpus.title,
+                "present": root is not None,
+                "files": len(items),
+                "works": len({item.work for item in items}),
+                "styles": list(corpus.styles),
+                "licence": corpus.licence,
+                "citation": corpus.citation,
+                "source": corpus.source,
+            }
+        )
+    if json:
+        show_json({"corpora": rows})
+    else:
+        columns = ("name", "present", "works", "files", "styles", "licence", "title")
+        show_table("", columns, [[row[column] for column in columns] for row in rows])
+
+
+def build(
+    out: Annotated[Path, Parameter(help="Folder for the data set; a build that was stopped goes on there.")],
+    /,
+    *,
+    config: Annotated[BuildConfig, Parameter(name="*", name_transform=_option)],
+    json: Json = False,
+) -> None:
+    """Turn scores into verified pairs of image and notes, split by work.
+
+    A file that cannot be read costs that file only: it is named with its reason in the data set's quarantine
+    list.
+    """
+    from scoresim.data import build as step
+
+    with results_only():
+        manifest = step.build(out, config)
+    if json:
+        show_json(manifest)
+        return
+    quarantine = manifest["quarantine"]
+    for entry in quarantine:
+        print(f"quarantine: {entry['file']} ({entry['item']}): {entry['reason']}")
+    pairs = manifest["pairs"]
+    parts = ", ".join(f"{count} {split}" for split, count in pairs.items())
+    print(f"{out}: {sum(pairs.values())} pairs ({parts}) from {manifest['items']} files or tunes;")
+    print(f"{sum(manifest['rejected'].values())} passages rejected, {len(quarantine)} in quarantine.")
+
+
+def verify(data: DataSet, /, *, json: Json = False) -> None:
+    """Check a data set again: checksums, agreement of image and notes, disjoint splits.
+
+    Leaves with exit code 1 when something is off, and says what.
+    """
+    from scoresim.data import verify as step
+
+    with results_only():
+        problems = step.verify(data)
+    if json:
+        show_json({"data": str(data), "ok": not problems, "problems": problems})
+    else:
+        print("\n".join(problems) if problems else f"{data}: all checks passed.")
+    if problems:
+        some = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise CheckFailed(f"{data} has {some}, the first: {problems[0]}")
+
+
+def card(data: DataSet, /, *, json: Json = False) -> None:
+    """Print the data card of a data set: counts by source, style and split, rejected passages by reason."""
+    from scoresim.data import card as step
+
+    with results_only():
+        facts = step.card(data)
+    if json:
+        show_json(facts)
+    else:
+        _show_card(facts)
+
+
+def _show_card(facts: Mapping[str, Any]) -> None:
+    """The card for a person: tables of styles and sources, then what was left out and why."""
+    splits = list(facts["pairs"])
+    for title, table in (("styles", facts["styles"]), ("sources", facts["corpora"])):
+        rows = [
+            [name, *(counts[split][kind] for kind in ("works", "pairs") for split in splits)]
+            for name, counts in table.items()
+        ]
+        total = ["all", *(facts[kind][split] for kind in ("works", "pairs") for split in splits)]
+        columns = [title, *(f"{kind}: {split}" for kind in ("works", "pairs") for split in splits)]
+        show_table("", columns, [*rows, total])
+        print()
+    left_out = {
+        "rejected passages": [[count, reason] for reason, count in facts["rejected"].items()],
+        "quarantine": [[entry["item"], entry["reason"]] for entry in facts["quarantine"]],
+    }
+    for title, rows in left_out.items():
+        show_table("", [title, "reason"], rows or [["none", ""]])
+        print()
+    for source in facts["sources"]:
+        print(f"{source['name']}: {source['title']}. {source['licence']}")
+    counts = {
+        name: facts[name] for name in ("notes", "bars", "staves", "passages", "accepted", "items", "tools")
+    }
+    print()
+    show_mapping(counts)

@@ -1,0 +1,339 @@
+"""From pairs to tensors: decode, scale, find the inked cells, group rows of like size, pad.
+
+The order of training rows is a pure function of (seed, epoch), and `Passages.batch(seed, step)` gives any step's
+batch at once: nothing about the position in the data has to be saved to resume exactly.
+"""
+
+import io
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from scoresim.data.pair import Pair
+from scoresim.model.image_encoder import ImageInput
+from scoresim.model.note_encoder import NoteInput
+
+IGNORE = -100  # the label of padding, and of what has no label
+INPUTS = ("notes", "image", "both")
+FAINTEST = 32  # of 255: a cell whose darkest pixel is fainter counts as blank
+AHEAD = 3  # batches made in advance
+WINDOW = 16  # batches whose rows are sorted by size among each other
+
+Labels = Callable[[Pair], dict[str, Any]]
+
+
+class Source(Protocol):
+    """Rows of a data set: `PairSplit`, or `synthetic(n, seed)`."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Pair: ...
+    def column(self, name: str, /) -> list[Any]: ...
+
+
+@dataclass
+class Batch:
+    """B passages as tensors.
+
+    Attributes:
+        notes, image: the two inputs.
+        bar: [B, N] long, bar of each note from 0; -1 at padding.
+        piece: [B] long, the same number for passages of the same item.
+        labels: by name, [B] or [B, N] long; `IGNORE` at padding.
+        index: [B] long, row in the source.
+    """
+
+    notes: NoteInput
+    image: ImageInput
+    bar: Tensor
+    piece: Tensor
+    labels: dict[str, Tensor]
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on a device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def select(self, rows: Tensor) -> "Batch":
+        """Some of its rows ([R] long, or [B] bool)."""
+        return self._map(lambda tensor: tensor[rows])
+
+    def inputs(self, which: str) -> tuple[NoteInput | None, ImageInput | None]:
+        """What a model is shown: "notes", "image" or "both"."""
+        if which not in INPUTS:
+            raise ValueError(f"inputs is {which!r}; choose one of {', '.join(INPUTS)}")
+        return (None if which == "image" else self.notes), (None if which == "notes" else self.image)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        return Batch(
+            notes=NoteInput(*map(change, self.notes)),
+            image=ImageInput(*map(change, self.image)),
+            bar=change(self.bar),
+            piece=change(self.piece),
+            labels={name: change(label) for name, label in self.labels.items()},
+            index=change(self.index),
+        )
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """How pairs become tensors.
+
+    Attributes:
+        batch_size: passages per batch.
+        max_notes: longer passages lose their last bars.
+        image_scale: of the stored picture (8 pixels per staff space become 4).
+        patch_height, patch_width: of an image cell in pixels after scaling; as in `SIMConfig`.
+        cache_megabytes: memory for decoded passages; the others are decoded anew each time.
+    """
+
+    batch_size: int = 32
+    max_notes: int = 128
+    image_scale: float = 0.5
+    patch_height: int = 32
+    patch_width: int = 16
+    cache_megabytes: int = 768
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One passage, ready to be padded: what is cached.
+
+    Attributes:
+        ids: [n, 8] int16; bar: [n] int16; time: [n] float32, share of the passage's length.
+        ink: [h, w] uint8, 255 is black, already scaled.
+        cells: [m, 2] int16, row and column of each inked cell.
+        labels: arrays of [n], or numbers.
+    """
+
+    ids: NDArray[np.int16]
+    bar: NDArray[np.int16]
+    time: NDArray[np.float32]
+    ink: NDArray[np.uint8]
+    cells: NDArray[np.int16]
+    labels: dict[str, Any]
+
+    @property
+    def bytes(self) -> int:
+        """Memory it takes, about."""
+        return self.ink.nbytes + self.ids.nbytes + 12 * len(self.ids) + 4 * len(self.cells) + 1000
+
+
+class Passages:
+    """The passages of a source as batches.
+
+    Args:
+        source: the rows.
+        config: how they become tensors.
+        labels: what a task asks of a passage: by name, an array of one number per note, or one number.
+    """
+
+    def __init__(self, source: Source, config: BatchConfig | None = None, labels: Labels | None = None) -> None:
+        self.source = source
+        self.config = config or BatchConfig()
+        self.labels = labels
+        numbers = {item: i for i, item in enumerate(dict.fromkeys(_items(source)))}
+        self.piece = np.array([numbers[item] for item in _items(source)], dtype=np.int64)
+        self.size = _sizes(source, self.config)
+        self._cache: dict[int, Row] = {}
+        self._free = self.config.cache_megabytes * 1_000_000
+        self._order: tuple[tuple[int, int], NDArray[np.int64]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.piece)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in one pass; a source smaller than a batch is one batch."""
+        return max(len(self) // self.config.batch_size, 1)
+
+    def rows(self, seed: int, step: int) -> NDArray[np.int64]:
+        """Which rows step `step` (from 0) sees: a pure function of the source, the batch size, seed and step."""
+        epoch, at = divmod(step, self.steps_per_epoch)
+        if self._order is None or self._order[0] != (seed, epoch):
+            order = epoch_order(self.piece, self.size, self.config.batch_size, seed, epoch)
+            self._order = ((seed, epoch), order)
+        size = self.config.batch_size
+        return self._order[1][at * size : (at + 1) * size]
+
+    def batch(self, seed: int, step: int) -> Batch:
+        """The batch of training step `step`."""
+        return self.gather(self.rows(seed, step))
+
+    def gather(self, index: NDArray[np.int64]) -> Batch:
+        """The given rows of the source as one batch."""
+        return collate([self._row(int(i)) for i in index], index, self.piece[index], self.config)
+
+    def stream(self, seed: int, start: int) -> Iterator[Batch]:
+        """Endless training batches from step `start` on, made in advance by one thread."""
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
+            waiting: list[Future[Batch]] = []
+            try:
+                for step in range(start, 1 << 62):
+                    waiting.append(pool.submit(self.batch, seed, step))
+                    if len(waiting) > AHEAD:
+                        yield waiting.pop(0).result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def sequential(self) -> Iterator[Batch]:
+        """All rows once, in the order of the source."""
+        for start in range(0, len(self), self.config.batch_size):
+            yield self.gather(np.arange(start, min(start + self.config.batch_size, len(self))))
+
+    def _row(self, i: int) -> Row:
+        row = self._cache.get(i)
+        if row is None:
+            row = prepare(self.source[i], self.config, self.labels)
+            if row.bytes <= self._free:
+                self._free -= row.bytes
+                self._cache[i] = row
+        return row
+
+
+def _items(source: Source) -> list[tuple[str, str]]:
+    return list(zip(source.column("corpus"), source.column("item"), strict=True))
+
+
+def _sizes(source: Source, config: BatchConfig) -> NDArray[np.int64]:
+    """Tokens that each row costs, about: its notes and the cells of its canvas."""
+    height, width, notes = (np.array(source.column(name), dtype=float) for name in ("height", "width", "n_notes"))
+    scale = config.image_scale
+    cells = np.ceil(height * scale / config.patch_height) * np.ceil(width * scale / config.patch_width)
+    return (cells + notes).astype(np.int64)
+
+
+def epoch_order(
+    piece: NDArray[np.int64], size: NDArray[np.int64], batch_size: int, seed: int, epoch: int
+) -> NDArray[np.int64]:
+    """One pass over all rows: random, in couples of one piece (matching needs them), rows of like size together.
+
+    Args:
+        piece: [R] piece of each row.
+        size: [R] tokens of each row.
+        batch_size: rows per batch.
+        seed, epoch: say which of the random orders.
+
+    Returns:
+        [R] rows; the batches are consecutive stretches of it. What is left after whole batches changes by epoch.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    shuffled = rng.permutation(len(piece))
+    by_piece = shuffled[np.argsort(piece[shuffled], kind="stable")]
+    starts = np.r_[True, np.diff(piece[by_piece]) != 0]
+    first = np.maximum.accumulate(np.where(starts, np.arange(len(piece)), 0))
+    couple = np.cumsum((np.arange(len(piece)) - first) % 2 == 0) - 1  # rows 0 1, 2 3, ... of a piece stay together
+    couples = couple[-1] + 1 if len(couple) else 0
+    weight = np.zeros(couples)
+    np.maximum.at(weight, couple, size[by_piece])
+    window = rng.permutation(couples) * 2 // max(batch_size * WINDOW, 1)
+    rank = np.empty(couples, dtype=np.int64)
+    rank[np.lexsort((rng.random(couples), weight, window))] = np.arange(couples)
+    order = by_piece[np.argsort(rank[couple], kind="stable")]
+    whole = len(order) // batch_size
+    stretches = [order[i * batch_size : (i + 1) * batch_size] for i in rng.permutation(whole)]
+    return np.concatenate([*stretches, order[whole * batch_size :]])
+
+
+def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
+    """Decode one pair."""
+    named = labels(pair) if labels is not None else {}
+    n = notes_that_fit(pair.bar_of_note, config.max_notes)
+    ink = scaled_ink(pair.image, config.image_scale)
+    time = np.clip(pair.onset[:n] / max(pair.length, 1e-6), 0.0, 0.9999)
+    return Row(
+        ids=pair.notes[:n].astype(np.int16),
+        bar=pair.bar_of_note[:n].astype(np.int16),
+        time=time.astype(np.float32),
+        ink=ink,
+        cells=inked_cells(ink, config.patch_height, config.patch_width),
+        labels={name: value if np.ndim(value) == 0 else value[:n] for name, value in named.items()},
+    )
+
+
+def notes_that_fit(bar_of_note: NDArray[np.int32], most: int) -> int:
+    """How many notes to keep: all, or those of the whole bars among the first `most` (within one long bar, `most`)."""
+    if len(bar_of_note) <= most:
+        return len(bar_of_note)
+    whole_bars = int(np.searchsorted(bar_of_note, bar_of_note[most], side="left"))
+    return whole_bars or most
+
+
+def scaled_ink(png: bytes, scale: float) -> NDArray[np.uint8]:
+    """Decode a grey picture, scale it by area and turn it around: [h, w] uint8, 255 is ink."""
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
+        grey = picture.convert("L")
+    if scale != 1.0:
+        factor = round(1 / scale)
+        if abs(factor * scale - 1) < 1e-9:
+            grey = grey.reduce(factor)
+        else:
+            size = (max(round(grey.width * scale), 1), max(round(grey.height * scale), 1))
+            grey = grey.resize(size, Image.Resampling.BOX)
+    return 255 - np.asarray(grey, dtype=np.uint8)
+
+
+def inked_cells(ink: NDArray[np.uint8], height: int, width: int) -> NDArray[np.int16]:
+    """[m, 2] row and column of the cells in which something is drawn, in reading order."""
+    down, across = math.ceil(ink.shape[0] / height), math.ceil(ink.shape[1] / width)
+    canvas = np.zeros((down * height, across * width), dtype=np.uint8)
+    canvas[: ink.shape[0], : ink.shape[1]] = ink
+    darkest = canvas.reshape(down, height, across, width).max(axis=(1, 3))
+    return np.argwhere(darkest >= FAINTEST).astype(np.int16)
+
+
+def collate(rows: list[Row], index: NDArray[np.int64], piece: NDArray[np.int64], config: BatchConfig) -> Batch:
+    """Pad rows to the longest among them and stack them."""
+    n = max(1, *(len(row.ids) for row in rows))
+    bar = torch.full((len(rows), n), -1)
+    ids, time = torch.zeros(len(rows), n, 8, dtype=torch.long), torch.zeros(len(rows), n)
+    for b, row in enumerate(rows):
+        k = len(row.ids)
+        ids[b, :k], bar[b, :k] = torch.from_numpy(row.ids.astype(np.int64)), torch.from_numpy(row.bar.astype(np.int64))
+        time[b, :k] = torch.from_numpy(row.time)
+    return Batch(
+        notes=NoteInput(ids, bar >= 0, time),
+        image=collate_images(rows, config.patch_height, config.patch_width),
+        bar=bar,
+        piece=torch.from_numpy(piece),
+        labels={name: collate_labels([row.labels[name] for row in rows], n) for name in rows[0].labels},
+        index=torch.from_numpy(index.astype(np.int64)),
+    )
+
+
+def collate_images(rows: list[Row], height: int, width: int) -> ImageInput:
+    """The pictures on one canvas of whole cells, and their inked cells."""
+    down = max(1, *(math.ceil(row.ink.shape[0] / height) for row in rows))
+    across = max(1, *(math.ceil(row.ink.shape[1] / width) for row in rows))
+    m = max(1, *(len(row.cells) for row in rows))
+    canvas = np.zeros((len(rows), down * height, across * width), dtype=np.uint8)
+    cells, mask = np.zeros((len(rows), m), dtype=np.int64), np.zeros((len(rows), m), dtype=bool)
+    place = np.zeros((len(rows), m, 2), dtype=np.float32)
+    for b, row in enumerate(rows):
+        k, (y, x) = len(row.cells), row.cells.T.astype(np.int64)
+        canvas[b, : row.ink.shape[0], : row.ink.shape[1]] = row.ink
+        cells[b, :k], mask[b, :k] = y * across + x, True
+        place[b, :k, 0], place[b, :k, 1] = y + 0.5, (x + 0.5) * width / row.ink.shape[1]
+    ink = torch.from_numpy(canvas).float().div_(255.0)
+    return ImageInput(ink, torch.from_numpy(cells), torch.from_numpy(mask), torch.from_numpy(place))
+
+
+def collate_labels(values: list[Any], n: int) -> Tensor:
+    """Labels of the rows as [B], or padded to [B, n]."""
+    if np.ndim(values[0]) == 0:
+        return torch.tensor([int(value) for value in values])
+    out = torch.full((len(values), n), IGNORE)
+    for b, value in enumerate(values):
+        out[b, : len(value)] = torch.from_numpy(np.asarray(value, dtype=np.int64))
+    return out

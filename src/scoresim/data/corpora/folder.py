@@ -1,0 +1,83 @@
+"""Any folder of scores: MusicXML, Humdrum, ABC, MEI and MIDI files, by their names, in all its subfolders.
+
+The work is the file's path without its suffix, so that ``a.mid`` and ``a.musicxml`` are one work; a tune of
+an ABC book with several tunes is a work by its title within the book. Nothing is judged here: a file that
+is broken, or no score at all, is listed like the others and refused by whoever reads it. Links that lead
+out of the folder and linked folders are not followed.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from scoresim.data.corpora._abc import field, read_book
+from scoresim.data.corpora._item import FORMATS, Corpus, Item, safe_id, slug
+
+_STYLE = "unknown"
+
+
+def _find(path: Path | None) -> Path | None:
+    return path if path is not None and path.is_dir() else None
+
+
+def _items(root: Path) -> Iterator[Item]:
+    for relative in _files(root):
+        stem = relative.with_suffix("")
+        whole = Item(
+            id=safe_id(relative),
+            path=root / relative,
+            format=FORMATS[relative.suffix.lower()],
+            work=f"folder/{safe_id(stem)}",
+            style=_STYLE,
+            composer="unknown",
+            title=stem.name.encode("utf-8", "replace").decode(),
+        )
+        yield from _tunes(whole) if whole.format == "abc" else [whole]
+
+
+def _files(root: Path) -> list[PurePosixPath]:
+    """Paths of all scores under root, relative to it, in the order of their parts."""
+    inside = root.resolve()
+    found = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            if path.suffix.lower() not in FORMATS or not path.is_file():
+                continue  # is_file also keeps away from pipes, which would hang the reader
+            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+                continue
+            found.append(PurePosixPath(path.relative_to(root).as_posix()))
+    return sorted(found, key=lambda path: path.parts)
+
+
+def _tunes(whole: Item) -> Iterator[Item]:
+    try:
+        book = read_book(whole.path)
+    except OSError:
+        book = ()
+    if not book:
+        yield whole
+    for index, tune in enumerate(book):
+        title = field(tune, "T")
+        yield Item(
+            id=f"{whole.id}/{index:04d}",
+            path=whole.path,
+            format="abc",
+            work=whole.work if len(book) == 1 else f"{whole.work}/{slug(title) if title else index}",
+            style=_STYLE,
+            composer=field(tune, "C") or whole.composer,
+            title=title or whole.title,
+            part_of_file=index,
+        )
+
+
+CORPUS = Corpus(
+    name="folder",
+    title="Any folder of scores (give its path)",
+    citation="None: the files are yours; cite their sources.",
+    licence="As the files in the folder say.",
+    source="folder=PATH",
+    styles=(_STYLE,),
+    find=_find,
+    items=_items,
+)

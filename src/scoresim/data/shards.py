@@ -1,0 +1,166 @@
+"""The data set on disk: Parquet shards, and a manifest that says what they hold.
+
+Layout of a data set: ``manifest.json`` beside ``train-00000.parquet``, ``valid-00000.parquet``, ... One row is one
+`Pair`. Shards are written under a temporary name and renamed; pages carry checksums that are verified when they are
+read, and the manifest holds the SHA-256 of every shard.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scoresim.data.pair import ARRAYS, Pair, from_row, to_row
+from scoresim.errors import BadInput
+from scoresim.files import read_json, replacing, sha256
+
+MANIFEST = "manifest.json"
+ROW_GROUP = 100
+CACHED_GROUPS = 512
+SCALARS = {"str": pa.string(), "int": pa.int32(), "float": pa.float64(), "bytes": pa.binary()}
+META = ("id", "item", "work", "style", "composer", "corpus", "n_bars", "n_staves", "width", "height", "n_systems")
+
+
+def schema() -> pa.Schema:
+    """The Arrow schema of a shard."""
+    columns = []
+    for f in fields(Pair):
+        if f.name in ARRAYS:
+            columns.append(pa.field(f.name, pa.list_(pa.from_numpy_dtype(ARRAYS[f.name][0]))))
+        elif str(f.type) == "list[str]":
+            columns.append(pa.field(f.name, pa.list_(pa.string())))
+        else:
+            columns.append(pa.field(f.name, SCALARS[str(f.type)]))
+    return pa.schema(columns)
+
+
+def to_table(pairs: Sequence[Pair]) -> pa.Table:
+    """Pairs as an Arrow table."""
+    return pa.Table.from_pylist([to_row(pair) for pair in pairs], schema=schema())
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write one shard, whole or not at all."""
+    with replacing(path) as temporary:
+        pq.write_table(
+            table, temporary, compression="zstd", row_group_size=ROW_GROUP, write_page_checksum=True, store_schema=True
+        )
+
+
+def shard_entry(path: Path, rows: int) -> dict[str, Any]:
+    """What the manifest says of a shard."""
+    return {"name": path.name, "rows": rows, "bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+class PairSplit(Sequence[Pair]):
+    """The pairs of one part, in a fixed order; random access reads a row group at a time and keeps some of them."""
+
+    def __init__(self, folder: Path, name: str, shards: list[dict[str, Any]]) -> None:
+        self.name = name
+        self._groups: list[tuple[Path, int, int]] = []  # file, row group, first row
+        self._cache: OrderedDict[int, pa.Table] = OrderedDict()
+        self._files: dict[Path, pq.ParquetFile] = {}
+        row = 0
+        for shard in shards:
+            path = folder / shard["name"]
+            file = self._open(path)
+            for group in range(file.metadata.num_row_groups):
+                self._groups.append((path, group, row))
+                row += file.metadata.row_group(group).num_rows
+        self._length = row
+
+    def _open(self, path: Path) -> pq.ParquetFile:
+        if path not in self._files:
+            try:
+                self._files[path] = pq.ParquetFile(path, page_checksum_verification=True)
+            except (OSError, pa.ArrowException) as error:
+                raise BadInput(f"{path} is missing or damaged ({error}); run scoresim verify, or build again.") from error
+        return self._files[path]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def _table(self, number: int) -> pa.Table:
+        if number not in self._cache:
+            path, group, _ = self._groups[number]
+            try:
+                self._cache[number] = self._open(path).read_row_group(group)
+            except (OSError, pa.ArrowException) as error:
+                raise BadInput(f"{path} is damaged ({error}); run scoresim verify, or build again.") from error
+            if len(self._cache) > CACHED_GROUPS:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end(number)
+        return self._cache[number]
+
+    def __getitem__(self, index: Any) -> Any:
+        """The pair at a row, counted from 0.
+
+        Raises:
+            IndexError: there is no such row.
+            BadInput: the shard is damaged.
+        """
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -self._length <= index < self._length:
+            raise IndexError(f"row {index} of {self._length}")
+        index %= self._length
+        low, high = 0, len(self._groups)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._groups[middle][2] <= index else (low, middle)
+        table = self._table(low)
+        return from_row(table.slice(index - self._groups[low][2], 1).to_pylist()[0])
+
+    def __iter__(self) -> Iterator[Pair]:
+        for i in range(len(self)):
+            yield self[i]
+
+    def column(self, name: str) -> list[Any]:
+        """One value per pair without reading pictures: any of `META`, or "n_notes"."""
+        parts: list[Any] = []
+        source = "bar_of_note" if name == "n_notes" else name
+        if source not in (*META, "bar_of_note"):
+            raise KeyError(name)
+        for path in dict.fromkeys(path for path, _, _ in self._groups):
+            column = self._open(path).read(columns=[source]).column(0)
+            parts += [len(v) for v in column.to_pylist()] if name == "n_notes" else column.to_pylist()
+        return parts
+
+
+class PairSet:
+    """A data set on disk.
+
+    Attributes:
+        folder: where it is.
+        manifest: what `build` wrote about it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest: dict[str, Any] = read_json(folder / MANIFEST)
+        if self.manifest.get("kind") != "scoresim pairs":
+            raise BadInput(f"{folder} is not a scoresim data set; give a folder that scoresim build has written.")
+
+    def split(self, name: str) -> PairSplit:
+        """The pairs of "train", "valid" or "test"."""
+        if name not in self.manifest["shards"]:
+            raise BadInput(f"{self.folder} has no part {name!r}; it has {', '.join(self.manifest['shards'])}.")
+        return PairSplit(self.folder, name, self.manifest["shards"][name])
+
+
+def open(path: Path | str) -> PairSet:
+    """Open a data set.
+
+    Raises:
+        BadInput: there is no data set at `path`, or its manifest is damaged.
+    """
+    folder = Path(path)
+    if not (folder / MANIFEST).is_file():
+        raise BadInput(f"{folder} holds no data set; build one with: scoresim build {folder} --corpus NAME.")
+    return PairSet(folder)

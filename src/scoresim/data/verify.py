@@ -1,0 +1,160 @@
+"""Is a data set what it says it is? Recompute everything that can be recomputed."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+
+from scoresim.data.pair import Pair, from_row
+from scoresim.data.shards import open as open_pairs
+from scoresim.data.shards import schema
+from scoresim.errors import ScoresimError
+from scoresim.files import sha256
+from scoresim.progress import Progress
+from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, Vocabulary
+
+MAX_REPORTED = 20  # problems of one kind
+HEAD_INK = 0.30  # least share of ink (0-1) in the box of a drawn note head; measured .36 to .99 on real pairs
+
+
+def verify(folder: Path) -> list[str]:
+    """Check a data set: shards against their checksums, pictures against notes, parts against each other.
+
+    Args:
+        folder: the data set.
+
+    Returns:
+        One sentence per problem (at most 20 per shard); empty when all is well.
+
+    Raises:
+        BadInput: there is no data set.
+    """
+    pairs = open_pairs(folder)
+    manifest = pairs.manifest
+    problems: list[str] = []
+    try:
+        vocabulary = Vocabulary.from_json(manifest["vocabulary"])
+    except (KeyError, ValueError) as error:
+        return [f"{folder}/manifest.json has no usable vocabulary ({error})."]
+    if vocabulary.hash != manifest.get("vocabulary_hash"):
+        problems.append("the vocabulary in manifest.json does not have the hash that stands beside it.")
+    works: dict[str, dict[str, str]] = {}
+    ids: Counter[str] = Counter()
+    total = sum(shard["rows"] for shards in manifest["shards"].values() for shard in shards)
+    with Progress("Verifying pairs", total, "pairs") as progress:
+        for split, shards in manifest["shards"].items():
+            for shard in shards:
+                found = _check_shard(folder / shard["name"], shard, split, vocabulary, works, ids)
+                problems += found[:MAX_REPORTED]
+                if len(found) > MAX_REPORTED:
+                    problems.append(f"{shard['name']}: and {len(found) - MAX_REPORTED} more problems.")
+                progress.advance(shard["rows"])
+    for work, places in sorted(works.items()):
+        if len(places) > 1:
+            where = " and ".join(f"{split} ({pair})" for split, pair in sorted(places.items()))
+            problems.append(f"the work {work} stands in several parts: {where}.")
+    problems += [f"the pair {name} stands {count} times in the set." for name, count in ids.items() if count > 1]
+    return problems
+
+
+def _check_shard(
+    path: Path,
+    shard: dict[str, Any],
+    split: str,
+    vocabulary: Vocabulary,
+    works: dict[str, dict[str, str]],
+    ids: Counter[str],
+) -> list[str]:
+    """All problems of one shard; also notes its works and pair ids."""
+    if not path.is_file():
+        return [f"{path} is missing."]
+    problems = []
+    if sha256(path) != shard["sha256"]:
+        problems.append(f"{path} is not the file that was written: its SHA-256 differs from the manifest.")
+    try:
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        if not file.schema_arrow.equals(schema()):
+            return [*problems, f"{path} does not have the columns of a shard."]
+        if file.metadata.num_rows != shard["rows"]:
+            problems.append(f"{path} has {file.metadata.num_rows} rows, the manifest says {shard['rows']}.")
+        for group in range(file.metadata.num_row_groups):
+            for row in file.read_row_group(group).to_pylist():
+                works.setdefault(row["work"], {}).setdefault(split, row["id"])
+                ids[row["id"]] += 1
+                try:
+                    problems += [f"{path.name}: {row['id']}: {p}" for p in check_pair(from_row(row), split, vocabulary)]
+                except (ValueError, TypeError, ScoresimError) as error:
+                    problems.append(f"{path.name}: {row['id']}: its fields do not fit together ({error}).")
+    except (OSError, pa.ArrowException) as error:
+        problems.append(f"{path} is damaged and cannot be read: {error}.")
+    return problems
+
+
+def check_pair(pair: Pair, split: str, vocabulary: Vocabulary) -> list[str]:
+    """Do the picture and the notes of one pair still agree?
+
+    Checks that the picture has its stated size, that every token has a drawn head and every head a token, that every
+    head stands on ink, that tokens are in order and in the vocabulary, and that their times are the exact ones.
+
+    Returns:
+        One phrase per problem.
+    """
+    problems = []
+    if pair.split != split:
+        problems.append(f"it says it belongs to {pair.split}, but stands in {split}")
+    n = len(pair.notes)
+    per_note = (pair.bar_of_note, pair.onset, pair.staff, pair.voice, pair.spelling, pair.onset_exact, pair.duration_exact)
+    if any(len(column) != n for column in per_note) or len(pair.bar_boxes) != pair.n_bars:
+        return [*problems, "its note or bar columns have different lengths"]
+    try:
+        image = np.asarray(Image.open(io.BytesIO(pair.image), formats=["PNG"]).convert("L"))
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return [*problems, "its picture cannot be decoded"]
+    if image.shape != (pair.height, pair.width):
+        problems.append(f"its picture is {image.shape[1]} x {image.shape[0]} pixels, not {pair.width} x {pair.height}")
+    if set(pair.heads[:, 0].astype(int).tolist()) != set(range(n)):
+        problems.append("its drawn heads and its notes do not correspond one to one")
+    bare = int((head_ink(image, pair.heads[:, 1:]) < HEAD_INK).sum())
+    if bare:
+        problems.append(f"{bare} of its {len(pair.heads)} note heads are not on the picture; the picture was changed")
+    return problems + _check_tokens(pair, vocabulary)
+
+
+def head_ink(image: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Share of ink, 0 to 1, in boxes ([K, 4] x0, y0, x1, y1 in pixels) of a grey picture; 0 outside of it."""
+    dark = np.zeros((image.shape[0] + 1, image.shape[1] + 1))
+    dark[1:, 1:] = (255.0 - image).cumsum(0).cumsum(1) / 255.0
+    x = np.clip(np.round(boxes[:, [0, 2]]).astype(int), 0, image.shape[1])
+    y = np.clip(np.round(boxes[:, [1, 3]]).astype(int), 0, image.shape[0])
+    total = dark[y[:, 1], x[:, 1]] - dark[y[:, 0], x[:, 1]] - dark[y[:, 1], x[:, 0]] + dark[y[:, 0], x[:, 0]]
+    area = (x[:, 1] - x[:, 0]) * (y[:, 1] - y[:, 0])
+    return np.asarray(total / np.maximum(area, 1))
+
+
+def _check_tokens(pair: Pair, vocabulary: Vocabulary) -> list[str]:
+    problems = []
+    ids = pair.notes
+    if (ids < FIRST).any() or (ids >= np.array(vocabulary.sizes)).any():
+        return ["a token is not in the vocabulary"]
+    order = [tuple(row) for row in ids[:, [0, 1, 2]].tolist()]
+    if order != sorted(order):
+        problems.append("its tokens are not in the order of bar, position and pitch")
+    if (ids[:, 0] - FIRST != pair.bar_of_note % vocabulary.bars).any() or pair.bar_of_note.max(initial=0) >= pair.n_bars:
+        problems.append("its tokens do not count the bars of the passage")
+    durations = np.array(vocabulary.durations)[ids[:, ATTRIBUTES.index("duration")] - FIRST]
+    for i, (onset, duration) in enumerate(zip(pair.onset_exact, pair.duration_exact, strict=True)):
+        exact = Fraction(duration) * GRID
+        nearest = min(max(exact, Fraction(1)), Fraction(vocabulary.durations[-1]))
+        if abs(durations[i] - nearest) > max(1, nearest / 8) or abs(float(Fraction(onset)) - pair.onset[i]) > 1e-3:
+            problems.append(f"note {i} does not have the onset and duration that stand beside it")
+            break
+    return problems

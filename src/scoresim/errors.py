@@ -1,0 +1,29 @@
+"""The errors that a user can meet; anything else that comes out of scoresim is a bug.
+
+    Exception
+    └── ScoresimError     exit code 2   one sentence: which file, what is wrong, what to do
+        ├── BadInput      exit code 2   a file, folder, name or option given to us cannot be used
+        └── CheckFailed   exit code 1   we could look, and what we saw is not as it should be
+
+The command line prints the sentence and leaves with the exit code. In Python, catch ``ScoresimError``.
+"""
+
+__all__ = ["BadInput", "CheckFailed", "ScoresimError"]
+
+
+class ScoresimError(Exception):
+    """Base of all expected errors. The message is one sentence for the person who reads it."""
+
+    exit_code: int = 2
+
+
+class BadInput(ScoresimError):
+    """Something given to us cannot be used: missing, broken, foreign or hostile."""
+
+    exit_code = 2
+
+
+class CheckFailed(ScoresimError):
+    """A check ran to its end and found something wrong, such as a shard whose checksum differs."""
+
+    exit_code = 1

@@ -1,0 +1,151 @@
+"""Files that are either whole or not there: atomic writing, JSON, checksums.
+
+Everything that scoresim leaves on disk goes through :func:`replacing`, so that a run killed at any moment
+leaves either the old file or the new one. Leftovers of a killed run are hidden siblings named
+``.NAME.PID.tmp``.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from scoresim.errors import BadInput
+
+__all__ = ["read_json", "replacing", "sha256", "write_json"]
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some space and run the command again",
+    errno.EDQUOT: "your disk quota is used up; free some space and run the command again",
+    errno.EACCES: "permission is denied; choose a folder you may write to",
+    errno.EPERM: "permission is denied; choose a folder you may write to",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EEXIST: "a file stands where a folder is needed",
+    errno.EISDIR: "a folder stands where a file is needed",
+    errno.ENAMETOOLONG: "the name is too long for this file system",
+}
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file or a folder under a temporary name and move it to ``path`` when the block ends well.
+
+    Args:
+        path: where the result shall stand. Its parent folders are made when missing.
+
+    Yields:
+        A sibling path that does not exist yet: open it for writing, or ``mkdir`` it and fill it.
+
+    On success what was written is flushed to the disk (``fsync``) and takes the place of ``path``. For a file
+    that is one atomic step. A folder cannot replace another folder in one step: an existing one is first
+    moved aside, so for an instant ``path`` does not exist, and a kill in that instant leaves the old one as
+    ``.NAME.PID.old``. When the block raises, what was written is removed and ``path`` is as it was.
+
+    Raises:
+        BadInput: the place cannot be written (permission, full disk, a file where a folder is needed), inside
+            the block or while moving; the sentence says which path and why.
+    """
+    path = Path(os.path.abspath(path))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(temporary)
+        yield temporary
+        _flush(temporary)
+        _move(temporary, path)
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0)
+        if reason is None or not _ours(error, path, temporary):
+            raise
+        raise BadInput(f"cannot write {path}: {reason}.") from error
+    finally:
+        with suppress(OSError):
+            _remove(temporary)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write ``value`` as JSON (indent 1, keys in the order given), atomically.
+
+    Raises:
+        BadInput: the place cannot be written.
+        ValueError: ``value`` holds NaN or infinity, which JSON does not know.
+    """
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        BadInput: the file is missing, cannot be read, or is not JSON; the sentence names the file.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{path} does not exist; check the path, or run the step that writes it.") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path} is not valid JSON ({error}); make it again.") from error
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 checksum of a file's bytes, as 64 hexadecimal digits.
+
+    Raises:
+        BadInput: the file is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}).") from error
+
+
+def _ours(error: OSError, path: Path, temporary: Path) -> bool:
+    """Is the error about writing ``path`` (or about no path, like a full disk), not about something read?"""
+    if not isinstance(error.filename, str | bytes | os.PathLike):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    name = Path(os.path.abspath(os.fsdecode(error.filename)))
+    return name.is_relative_to(temporary) or path.is_relative_to(name)
+
+
+def _flush(path: Path) -> None:
+    """Force a file, or a folder with all it holds, to the disk."""
+    if path.is_dir() and not path.is_symlink():
+        for child in path.iterdir():
+            _flush(child)
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _move(temporary: Path, path: Path) -> None:
+    """Put ``temporary`` in the place of ``path`` and make the new name durable."""
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    if temporary.is_dir() and path.is_dir():
+        os.replace(path, old)
+    os.replace(temporary, path)
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,71 @@
+"""Score images as tokens of the Transformer: one per cell of a grid that has ink in it."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from scoresim.model.layers import FREQUENCIES, Waves, Where
+
+
+class ImageInput(NamedTuple):
+    """The pictures of B passages on one canvas size, at most M inked cells each.
+
+    Attributes:
+        ink: [B, H, W] float in [0, 1], 1 is black; H and W are multiples of the cell, padded with 0 (paper)
+            at the right and at the bottom.
+        cells: [B, M] long, row * (W // cell width) + column of every cell with ink; 0 at padding.
+        mask: [B, M] bool, True where there is a cell.
+        place: [B, M, 2] float, centre of the cell: y in cells from the top, x as a share of the true width.
+    """
+
+    ink: Tensor
+    cells: Tensor
+    mask: Tensor
+    place: Tensor
+
+
+class ImageEncoder(nn.Module):
+    """A small convolutional stem (Xiao et al. 2021: early convolutions help), then one token per inked cell.
+
+    Every stage is a 3 x 3 convolution with stride 2 on an even canvas: it reads one pixel of padding at the left and
+    the top and none at the right and the bottom. So more paper at the right or the bottom changes no token.
+
+    Args:
+        cell: (height, width) in pixels, multiples of 2 ** len(channels).
+        channels: of the stages; few at full resolution, where time is spent.
+        width: of a token.
+    """
+
+    def __init__(self, cell: tuple[int, int], channels: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        stride = 2 ** len(channels)
+        if cell[0] % stride or cell[1] % stride:
+            raise ValueError(f"a cell of {cell} pixels is not a multiple of the stem's stride {stride}")
+        self.cell = cell
+        self.spots = (cell[0] // stride, cell[1] // stride)
+        features = channels[-1] * math.prod(self.spots)
+        pairs = zip((1, *channels), channels, strict=False)
+        stages = [nn.Sequential(nn.Conv2d(a, b, 3, stride=2, padding=1), nn.GELU()) for a, b in pairs]
+        self.stem = nn.Sequential(*stages).to(memory_format=torch.channels_last)
+        self.norm = nn.LayerNorm(features)
+        self.project = nn.Linear(features, width)
+        self.kind = nn.Parameter(torch.randn(width) * 0.1)
+        self.height = nn.Sequential(Waves(shortest=1.5, longest=48.0), nn.Linear(2 * FREQUENCIES, width, bias=False))
+
+    def forward(self, image: ImageInput, where: Where) -> Tensor:
+        """ImageInput to tokens [B, M, width]; what stands at padding has no meaning."""
+        cells = self.project(self.norm(self.look(image)))
+        y, x = image.place.unbind(dim=-1)
+        out: Tensor = cells + where(x) + self.height(y) + self.kind
+        return out
+
+    def look(self, image: ImageInput) -> Tensor:
+        """What the stem sees in every inked cell: [B, M, features]."""
+        B, H, W = image.ink.shape
+        seen = self.stem(image.ink[:, None].contiguous(memory_format=torch.channels_last))
+        (down, across), C = self.spots, seen.shape[1]
+        grid = seen.view(B, C, H // self.cell[0], down, W // self.cell[1], across).permute(0, 2, 4, 3, 5, 1)
+        flat = grid.reshape(B, -1, down * across * C)
+        return flat.gather(1, image.cells[..., None].expand(-1, -1, flat.shape[-1]))

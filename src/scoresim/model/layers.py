@@ -1,0 +1,128 @@
+"""The parts every Transformer here is made of: where a token stands, attention by nearness, the block."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+FREQUENCIES = 16  # of each sinusoid ladder
+
+
+class Waves(nn.Module):
+    """A number as sinusoids: a smooth code in which near numbers look alike (Vaswani et al. 2017, 3.5).
+
+    Args:
+        shortest, longest: wavelengths of the ladder, in the unit of the number.
+    """
+
+    def __init__(self, shortest: float, longest: float) -> None:
+        super().__init__()
+        ladder = torch.logspace(math.log10(longest), math.log10(shortest), FREQUENCIES)
+        self.register_buffer("turns", 2 * math.pi / ladder, persistent=False)
+        self.turns: Tensor
+
+    def forward(self, values: Tensor) -> Tensor:
+        """[..] numbers to [.., 2 * FREQUENCIES] features in [-1, 1]."""
+        angles = values[..., None] * self.turns
+        return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+class Where(nn.Module):
+    """Where in the passage: one code for the time of a note and the x of an image cell.
+
+    Both are shares of the passage in [0, 1), and engraved music runs nearly evenly along the line, so that a note
+    and the place where it is drawn get nearly the same code before anything is learned.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.waves = Waves(shortest=1 / 48, longest=4.0)
+        self.project = nn.Linear(2 * FREQUENCIES, width, bias=False)
+
+    def forward(self, place: Tensor) -> Tensor:
+        """[..] shares of the passage to [.., width]."""
+        out: Tensor = self.project(self.waves(place))
+        return out
+
+
+def nearness(place: Tensor, mask: Tensor, slopes: Tensor) -> Tensor:
+    """Attention bias: a head with slope s adds -s * distance between the places of two tokens.
+
+    The idea is ALiBi's (Press et al. 2022), with musical time and horizontal place in the role of the position.
+    Heads with slope 0 look everywhere. Padding is never looked at; token 0, which has no place, is near to all.
+
+    Args:
+        place: [B, L] shares of the passage.
+        mask: [B, L] True for tokens, False for padding; column 0 must be True.
+        slopes: [heads].
+
+    Returns:
+        [B, heads, L, L], minus infinity at padding.
+    """
+    distance = (place[:, :, None] - place[:, None, :]).abs()
+    distance[:, 0, :] = 0.0
+    distance[:, :, 0] = 0.0
+    bias = -slopes[:, None, None] * distance[:, None]
+    return bias.masked_fill(~mask[:, None, None, :], -math.inf)
+
+
+def head_slopes(heads: int) -> list[float]:
+    """Half of the heads look everywhere, the others at ever smaller neighbourhoods (a 16th, ... of the passage)."""
+    near = heads // 2
+    return [0.0] * (heads - near) + [8.0 * 4.0 ** (i / max(near - 1, 1)) for i in range(near)]
+
+
+class Block(nn.Module):
+    """One pre-norm Transformer layer: x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.attention_out = nn.Linear(width, width)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp_in = nn.Linear(width, 4 * width)
+        self.mlp_out = nn.Linear(4 * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        """x [B, L, width], bias [B, heads, L, L] added to the attention's logits; the same shape as x comes back."""
+        x = x + self.dropout(self.attend(self.attention_norm(x), bias))
+        hidden: Tensor = self.mlp_out(F.gelu(self.mlp_in(self.mlp_norm(x))))
+        return x + self.dropout(hidden)
+
+    def attend(self, x: Tensor, bias: Tensor) -> Tensor:
+        B, L, width = x.shape
+        q, k, v = self.qkv(x).view(B, L, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        out: Tensor = self.attention_out(seen.transpose(1, 2).reshape(B, L, width))
+        return out
+
+
+def compact(mask: Tensor) -> Tensor:
+    """Which tokens to keep so that no row carries padding that the longest row does not need.
+
+    Args:
+        mask: [B, L] True for tokens.
+
+    Returns:
+        [B, K] indices into L, K the most tokens of any row; the tokens of a row in order, then its padding.
+    """
+    longest = int(mask.sum(dim=1).max())
+    return mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :longest]
+
+
+def initialise(module: nn.Module, layers: int) -> None:
+    """Weights before training: small normals, and residual branches that begin near zero (GPT-2's rule)."""
+    for name, part in module.named_modules():
+        if isinstance(part, nn.Linear):
+            last = name.endswith(("attention_out", "mlp_out"))
+            nn.init.normal_(part.weight, std=part.in_features**-0.5 * ((2 * layers) ** -0.5 if last else 1.0))
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)

@@ -1,0 +1,1 @@
+"""What music is: notes, bars, staves, pictures and tokens. No tensors here."""

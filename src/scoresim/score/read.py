@@ -1,0 +1,206 @@
+"""File -> notation text or `Score`: the only place that opens music files.
+
+Files come from anywhere, so sizes are bounded before anything is parsed: 20 MB of notation, the same after
+unpacking an MXL (at most 100 entries and 200 times its packed size), 20 MB of MIDI, and 100,000 quarter notes.
+Run these functions in a worker process (`sandbox`): the native parsers behind them can abort.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from lxml import etree
+
+from scoresim.errors import BadInput
+from scoresim.score.notes import DRUMS, Bar, Score, notes_from_columns
+
+MAX_BYTES = 20_000_000
+MAX_ENTRIES, MAX_RATIO = 100, 200
+MAX_QUARTERS = 100_000
+INNER_KEY = re.compile(r"^K:.*\n(?:.*\n)*?(?:K:|.*\[K:)", re.MULTILINE)
+ENCODING = re.compile(r"""\s+encoding=("[^"]*"|'[^']*')""")
+
+
+def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        BadInput: the file is missing, unreadable, empty, or larger than `limit` bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+    if not data.strip():
+        raise BadInput(f"{path} is empty.")
+    if len(data) > limit:
+        raise BadInput(f"{path} is larger than {limit // 1_000_000} MB; split it or leave it out.")
+    return data
+
+
+def read_text(path: Path, form: str) -> str:
+    """The notation text of a MusicXML, MXL, MEI, kern or ABC file, unpacked and decoded.
+
+    Args:
+        path: the file.
+        form: "musicxml", "mxl", "mei", "kern" or "abc".
+
+    Raises:
+        BadInput: with one sentence, when the file is not what its format says or breaks a bound.
+    """
+    data = read_bytes(path)
+    if form == "mxl":
+        data = _unpacked(path, data)
+    text = _decoded(data)
+    if form in ("musicxml", "mxl", "mei"):
+        _check_xml(path, data if text is None else text.encode())
+    if text is None:
+        raise BadInput(f"{path} is not text in a known encoding; it looks like a binary file.")
+    if form == "kern" and not any(line.startswith("**") for line in text.splitlines()):
+        raise BadInput(f"{path} is not Humdrum: no line begins with **.")
+    if form == "abc" and "K:" not in text:
+        raise BadInput(f"{path} is not ABC: it has no K: field.")
+    return text
+
+
+def check_abc(tune: str, path: Path) -> str:
+    """A single ABC tune, when the engraver draws all that it says.
+
+    Raises:
+        BadInput: the tune changes its key on the way, which verovio 6.4 neither draws nor plays right.
+    """
+    if INNER_KEY.search(tune):
+        raise BadInput(f"{path} changes its key inside a tune, which the engraver does not draw.")
+    return tune
+
+
+def _decoded(data: bytes) -> str | None:
+    """Text in UTF-8, UTF-16 (by its mark) or Latin-1; None for what cannot be text."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            return ENCODING.sub("", data.decode("utf-16"), count=1)
+        except UnicodeDecodeError:
+            return None
+    if b"\0" in data:
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _check_xml(path: Path, data: bytes) -> None:
+    """Refuse what is not well-formed, and any file that defines entities."""
+    if b"<!ENTITY" in data:
+        raise BadInput(f"{path} defines XML entities, which score files do not need; it is refused.")
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        etree.parse(io.BytesIO(data), parser)
+    except etree.XMLSyntaxError as error:
+        raise BadInput(f"{path} is not well-formed XML ({error.msg}); it may be cut off.") from error
+
+
+def _unpacked(path: Path, data: bytes) -> bytes:
+    """The score inside an MXL: the first root file of its container, else its first XML file."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            total = sum(entry.file_size for entry in entries)
+            if len(entries) > MAX_ENTRIES or total > MAX_BYTES or total > MAX_RATIO * max(len(data), 1):
+                raise BadInput(f"{path} unpacks to {total} bytes in {len(entries)} entries, more than a score needs.")
+            names = [entry.filename for entry in entries]
+            chosen = _root_file(archive, names)
+            with archive.open(chosen) as file:
+                return file.read(MAX_BYTES)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise BadInput(f"{path} is not a readable MXL archive ({error}).") from error
+
+
+def _root_file(archive: zipfile.ZipFile, names: list[str]) -> str:
+    if "META-INF/container.xml" in names:
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
+        root = etree.fromstring(archive.read("META-INF/container.xml"), parser)
+        for element in root.iter() if root is not None else ():
+            path = element.get("full-path")
+            if path in names and not path.endswith(".pdf"):
+                return str(path)
+    scores = [n for n in names if n.lower().endswith((".xml", ".musicxml")) and not n.startswith("META-INF")]
+    if not scores:
+        raise ValueError("it holds no score")
+    return scores[0]
+
+
+def read_midi(path: Path) -> Score:
+    """A MIDI file as a score: notes, bars from its time signatures (4/4 where it has none), tempos.
+
+    Notes that end where they begin keep a length of one tick. Staff, voice and spelling are unknown.
+
+    Raises:
+        BadInput: the file is not MIDI, has no notes, no ticks per quarter note, or is absurdly long.
+    """
+    import symusic
+
+    data = read_bytes(path)
+    if data[:4] not in (b"MThd", b"RIFF"):
+        raise BadInput(f"{path} is not a MIDI file, whatever its name says.")
+    try:
+        midi = symusic.Score.from_midi(data)
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise BadInput(f"{path} cannot be read as MIDI ({error}); it may be cut off.") from error
+    resolution = int(midi.ticks_per_quarter)
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("time", "duration", "pitch", "velocity", "program")}
+    for track in midi.tracks:
+        arrays = track.notes.numpy()
+        n = len(arrays["time"])
+        for name in ("time", "duration", "pitch", "velocity"):
+            columns[name].append(np.asarray(arrays[name], dtype=np.int64))
+        columns["program"].append(np.full(n, DRUMS if track.is_drum else min(max(int(track.program), 0), 127)))
+    merged = {name: np.concatenate([np.zeros(0, np.int64), *parts]) for name, parts in columns.items()}
+    if not len(merged["time"]):
+        raise BadInput(f"{path} has no notes.")
+    end = int((merged["time"] + merged["duration"]).max())
+    if resolution <= 0 or merged["time"].min() < 0 or end > MAX_QUARTERS * resolution:
+        raise BadInput(f"{path} lasts longer than {MAX_QUARTERS} quarter notes or has broken times.")
+    order = np.lexsort((merged["duration"], merged["pitch"], merged["time"]))
+    notes = notes_from_columns(
+        onset=merged["time"][order],
+        duration=np.maximum(merged["duration"][order], 1),
+        pitch=np.clip(merged["pitch"][order], 0, 127),
+        velocity=np.clip(merged["velocity"][order], 1, 127),
+        program=merged["program"][order],
+    )
+    signatures = [(int(s.time), int(s.numerator), int(s.denominator)) for s in midi.time_signatures]
+    tempos = tuple((max(int(t.time), 0), float(t.qpm)) for t in midi.tempos if t.qpm > 0)
+    return Score(resolution, notes, bars_from_signatures(signatures, end, resolution), (), tempos, str(path))
+
+
+def bars_from_signatures(signatures: list[tuple[int, int, int]], end: int, resolution: int) -> tuple[Bar, ...]:
+    """Bar lines for music that only states its time signatures.
+
+    Args:
+        signatures: (tick, numerator, denominator), in any order; a new one cuts the bar it falls into.
+        end: tick up to which there is music.
+        resolution: ticks per quarter note.
+
+    Returns:
+        Bars that cover 0 to `end`; 4/4 before the first signature, and for one that makes no sense.
+    """
+    changes = {0: (4, 4)}
+    for tick, numerator, denominator in sorted(signatures):
+        sensible = 0 < numerator <= 255 and 0 < denominator <= 256
+        if 0 <= tick <= end and sensible:
+            changes[tick] = (numerator, denominator)
+    ticks = [*sorted(changes), end + 1]
+    bars: list[Bar] = []
+    for start, stop in zip(ticks[:-1], ticks[1:], strict=True):
+        numerator, denominator = changes[start]
+        length = max(round(4 * resolution * numerator / denominator), resolution // 8, 1)
+        last = stop > end
+        for onset in range(start, stop, length):
+            bars.append(Bar(onset, length if last else min(length, stop - onset), numerator, denominator))
+    return tuple(bars)

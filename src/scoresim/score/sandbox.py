@@ -1,0 +1,82 @@
+"""Native parsers run in worker processes: a crash, a hang or a memory bomb costs one task, never the run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+from collections.abc import Callable, Iterator
+from concurrent.futures import TimeoutError as TaskTimeout
+from dataclasses import dataclass
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from scoresim.errors import ScoresimError
+
+MEMORY = 3 << 30  # bytes of address space per worker
+TASKS_PER_WORKER = 2000
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A task that gave no result; the reason is one phrase for a person."""
+
+    reason: str
+
+
+def _limit_memory(memory: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def run_all(
+    function: Callable[[Any], Any],
+    tasks: list[Any],
+    workers: int,
+    timeout: float = 60.0,
+    memory: int = MEMORY,
+) -> Iterator[tuple[int, Any]]:
+    """Run `function` on every task in worker processes; yield (index of the task, result or `Failure`) as they end.
+
+    Args:
+        function: a module-level function of one picklable argument.
+        tasks: the arguments.
+        workers: number of processes.
+        timeout: seconds after which a task is given up and its worker killed.
+        memory: bytes of address space for each worker.
+
+    Expected errors (`ScoresimError`, ValueError, MemoryError, a crash, a time-out) become a `Failure`. Any other
+    exception is a bug and is raised here.
+    """
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPool(
+        max_workers=workers,
+        max_tasks=TASKS_PER_WORKER,
+        initializer=_limit_memory,
+        initargs=[memory],
+        context=context,
+    ) as pool:
+        try:
+            ahead = 4 * workers
+            futures = {}
+            for i, task in enumerate(tasks):
+                futures[i] = pool.schedule(function, args=[task], timeout=timeout)
+                if i >= ahead:
+                    yield i - ahead, _outcome(futures.pop(i - ahead), timeout)
+            for i in sorted(futures):
+                yield i, _outcome(futures.pop(i), timeout)
+        except BaseException:
+            pool.stop()
+            raise
+
+
+def _outcome(future: Any, timeout: float) -> Any:
+    try:
+        return future.result()
+    except TaskTimeout:
+        return Failure(f"took longer than {timeout:g} s")
+    except ProcessExpired as error:
+        return Failure(f"the parser crashed (exit code {error.exitcode})")
+    except MemoryError:
+        return Failure("needed more memory than a worker has")
+    except (ScoresimError, ValueError) as error:
+        return Failure(str(error))

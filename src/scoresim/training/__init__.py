@@ -1,0 +1,1 @@
+"""What changes weights: objectives, masking, the optimiser and the one training loop."""

@@ -1,0 +1,239 @@
+"""The one training loop, for pre-training and for task heads.
+
+A step is a pure function of the weights, the optimiser's moments, the seed and the step's number: data order, random
+choices and learning rate follow from them. So a run that is killed and started again ends with the same bits (on one
+machine's CPU) as one that was not.
+"""
+
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim import AdamW
+
+from scoresim.data.batches import Batch
+from scoresim.errors import CheckFailed, ScoresimError
+from scoresim.files import replacing
+from scoresim.progress import Progress
+from scoresim.training.objectives import Objective
+from scoresim.training.optim import adamw, learning_rate, use_bf16
+from scoresim.training.state import RunState, load_state, load_weights, read_tensors, save_state, save_weights
+
+LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
+
+
+class Stopped(ScoresimError):
+    """Someone asked the run to stop (Ctrl-C, SIGTERM); its state is saved."""
+
+    exit_code = 1
+
+
+class Batches(Protocol):
+    """Where batches come from."""
+
+    def stream(self, seed: int, start: int) -> Iterator[Batch]:
+        """Training batches from step `start` on; a pure function of seed and step."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train.
+
+    Attributes:
+        steps: how many in all.
+        lr: highest learning rate; warmup: steps until it is reached; then a cosine to nearly zero.
+        weight_decay: of matrices.
+        clip: largest norm of the gradient.
+        seed: of data order and random choices.
+        precision: auto, fp32 or bf16.
+        log_every, checkpoint_every: in steps.
+        validate_every: in steps; 0 is never.
+        device: of the module.
+    """
+
+    steps: int
+    lr: float = 1e-3
+    warmup: int = 50
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    seed: int = 0
+    precision: str = "auto"
+    log_every: int = 20
+    checkpoint_every: int = 200
+    validate_every: int = 0
+    device: str = "cpu"
+
+
+def train(
+    module: nn.Module,
+    objectives: Sequence[Objective],
+    batches: Batches,
+    config: TrainConfig,
+    out: Path,
+    validate: Callable[[nn.Module], float] | None = None,
+    keep_best: bool = False,
+) -> RunState:
+    """Train a module in place, from where the run in `out` stands.
+
+    Writes `out/log.jsonl` (a line of means every `log_every` steps) and `out/state/` (private).
+
+    Args:
+        module: its weights before training; a saved state replaces them.
+        objectives: their losses are summed.
+        batches: training data.
+        config: how.
+        out: folder of the run.
+        validate: a figure of merit of the module, higher is better; asked every `validate_every` steps and at the end.
+        keep_best: end with the weights that validated best, not with the last.
+
+    Raises:
+        CheckFailed: the loss is no longer a number.
+        Stopped: on SIGTERM or Ctrl-C, after saving.
+        BadInput: the saved state is damaged or of another model.
+    """
+    module.to(config.device).train()
+    optimiser = adamw(module, config.lr, config.weight_decay)
+    last = out / "state" / LAST
+    state = load_state(last, module, optimiser) if last.is_file() else RunState()
+    cut_log(out / LOG, state.step)
+    clock = time.monotonic() - state.seconds
+    with (
+        closing(batches.stream(config.seed, state.step)) as stream,
+        Progress("train", config.steps - state.step, "steps") as progress,
+        stop_signals() as stop,
+    ):
+        while state.step < config.steps and not stop:
+            figures = take_step(module, objectives, next(stream).to(config.device), optimiser, config, state.step)
+            state.step += 1
+            state.seconds = time.monotonic() - clock
+            add(state.sums, figures)
+            ended = state.step == config.steps
+            validated = validate is not None and (ended or due(state.step, config.validate_every))
+            if validate is not None and validated:
+                judge(validate, module, state, out / "state" / BEST if keep_best else None)
+            if ended or due(state.step, config.log_every):
+                write_line(out / LOG, state, config)
+            if ended or stop or due(state.step, config.checkpoint_every):
+                save_state(last, module, optimiser, state)
+            progress.advance(note=f"loss {figures['loss']:.3f}")
+    if state.step < config.steps:
+        raise Stopped(
+            f"Stopped at step {state.step} of {config.steps}; the state is saved in {out}, run the same command to go on."
+        )
+    if keep_best and (out / "state" / BEST).is_file():
+        load_weights(module, read_tensors(out / "state" / BEST)[0])
+    module.eval()
+    return state
+
+
+def take_step(
+    module: nn.Module,
+    objectives: Sequence[Objective],
+    batch: Batch,
+    optimiser: AdamW,
+    config: TrainConfig,
+    step: int,
+) -> dict[str, float]:
+    """One step of training; returns the loss, its parts and the objectives' reports.
+
+    Raises:
+        CheckFailed: the loss is no longer a number.
+    """
+    seed_step(config.seed, step)
+    figures: dict[str, float] = {"loss": 0.0}
+    device = torch.device(config.device)
+    optimiser.zero_grad()
+    for objective in objectives:
+        with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(config.precision, device)):
+            losses, report = objective(module, batch)
+        total = torch.stack(list(losses.values())).sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        figures["loss"] += total.item()
+        figures |= {f"loss/{name}": loss.item() for name, loss in losses.items()} | report
+    if not math.isfinite(figures["loss"]):
+        raise CheckFailed(f"The loss is no longer a number at step {step}; begin anew with a lower learning rate.")
+    nn.utils.clip_grad_norm_(module.parameters(), config.clip)
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(step, config.steps, config.warmup, config.lr)
+    optimiser.step()
+    return figures
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Seed torch's global generators as a pure function of (seed, step)."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1))
+
+
+def due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
+
+
+def judge(validate: Callable[[nn.Module], float], module: nn.Module, state: RunState, best: Path | None) -> None:
+    """Ask for the module's figure of merit; keep its weights in `best` when it is the best so far."""
+    module.eval()
+    with torch.no_grad():
+        value = validate(module)
+    module.train()
+    add(state.sums, {"validation": value})
+    if state.best is None or value > state.best:
+        state.best, state.best_step = value, state.step
+        if best is not None:
+            save_weights(best, module)
+
+
+def add(sums: dict[str, list[float]], figures: Mapping[str, float]) -> None:
+    """Add one step's figures to the running sums."""
+    for name, value in figures.items():
+        entry = sums.setdefault(name, [0.0, 0.0])
+        entry[0] += value
+        entry[1] += 1
+
+
+def write_line(path: Path, state: RunState, config: TrainConfig) -> None:
+    """Append the means since the last line to the log and begin new ones."""
+    means = {name: round(total / count, 6) for name, (total, count) in state.sums.items()}
+    rate = learning_rate(state.step - 1, config.steps, config.warmup, config.lr)
+    line = {"step": state.step, "seconds": round(state.seconds, 2), "lr": rate, **means}
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    state.sums.clear()
+
+
+def cut_log(path: Path, step: int) -> None:
+    """Drop the log's lines after `step`: they will be written again."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    with replacing(path) as temporary:
+        temporary.write_text("".join(kept), encoding="utf-8")
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """A list that is no longer empty once SIGTERM or Ctrl-C came; a second one ends the program at once."""
+    came: list[int] = []
+    before: dict[int, object] = {}
+
+    def note(number: int, _frame: object) -> None:
+        came.append(number)
+        signal.signal(number, before[number])  # type: ignore[arg-type]
+
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before[number] = signal.signal(number, note)
+    except ValueError:  # not in the main thread: signals are not ours
+        before.clear()
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]

@@ -1,0 +1,177 @@
+"""Pre-training as a run on disk: a folder that says what was done, and goes on when it is asked again."""
+
+import copy
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scoresim import checkpoint
+from scoresim.data import shards
+from scoresim.data.batches import BatchConfig, Passages, Source
+from scoresim.data.synthetic import synthetic
+from scoresim.errors import BadInput
+from scoresim.files import read_json, write_json
+from scoresim.model.sim import SIM, SIZES
+from scoresim.score.tokens import Vocabulary, default_vocabulary
+from scoresim.training.loop import TrainConfig, take_step, train
+from scoresim.training.objectives import MBAM, OBJECTIVES, Objective
+from scoresim.training.optim import adamw
+
+SYNTHETIC = 1024  # passages made up for `scoresim pretrain synthetic OUT`
+
+
+def _field(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Everything that decides what a pre-training run does, besides its data."""
+
+    size: str = _field("tiny", "Size of the model: tiny, small or base.")
+    objectives: tuple[str, ...] = _field(("mbam", "smm", "smc"), "What the model learns from: mbam, smm, smc.")
+    inputs: str = _field("both", "both, or notes for a model pre-trained on MIDI alone (objective mbam only).")
+    steps: int | None = _field(None, "Number of steps; give this or minutes.")
+    minutes: float | None = _field(None, "Time to train; the number of steps is fixed after timing the first ones.")
+    batch_size: int = _field(32, "Passages per step.")
+    lr: float = _field(0.0, "Highest learning rate; 0 takes the size's own.")
+    warmup: int = _field(50, "Steps until the highest learning rate is reached.")
+    weight_decay: float = _field(0.05, "Decay of the weight matrices.")
+    mask_ratio: float = _field(0.3, "mbam: share of the (bar, attribute) units that is hidden.")
+    image_dropout: float = _field(0.15, "mbam: share of the passages whose image is withheld.")
+    seed: int = _field(0, "Seed of the first weights, the data order and all random choices.")
+    precision: str = _field("auto", "auto, fp32 or bf16; auto takes bf16 where it is faster.")
+    log_every: int = _field(20, "Steps per line of log.jsonl.")
+    checkpoint_every: int = _field(200, "Steps after which the state is saved.")
+    device: str = _field("auto", "cpu, cuda, or auto.")
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done.
+
+        Raises:
+            BadInput: with the field and its choices.
+        """
+        unknown = [name for name in self.objectives if name not in OBJECTIVES]
+        if unknown or not self.objectives:
+            raise BadInput(f"objectives is {','.join(self.objectives)!r}; choose among {', '.join(OBJECTIVES)}.")
+        if self.size not in SIZES:
+            raise BadInput(f"size is {self.size!r}; choose one of {', '.join(SIZES)}.")
+        if self.inputs not in ("both", "notes"):
+            raise BadInput(f"inputs is {self.inputs!r}; choose both or notes.")
+        if self.inputs == "notes" and self.objectives != ("mbam",):
+            raise BadInput("inputs notes goes with objectives mbam alone: the others compare notes with images.")
+        if (self.steps is None) == (self.minutes is None):
+            raise BadInput("give either steps or minutes.")
+        if self.batch_size < 2 or (self.steps or 1) < 1 or (self.minutes or 1) <= 0:
+            raise BadInput("batch_size is at least 2; steps and minutes are above 0.")
+
+
+LEARNING_RATES = {"tiny": 2e-3, "small": 6e-4, "base": 3e-4}
+
+
+def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
+    """Pre-train a SIM on a data set's training split; run again, it goes on, or returns at once when it is done.
+
+    Args:
+        data: folder of a data set; the word "synthetic" stands for made-up passages.
+        out: folder of the run: config.json, log.jsonl, state/ (private) and at the end checkpoint/.
+        config: what to do.
+
+    Returns:
+        What was done: steps, seconds, checkpoint, the last line of the log.
+
+    Raises:
+        BadInput: `out` holds another run, or the data cannot be read.
+        Stopped: after SIGTERM or Ctrl-C; run again to go on.
+        CheckFailed: the loss is no longer a number.
+    """
+    source, vocabulary, data_hash = open_training_split(data)
+    asked = {"pretrain": json.loads(json.dumps(asdict(config))), "data_manifest_sha256": data_hash}
+    resolved = read_json(out / "config.json") if (out / "config.json").is_file() else None
+    if resolved is not None and {name: resolved.get(name) for name in asked} != asked:
+        raise BadInput(f"{out} holds a run with another config or data; choose another folder, or remove this one.")
+    sim_config = SIZES[config.size]
+    batches = Passages(
+        source, BatchConfig(config.batch_size, patch_height=sim_config.patch_height, patch_width=sim_config.patch_width)
+    )
+    torch.manual_seed(config.seed)
+    model = SIM(sim_config, vocabulary.sizes)
+    objectives = make_objectives(config)
+    if resolved is None:
+        steps = config.steps or steps_in(config.minutes or 1.0, model, objectives, batches, config)
+        resolved = {**asked, "data": str(data), "steps": steps, "versions": checkpoint.versions()}
+        write_json(out / "config.json", resolved)
+    state = train(model, objectives, batches, train_config(config, resolved["steps"]), out)
+    if not (out / "checkpoint" / checkpoint.CONFIG).is_file():
+        checkpoint.save(out / "checkpoint", model, vocabulary, resolved)
+    lines = (out / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return {
+        "steps": state.step,
+        "seconds": round(state.seconds, 1),
+        "passages": len(source),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "checkpoint": str(out / "checkpoint"),
+        "last": json.loads(lines[-1]),
+    }
+
+
+def open_training_split(data: Path) -> tuple[Source, Vocabulary, str]:
+    """The training rows of a data set, its vocabulary, and the hash of its manifest.
+
+    Raises:
+        BadInput: the data set cannot be read, or its training split is empty.
+    """
+    if str(data) == "synthetic":
+        return synthetic(SYNTHETIC, seed=0), default_vocabulary(), f"synthetic {SYNTHETIC}"
+    pairs = shards.open(data)
+    split = pairs.split("train")
+    if len(split) == 0:
+        raise BadInput(f"{data} has no passages in its training split; build it with more scores.")
+    text = json.dumps(pairs.manifest, sort_keys=True)
+    return split, default_vocabulary(), hashlib.sha256(text.encode()).hexdigest()
+
+
+def make_objectives(config: PretrainConfig) -> list[Objective]:
+    """The objectives that a config names, in its order."""
+    mbam = MBAM(config.inputs, config.mask_ratio, config.image_dropout)
+    return [mbam if name == "mbam" else OBJECTIVES[name]() for name in config.objectives]
+
+
+def train_config(config: PretrainConfig, steps: int) -> TrainConfig:
+    """The loop's part of the config."""
+    cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    return TrainConfig(
+        steps=steps,
+        lr=config.lr or LEARNING_RATES[config.size],
+        warmup=config.warmup,
+        weight_decay=config.weight_decay,
+        seed=config.seed,
+        precision=config.precision,
+        log_every=config.log_every,
+        checkpoint_every=config.checkpoint_every,
+        device="cuda" if cuda else "cpu",
+    )
+
+
+def steps_in(
+    minutes: float, model: SIM, objectives: list[Objective], batches: Passages, config: PretrainConfig
+) -> int:
+    """How many steps fit into some minutes: times a few on a copy of the model, so that the run stays a pure
+    function of its number of steps. The timing is part of the minutes.
+    """
+    trial, settings = copy.deepcopy(model), train_config(config, 1000)
+    trial.to(settings.device).train()
+    optimiser = adamw(trial, settings.lr, settings.weight_decay)
+    begin = time.monotonic()
+    marks: list[float] = []
+    while len(marks) < 4 or (len(marks) < 64 and marks[-1] - begin < 1.5 * minutes):
+        batch = batches.batch(config.seed, len(marks)).to(settings.device)
+        take_step(trial, objectives, batch, optimiser, settings, len(marks))
+        marks.append(time.monotonic())
+    per_step = (marks[-1] - marks[1]) / (len(marks) - 2)
+    return max(1, int((60 * minutes - (marks[-1] - begin)) / per_step))

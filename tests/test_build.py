@@ -1,0 +1,253 @@
+"""From files to shards: whole, repeatable, resumable, and honest about what was left out."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from scoresim.data import shards
+from scoresim.data.build import BuildConfig, build
+from scoresim.data.card import card
+from scoresim.data.curate import split_works, works_by_style
+from scoresim.data.corpora import Item
+from scoresim.data.pair import Pair, passages, png
+from scoresim.data.shards import schema, shard_entry, to_table, write_table
+from scoresim.data.verify import verify
+from scoresim.errors import BadInput
+from scoresim.files import write_json
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def tune(number: int, letters: str = "CDEFGABc") -> str:
+    """A tune of ours that differs from number to number."""
+    turn = [letters[(number * 3 + i * (1 + number % 5)) % len(letters)] for i in range(32)]
+    bars = ["".join(turn[i : i + 8]) for i in range(0, 32, 8)]
+    return f"X:{number}\nT:Tune {number}\nM:4/4\nL:1/8\nK:{'CGDF'[number % 4]}\n{'|'.join(bars)}|]\n"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of good scores: three of other formats and fifteen tunes."""
+    folder = tmp_path_factory.mktemp("source")
+    shutil.copy(FIXTURES / "piano.musicxml", folder)
+    shutil.copy(FIXTURES / "choir.krn", folder)
+    (folder / "book.abc").write_text("\n".join(tune(i) for i in range(1, 16)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("built") / "set"
+    build(out, config(source))
+    return out
+
+
+def config(source: Path) -> BuildConfig:
+    return BuildConfig(corpora=(f"folder={source}",), workers=2, page_width=70.0)
+
+
+def digests(folder: Path) -> Any:
+    return json.loads((folder / "manifest.json").read_text())["shards"]
+
+
+def all_pairs(folder: Path) -> list[Pair]:
+    return [pair for split in ("train", "valid", "test") for pair in shards.open(folder).split(split)]
+
+
+def test_pairs_are_what_was_written(built: Path) -> None:
+    pairs = all_pairs(built)
+    assert verify(built) == []
+    assert {pair.item.split(".")[0].split("/")[0] for pair in pairs} == {"piano", "choir", "book"}
+    piano = [pair for pair in pairs if pair.item.startswith("piano")]
+    assert sum(pair.n_bars for pair in piano) == 3
+    assert sum(len(pair.notes) for pair in piano) == 12  # thirteen heads, two of them tied
+    assert sum(len(pair.heads) for pair in piano) == 13
+    tied = next(i for pair in piano for i, d in enumerate(pair.duration_exact) if d == "3/1" and pair.spelling[i] == "E5")
+    assert tied >= 0
+    for pair in pairs:
+        assert pair.notes.dtype == np.int32 and len(pair.notes) == len(pair.onset) == len(pair.spelling)
+        assert pair.agreement == 1.0 and pair.staff_space == 8.0
+        assert pair.image.startswith(b"\x89PNG")
+
+
+def test_random_access_equals_reading_in_order(built: Path) -> None:
+    part = shards.open(built).split("train")
+    in_order = [pair.id for pair in part]
+    assert [part[i].id for i in (len(part) - 1, 0)] == [in_order[-1], in_order[0]]
+    assert part.column("id") == in_order
+    assert part.column("n_notes") == [len(pair.notes) for pair in part]
+    with pytest.raises(IndexError):
+        part[len(part)]
+
+
+def test_building_again_changes_nothing_and_another_configuration_is_refused(built: Path, source: Path) -> None:
+    before = digests(built)
+    started = time.monotonic()
+    build(built, config(source))
+    assert digests(built) == before and time.monotonic() - started < 2
+    with pytest.raises(BadInput, match="another configuration"):
+        build(built, replace(config(source), seed=1))
+    with pytest.raises(BadInput, match="not empty"):
+        build(source, config(source))
+
+
+def test_works_are_split_disjointly_and_by_style() -> None:
+    items = [Item(f"i{i}", Path("x"), "abc", f"w{i // 2}", f"s{i % 3}", "", "") for i in range(120)]
+    split = split_works(items, seed=5)
+    assert split == split_works(list(reversed(items)), seed=5) or set(split) == {item.work for item in items}
+    for works in works_by_style(items).values():
+        parts = [split[work] for work in works]
+        assert parts.count("test") == parts.count("valid") == max(round(len(works) / 10), 1)
+    assert split != split_works(items, seed=6)
+
+
+def test_two_systems_are_joined_only_where_they_hold_few_notes() -> None:
+    assert passages([5, 6, 7, 30, 2], max_systems=2, few_notes=12) == [(0, 1), (2,), (3,), (4,)]
+    assert passages([5, 6], max_systems=1, few_notes=12) == [(0,), (1,)]
+
+
+def test_two_systems_on_one_picture(source: Path, tmp_path: Path) -> None:
+    """Tunes wrap over two systems when a passage may hold many notes; boxes follow the stacking."""
+    build(tmp_path / "set", replace(config(source), max_systems=2, few_notes=64, page_width=30.0))
+    joined = [pair for pair in all_pairs(tmp_path / "set") if pair.n_systems == 2]
+    assert joined and verify(tmp_path / "set") == []
+    assert all(pair.staff_boxes[:, 0].max() == 1 and pair.bar_boxes[-1, 1] > pair.bar_boxes[0, 3] for pair in joined)
+
+
+def test_a_build_killed_at_any_moment_ends_with_the_same_shards(built: Path, source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    code = (
+        "from pathlib import Path; from scoresim.data.build import BuildConfig, build\n"
+        "if __name__ == '__main__':\n"
+        f"    build(Path({str(out)!r}), BuildConfig(corpora=('folder={source}',), workers=2, page_width=70.0))\n"
+    )
+    script = tmp_path / "run.py"
+    script.write_text(code)
+    for wait in (1, 4, 9):  # parts on disk before the kill
+        process = subprocess.Popen([sys.executable, str(script)], start_new_session=True, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if len(list((out / "parts").glob("*.parquet"))) >= wait:
+                break
+            time.sleep(0.005)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    build(out, config(source))
+    assert digests(out) == digests(built)
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in built.iterdir())
+
+
+def test_broken_files_cost_themselves_only(tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    whole = (FIXTURES / "piano.musicxml").read_text()
+    (folder / "good.musicxml").write_text(whole)
+    (folder / "truncated.musicxml").write_text(whole[:1500])
+    (folder / "empty.mid").write_bytes(b"")
+    (folder / "picture.mid").write_bytes(png(np.zeros((4, 4), dtype=np.uint8)))
+    shutil.copy(FIXTURES / "crash.krn", folder / "crash.krn")
+    (folder / "divides_by_zero.musicxml").write_text(whole.replace("<divisions>6<", "<divisions>0<"))
+    out = tmp_path / "set"
+    manifest = build(out, BuildConfig(corpora=(f"folder={folder}",), workers=2))
+    reasons = {Path(entry["file"]).name: entry["reason"] for entry in manifest["quarantine"]}
+    assert set(reasons) >= {"truncated.musicxml", "empty.mid", "picture.mid", "crash.krn"}
+    assert "not well-formed" in reasons["truncated.musicxml"]
+    assert "empty" in reasons["empty.mid"] and "not a MIDI file" in reasons["picture.mid"]
+    assert "crashed" in reasons["crash.krn"]
+    assert "good.musicxml" not in reasons and sum(manifest["pairs"].values()) >= 1
+    assert verify(out) == []
+    assert len(card(out)["quarantine"]) == len(reasons)
+
+
+def rewritten(folder: Path, out: Path, change: Any) -> Path:
+    """A copy of a data set whose rows were changed by someone who also mended the checksums."""
+    shutil.copytree(folder, out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    for split, entries in manifest["shards"].items():
+        rows = [row for entry in entries for row in pq.read_table(out / entry["name"]).to_pylist()]
+        change(split, rows)
+        import pyarrow as pa
+
+        write_table(out / entries[0]["name"], pa.Table.from_pylist(rows, schema=schema()))
+        manifest["shards"][split] = [shard_entry(out / entries[0]["name"], len(rows))]
+    write_json(out / "manifest.json", manifest)
+    return out
+
+
+def test_verify_finds_one_flipped_byte(built: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        out = tmp_path / str(number)
+        shutil.copytree(built, out)
+        shard = out / digests(out)["train"][0]["name"]
+        data = bytearray(shard.read_bytes())
+        data[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
+        shard.write_bytes(data)
+        problems = verify(out)
+        assert any("SHA-256 differs" in problem and shard.name in problem for problem in problems)
+
+
+def test_verify_finds_swapped_pictures(built: Path, tmp_path: Path) -> None:
+    def swap(split: str, rows: list[dict[str, Any]]) -> None:
+        if split == "train":
+            columns = ("image", "width", "height")
+            first, second = rows[2], rows[5]
+            for name in columns:
+                first[name], second[name] = second[name], first[name]
+
+    problems = verify(rewritten(built, tmp_path / "swapped", swap))
+    assert any("note heads are not on the picture" in problem for problem in problems)
+    assert not any("SHA-256" in problem for problem in problems)
+
+
+def test_verify_finds_a_work_in_two_parts_and_a_pair_twice(built: Path, tmp_path: Path) -> None:
+    stolen: list[dict[str, Any]] = []
+
+    def leak(split: str, rows: list[dict[str, Any]]) -> None:
+        if split == "train":
+            stolen.append(rows[0])
+        if split == "test":
+            rows.append(stolen[0] | {"split": "test"})
+
+    problems = verify(rewritten(built, tmp_path / "leaked", leak))
+    assert any("stands in several parts: test" in p and "train" in p for p in problems)
+    assert any("stands 2 times" in p for p in problems)
+
+
+def test_verify_finds_a_changed_note(built: Path, tmp_path: Path) -> None:
+    def alter(split: str, rows: list[dict[str, Any]]) -> None:
+        if split == "train":
+            rows[0]["notes"][3] += 40
+
+    problems = verify(rewritten(built, tmp_path / "altered", alter))
+    assert any("does not have the onset and duration" in p for p in problems)
+
+
+def test_rows_survive_the_shard(built: Path) -> None:
+    pair = all_pairs(built)[0]
+    again = shards.from_row(to_table([pair]).to_pylist()[0])
+    for name in pair.__dataclass_fields__:
+        assert np.array_equal(getattr(pair, name), getattr(again, name)), name
+
+
+def test_a_damaged_shard_is_a_sentence_when_read(built: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(built, out)
+    shard = out / digests(out)["train"][0]["name"]
+    shard.write_bytes(shard.read_bytes()[:-200])
+    with pytest.raises(BadInput, match="damaged"):
+        list(shards.open(out).split("train"))
+    with pytest.raises(BadInput, match="no data set"):
+        shards.open(tmp_path / "nothing")

@@ -1,0 +1,229 @@
+"""The questions themselves: what they show, what they hide, how they count."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoresim.benchmark import metrics, tasks
+from scoresim.benchmark.config import ProbeConfig
+from scoresim.benchmark.task import Answers, Kept, Probe, Split, Task, View
+from scoresim.benchmark.tasks import melody, pretraining, retrieval, style
+from scoresim.data.batches import BatchConfig, Passages
+from scoresim.data.synthetic import synthetic
+from scoresim.errors import BadInput
+from scoresim.model.sim import SIM, SIMConfig
+from scoresim.score.tokens import ATTRIBUTES, FIRST, MASK, default_vocabulary
+
+PROGRAM = ATTRIBUTES.index("program")
+TINY = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4, 4, 8), embedding=16)
+
+
+class MadeUp:
+    """A data set in memory."""
+
+    def __init__(self) -> None:
+        self.manifest: dict[str, object] = {"vocabulary": default_vocabulary().to_json()}
+
+    def split(self, name: str) -> Split:
+        return synthetic(12, {"train": 0, "valid": 1, "test": 2}[name])
+
+
+def test_all_tasks_are_found_and_documented() -> None:
+    assert tasks.names() == ("melody", "pretraining", "retrieval", "style")
+    for name in tasks.names():
+        task = tasks.get(name)
+        assert task.name == name
+        assert task.question.endswith("?")
+    assert isinstance(tasks.get("style"), Task)
+    assert isinstance(tasks.get("retrieval"), Probe)
+
+
+def test_a_view_shows_one_program_and_nothing_else_changes() -> None:
+    split = synthetic(6, 0)
+    for i in range(6):
+        split.pairs[i].notes[:, PROGRAM] = FIRST + 40 + i
+    view = View(split, (4, 1))
+    assert len(view) == 2
+    assert view.column("id") == [split[4].id, split[1].id]
+    for pair, row in zip(view, (4, 1), strict=True):
+        assert (pair.notes[:, PROGRAM] == FIRST).all()
+        np.testing.assert_array_equal(
+            np.delete(pair.notes, PROGRAM, axis=1), np.delete(split[row].notes, PROGRAM, axis=1)
+        )
+    assert (split[4].notes[:, PROGRAM] == FIRST + 44).all()
+
+
+def test_kept_data_reads_no_pair_twice() -> None:
+    kept = Kept(MadeUp(), most=5)
+    split = kept.split("test")
+    assert split is kept.split("test")
+    assert split[3] is split[3]
+    assert len(split) == 12
+    assert [split[i].id for i in range(12)] == split.column("id")
+    assert len(split.pairs) == 5
+
+
+def test_melody_asks_only_open_questions() -> None:
+    split = synthetic(30, 3)
+    rows = melody.rows(split, ("other", "top"))
+    assert rows
+    for i in range(30):
+        assert (i in rows) == (split[i].n_staves >= 2 and set(split[i].staff.tolist()) >= {1, 2})
+
+
+def test_melody_gives_doubles_one_label() -> None:
+    pair = synthetic(20, 3)[melody.rows(synthetic(20, 3), ())[0]]
+    notes, staff = pair.notes.copy(), pair.staff.copy()
+    onset = pair.onset.copy()
+    top = int(np.flatnonzero(staff == 1)[0])
+    other = int(np.flatnonzero(staff == 2)[0])
+    notes[other, melody.PITCH], onset[other] = notes[top, melody.PITCH], onset[top]
+    found = melody.labels(dataclasses.replace(pair, notes=notes, onset=onset))
+    assert found[top] == found[other] == 1
+    apart = melody.labels(dataclasses.replace(pair, onset=pair.onset + np.arange(len(pair.onset)) * 9))
+    np.testing.assert_array_equal(apart, (pair.staff == 1).astype(int))
+
+
+def test_style_leaves_out_styles_with_few_works() -> None:
+    split = synthetic(24, 0)  # two passages per work
+    found = set(split.column("style"))
+    assert set(style.classes(split)) == found
+    split.pairs[0] = dataclasses.replace(split.pairs[0], style="rare")
+    assert set(style.classes(split)) == found
+    assert 0 not in style.rows(split, style.classes(split))
+    assert style.labels(split[1], style.classes(split)).shape == (1,)
+    with pytest.raises(BadInput, match="needs two"):
+        style.classes(synthetic(4, 0))
+
+
+def answers(truth: list[int], said: list[int], work: list[int], classes: int = 3) -> Answers:
+    return Answers(np.array(truth), np.eye(classes, dtype=np.float32)[said] * 4, np.array(work))
+
+
+def test_style_of_works_is_the_mean_of_its_passages() -> None:
+    one = answers([0, 0, 0, 1, 1], [0, 0, 1, 1, 1], [0, 0, 0, 1, 1])
+    figures = {(f.what, f.metric): f.statistic(f.tables.sum(0)) for f in style.evaluate(one)}
+    assert figures["style of passages", "accuracy"] == pytest.approx(0.8)
+    assert figures["style of works", "accuracy"] == 1.0
+    assert figures["style of works", "macro-F1"] == 1.0
+
+
+def test_truth_scores_one_in_every_learnt_task() -> None:
+    for task in (style.TASK, melody.TASK):
+        perfect = answers([0, 1, 1, 0], [0, 1, 1, 0], [0, 1, 1, 2], classes=2)
+        assert task.select(perfect) == 1.0
+        for figure in task.evaluate(perfect):
+            assert metrics.with_interval(figure.tables[None], figure.statistic).value == 1.0
+
+
+def test_misfits_are_refused() -> None:
+    with pytest.raises(BadInput, match="two styles"):
+        style.evaluate(answers([0, 1], [0, 1], [0, 0]))
+    with pytest.raises(BadInput, match="top staff"):
+        melody.evaluate(answers([0, 0], [0, 0], [0, 0], classes=2))
+    with pytest.raises(BadInput, match="at least two"):
+        retrieval.evaluate(retrieval.Vectors(np.ones((1, 2)), np.ones((1, 2)), ["a"]), 0)
+
+
+def values(vectors: retrieval.Vectors) -> dict[tuple[str, str], float]:
+    found = retrieval.evaluate(vectors, 0)
+    return {(r.what.split(",")[1].strip(), r.metric): r.score.value for r in found if r.baseline is None}
+
+
+def test_retrieval_of_a_collapsed_model_is_chance() -> None:
+    same = np.tile(np.array([[0.6, 0.8]]), (40, 1)) + np.random.default_rng(0).normal(0, 1e-9, (40, 2))
+    found = values(retrieval.Vectors(same, same, [str(i // 4) for i in range(40)]))
+    assert found["image to notes", "R@1"] == pytest.approx(1 / 40)
+    assert found["notes to image", "R@10"] == pytest.approx(1 / 4)
+    assert found["image to notes", "median rank"] == pytest.approx(20.5)
+
+
+def test_retrieval_of_a_perfect_model_is_one() -> None:
+    found = values(retrieval.Vectors(np.eye(30), np.eye(30), [str(i) for i in range(30)]))
+    assert found["image to notes", "R@1"] == found["notes to image", "MRR"] == 1.0
+    assert found["image to notes", "median rank"] == 1.0
+
+
+def test_retrieval_embeds_in_row_order() -> None:
+    model = SIM(TINY, default_vocabulary().sizes).eval()
+    passages = Passages(synthetic(10, 0), BatchConfig(4))
+    rows = np.array([7, 2, 9, 4])
+    images, notes = retrieval.embed(model, passages, rows, batch_size=3)
+    for n, row in enumerate(rows):
+        alone = retrieval.embed(model, passages, np.array([row]), batch_size=1)
+        np.testing.assert_allclose(images[n], alone[0][0], atol=1e-5)
+        np.testing.assert_allclose(notes[n], alone[1][0], atol=1e-5)
+
+
+@given(st.integers(0, 7), st.integers(0, 1000))
+@settings(max_examples=25, deadline=None)
+def test_exactly_one_attribute_of_one_bar_is_hidden(attribute: int, seed: int) -> None:
+    source = synthetic(4, 5)
+    batch = Passages(source, BatchConfig(4)).gather(np.arange(4))
+    bars = [pretraining.chosen_bar(source[i].id, source[i].bar_of_note, seed) for i in range(4)]
+    shown, asked = pretraining.hide_one(batch, torch.tensor(bars), attribute)
+    for b in range(4):
+        assert asked[b, : len(source[b].notes)].tolist() == (source[b].bar_of_note == bars[b]).tolist()
+    assert (shown.notes.ids[..., attribute][asked] == MASK).all()
+    kept = torch.ones(8, dtype=torch.bool)
+    kept[attribute] = False
+    assert (shown.notes.ids[..., kept] == batch.notes.ids[..., kept]).all()
+    assert (shown.notes.ids[..., attribute][~asked] == batch.notes.ids[..., attribute][~asked]).all()
+    tells_time = ATTRIBUTES[attribute] in ("bar", "position")
+    assert (shown.notes.time[asked] == batch.notes.time[asked]).all() != tells_time
+
+
+def test_the_answer_does_not_depend_on_what_is_hidden() -> None:
+    torch.manual_seed(0)
+    model = SIM(TINY, default_vocabulary().sizes).eval()
+    batch = Passages(synthetic(4, 5), BatchConfig(4)).gather(np.arange(4))
+    target = batch.bar[:, 0]
+    shown, asked = pretraining.hide_one(batch, target, melody.PITCH)
+    changed = batch.notes.ids.clone()
+    changed[..., melody.PITCH][asked] = FIRST + 60
+    other = dataclasses.replace(batch, notes=batch.notes._replace(ids=changed))
+    shown_other, _ = pretraining.hide_one(other, target, melody.PITCH)
+    with torch.inference_mode():
+        one = pretraining.guess(model, shown, asked, melody.PITCH, image=False)
+        two = pretraining.guess(model, shown_other, asked, melody.PITCH, image=False)
+    assert one.tolist() == two.tolist()
+
+
+def test_false_notes_are_of_the_right_piece_and_never_the_same_music() -> None:
+    source = synthetic(12, 0)
+    source.pairs[3] = dataclasses.replace(source.pairs[2], id="twin")
+    passages = Passages(source, BatchConfig(4))
+    away, near = pretraining.false_notes(passages, np.arange(12), 0)
+    assert (passages.piece[away] != passages.piece).all()
+    assert near[2] == near[3] == -1
+    there = near >= 0
+    assert there.sum() == 10
+    assert (passages.piece[near[there]] == passages.piece[there]).all()
+    assert (near[there] != np.arange(12)[there]).all()
+
+
+def test_pretraining_rules_have_known_values() -> None:
+    assert pretraining._is_mode(np.array([5, 5, 7, 1, 1, 2]), np.array([0, 0, 0, 1, 1, 1])).tolist() == [
+        *(True, True, False),
+        *(True, True, False),
+    ]
+    torch.manual_seed(0)
+    model = SIM(TINY, default_vocabulary().sizes)
+    found = pretraining.ask(model, MadeUp(), BatchConfig(4), ProbeConfig(passages=12, batch_size=5))
+    by = {(r.what, r.baseline, r.inputs): r.score for r in found}
+    tempo = by["hidden tempo of a bar", "most frequent value of the corpus", "nothing"]
+    assert (tempo.value, tempo.low, tempo.high) == (1.0, 1.0, 1.0)
+    assert by["hidden pitch of a bar", None, "notes"].n == tempo.n
+    matched = by["matching: matched pairs", None, pretraining.WITH_IMAGE]
+    assert matched.n == 12
+    assert 0 <= by["matching: all", None, pretraining.WITH_IMAGE].value <= 1
+    alone = pretraining.ask(model, MadeUp(), BatchConfig(4), ProbeConfig(passages=12, notes_only=True))
+    assert {r.inputs for r in alone} == {"notes"}
+    pitch = [r.score for r in alone if r.what == "hidden pitch of a bar"]
+    assert pitch == [by["hidden pitch of a bar", None, "notes"]]
