@@ -217,13 +217,13 @@ def test_pretraining_rules_have_known_values() -> None:
     model = SIM(TINY, default_vocabulary().sizes)
     found = pretraining.ask(model, MadeUp(), BatchConfig(4), ProbeConfig(passages=12, batch_size=5))
     by = {(r.what, r.baseline, r.inputs): r.score for r in found}
-    tempo = by["hidden tempo of a bar", "most frequent value of the corpus", "nothing"]
+    tempo = by["hidden tempo", "most frequent value of the corpus", "nothing"]
     assert (tempo.value, tempo.low, tempo.high) == (1.0, 1.0, 1.0)
-    assert by["hidden pitch of a bar", None, "notes"].n == tempo.n
+    assert by["hidden pitch", None, "notes"].n == tempo.n
     matched = by["matching: matched pairs", None, pretraining.WITH_IMAGE]
     assert matched.n == 12
     assert 0 <= by["matching: all", None, pretraining.WITH_IMAGE].value <= 1
     alone = pretraining.ask(model, MadeUp(), BatchConfig(4), ProbeConfig(passages=12, notes_only=True))
     assert {r.inputs for r in alone} == {"notes"}
-    pitch = [r.score for r in alone if r.what == "hidden pitch of a bar"]
-    assert pitch == [by["hidden pitch of a bar", None, "notes"]]
+    pitch = [r.score for r in alone if r.what == "hidden pitch"]
+    assert pitch == [by["hidden pitch", None, "notes"]]

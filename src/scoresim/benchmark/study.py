@@ -8,8 +8,8 @@
     OUT/report.html     what came out                          scoresim report
     OUT/study.json      which steps ran, with what, how long
 
-Each step is also a command. A step whose result is there, made with the same configuration from the same earlier
-steps, is not run again, so a study that was stopped goes on where it was.
+Each step is also a command. A step whose result is there, made with the same configuration from the same
+earlier steps, is not run again, so a study that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     from scoresim.training.pretrain import PretrainConfig
 
 PRESETS = ("smoke", "demo", "full")
-MUSIC21 = ("bach_chorales", "essen_folksong", "monteverdi_madrigals", "oneill_1850", "palestrina_masses")
-MUSIC21 += ("aird_airs", "folk_misc", "quartets", "ryan_mammoth", "trecento")  # type: ignore[assignment]
+MUSIC21 = (
+    *("bach_chorales", "essen_folksong", "monteverdi_madrigals", "oneill_1850", "palestrina_masses"),
+    *("aird_airs", "folk_misc", "quartets", "ryan_mammoth", "trecento"),
+)
+MIDI_ALONE: dict[str, Any] = {"inputs": "notes", "objectives": ("mbam",)}
 STUDY = "study.json"
 
 _logger = logging.getLogger("scoresim")
@@ -82,13 +85,13 @@ def preset(name: str, seed: int) -> Preset:
         return Preset(
             BuildConfig(corpora=sources, limit=8, max_passages=3, seed=seed),
             PretrainConfig(steps=12, batch_size=8, warmup=4, log_every=2, seed=seed),
-            PretrainConfig(steps=6, batch_size=8, warmup=4, log_every=2, seed=seed, **_MIDI),
+            PretrainConfig(steps=6, batch_size=8, warmup=4, log_every=2, seed=seed, **MIDI_ALONE),
             BenchmarkConfig(
+                seed=seed,
                 style_steps=4,
                 melody_steps=4,
                 batch_size=8,
                 validations=1,
-                seed=seed,
                 max_valid=16,
                 max_test=24,
                 pool=24,
@@ -100,12 +103,12 @@ def preset(name: str, seed: int) -> Preset:
         return Preset(
             BuildConfig(corpora=MUSIC21, limit=60, max_passages=10, seed=seed),
             PretrainConfig(minutes=5.0, seed=seed),
-            PretrainConfig(minutes=1.0, seed=seed, **_MIDI),
+            PretrainConfig(minutes=1.0, seed=seed, **MIDI_ALONE),
             BenchmarkConfig(
+                seed=seed,
                 style_steps=60,
                 melody_steps=40,
                 validations=2,
-                seed=seed,
                 max_valid=150,
                 max_test=500,
                 pool=500,
@@ -114,19 +117,23 @@ def preset(name: str, seed: int) -> Preset:
             pictures=4,
         )
     if name == "full":
+        steps: dict[str, Any] = {
+            "size": "small",
+            "steps": 20_000,
+            "batch_size": 64,
+            "warmup": 1000,
+            "seed": seed,
+        }
         return Preset(
             BuildConfig(corpora=MUSIC21, seed=seed),
-            PretrainConfig(size="small", steps=20_000, batch_size=64, warmup=1000, seed=seed),
-            PretrainConfig(size="small", steps=20_000, batch_size=64, warmup=1000, seed=seed, **_MIDI),
+            PretrainConfig(**steps),
+            PretrainConfig(**steps, **MIDI_ALONE),
             BenchmarkConfig(
                 seeds=3, seed=seed, style_steps=3000, melody_steps=2000, max_valid=2000, probe=2000
             ),
             pictures=6,
         )
     raise BadInput(f"there is no preset called {name!r}; the presets are {', '.join(PRESETS)}.")
-
-
-_MIDI: dict[str, Any] = {"inputs": "notes", "objectives": ("mbam",)}
 
 
 def study(name: str, out: Path, seed: int = 0) -> dict[str, Any]:

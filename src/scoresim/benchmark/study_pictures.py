@@ -1,4 +1,4 @@
-"""The pictures of a study: pairs with their boxes, and bars whose pitches were hidden, with the model's guesses."""
+"""The pictures of a study: pairs with their boxes, and bars whose pitches were hidden, with guesses."""
 
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ def about(pair: Pair) -> str:
     """What a passage is, in words."""
     name = pair.title or pair.item
     last = pair.first_bar + pair.n_bars
-    return f"{pair.composer + ', ' if pair.composer else ''}{name}, bars {pair.first_bar + 1} to {last} ({pair.style})"
+    composer = f"{pair.composer}, " if pair.composer else ""
+    return f"{composer}{name}, bars {pair.first_bar + 1} to {last} ({pair.style})"
 
 
 def _write(out: Path, name: str, png: bytes, kind: str, caption: str) -> dict[str, Any]:

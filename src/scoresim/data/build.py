@@ -44,6 +44,7 @@ class BuildConfig:
 
     corpora: tuple[str, ...] = field(metadata={"help": "Sources, each NAME or NAME=PATH."})
     limit: int | None = field(default=None, metadata={"help": "At most this many works of every style."})
+    max_items: int | None = field(default=None, metadata={"help": "At most this many files or tunes of one work."})
     seed: int = field(default=0, metadata={"help": "Decides the choice of works and passages, and the split."})
     workers: int = field(default=2, metadata={"help": "Number of worker processes."})
     max_passages: int | None = field(default=None, metadata={"help": "At most this many passages of one file or tune."})
@@ -135,10 +136,12 @@ def _plan(out: Path, config: BuildConfig) -> tuple[list[_Task], list[dict[str, A
     if not found:
         raise BadInput("the corpora hold no files of a known format; nothing to build.")
     items = [item for _, item in found]
-    split = split_works(limit_works(items, config.limit, config.seed), config.seed)
+    chosen = limit_works(items, config.limit, config.max_items, config.seed)
+    split = split_works(chosen, config.seed)
+    wanted = {id(item) for item in chosen}
     tasks = []
     for name, item in found:
-        if item.work in split:
+        if id(item) in wanted:
             part = out / "parts" / (hashlib.sha256(f"{name}/{item.id}".encode()).hexdigest()[:24] + ".parquet")
             tasks.append(_Task(item, name, split[item.work], part, config))
     if len({task.part for task in tasks}) != len(tasks):

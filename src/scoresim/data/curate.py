@@ -17,17 +17,34 @@ def seeded(seed: int, *names: object) -> random.Random:
     return random.Random(int.from_bytes(digest[:8], "big"))
 
 
-def limit_works(items: Iterable[Item], limit: int | None, seed: int) -> list[Item]:
-    """At most `limit` works of every style, chosen by the seed; all items of a chosen work; the order is kept."""
+def limit_works(items: Iterable[Item], limit: int | None, max_items: int | None, seed: int) -> list[Item]:
+    """At most `limit` works of every style and `max_items` items of a work, by the seed; the order is kept.
+
+    Args:
+        items: all items of the set.
+        limit: works per style, or None for all.
+        max_items: files or tunes per work (a mass has many movements), or None for all.
+        seed: decides the choice.
+    """
     items = list(items)
-    if limit is None:
-        return items
-    kept: set[str] = set()
-    for style, works in works_by_style(items).items():
-        order = list(works)
-        seeded(seed, "limit", style).shuffle(order)
-        kept.update(order[:limit])
-    return [item for item in items if item.work in kept]
+    if limit is not None:
+        kept: set[str] = set()
+        for style, works in works_by_style(items).items():
+            order = list(works)
+            seeded(seed, "limit", style).shuffle(order)
+            kept.update(order[:limit])
+        items = [item for item in items if item.work in kept]
+    if max_items is not None:
+        of_work: dict[str, list[Item]] = {}
+        for item in items:
+            of_work.setdefault(item.work, []).append(item)
+        chosen = {
+            (item.path, item.part_of_file)
+            for work, group in of_work.items()
+            for item in seeded(seed, "items", work).sample(group, min(max_items, len(group)))
+        }
+        items = [item for item in items if (item.path, item.part_of_file) in chosen]
+    return items
 
 
 def works_by_style(items: Sequence[Item]) -> dict[str, list[str]]:

@@ -122,7 +122,11 @@ def hidden_attributes(
     rule = {"corpus": "most frequent value of the corpus", "bar": "most frequent value of the bar, told"}
     return [
         Result(
-            f"hidden {name} of a bar", inputs[key], "accuracy", _score(table[k], config.seed), rule.get(key)
+            f"hidden {name.replace('_', ' ')}",
+            inputs[key],
+            "accuracy",
+            _score(table[k], config.seed),
+            rule.get(key),
         )
         for k, name in enumerate(ATTRIBUTES)
         for key, table in sums.items()

@@ -1,8 +1,8 @@
 """Style: which repertoire does a passage come from?
 
-The classes are the styles that have at least five works in the training part (Bach chorales, trecento, fiddle
-tunes, ...), in alphabetical order; passages of rarer styles are not asked. The label is the collection that the
-score stands in, decided by its editors, so it is sure.
+The classes are the styles that have at least five works in the training part (Bach chorales, trecento,
+fiddle tunes, ...), in alphabetical order; passages of rarer styles are not asked. The label is the collection
+that the score stands in, decided by its editors, so it is sure.
 
 Works, not passages, are independent: the passages of one mass are alike. So figures are given twice. For
 **passages**, each one counts. For **works**, the log-probabilities of a work's passages are averaged and the
