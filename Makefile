@@ -9,8 +9,9 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := runs/demo
 STUDY := runs/full
+SMOKE := runs/smoke
 
-.PHONY: help setup demo study test check format docs clean
+.PHONY: help setup demo study smoke test check lint format docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +19,7 @@ help:
 	@echo "make test     the test suite"
 	@echo "make check    lint, format, types, floors, then the test suite"
 	@echo "make study    everything that is available, hours ($(STUDY))"
+	@echo "make smoke    the smallest study, under a minute ($(SMOKE))"
 	@echo "make setup    the environment alone, in .venv"
 	@echo "make docs     write docs/cli.md again from the program"
 
@@ -44,12 +46,16 @@ study: $(STAMP)
 	$(BIN)/scoresim study --preset full --out $(STUDY)
 	@echo "The report: $(CURDIR)/$(STUDY)/report.html"
 
+smoke: $(STAMP)
+	rm -rf $(SMOKE)
+	$(BIN)/scoresim study --preset smoke --out $(SMOKE)
+	$(BIN)/scoresim verify $(SMOKE)/data
+
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
 check: lint test
 
-.PHONY: lint
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

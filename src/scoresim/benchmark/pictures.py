@@ -99,7 +99,7 @@ def masked_png(pair: Pair, guess: Guess) -> bytes:
     page = open_image(pair)
     where = _places(pair)
     pitch = pair.notes[:, PITCH].astype(np.int64) - FIRST
-    width = min(max(page.width / 60, 5.0), 9.0)
+    width = min(max(page.width / 70, 5.0), 8.0)
     top = width * page.height / page.width
     with rc_context(_STYLE):
         figure = Figure(figsize=(width, top + 2.6), dpi=150, layout="constrained")
@@ -118,7 +118,7 @@ def masked_png(pair: Pair, guess: Guess) -> bytes:
         lower.tick_params(bottom=False, labelbottom=False)
         lower.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         lower.yaxis.set_major_formatter(lambda value, _: pitch_name(int(value)))
-        lower.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=4, fontsize=9, handletextpad=0.3)
+        lower.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=4, fontsize=8, handletextpad=0.3)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", facecolor="white")
     return buffer.getvalue()
@@ -171,9 +171,9 @@ def intervals_svg(rows: Sequence[tuple[str, float, float, float]], x: str, label
 
 
 def _guesses(axes: Axes, guess: Guess, where: NDArray[np.float64], true: NDArray[np.int64]) -> None:
-    axes.plot(where, true, "o", mfc="none", mec=INK, mew=1.4, markersize=11, label="true")
-    axes.plot(where, guess.with_image, "o", color=BLUE, markersize=6, label="guessed with the image")
-    axes.plot(where, guess.without_image, "x", color=ORANGE, markersize=7, mew=2, label="without it")
+    axes.plot(where, true, "o", mfc="none", mec=INK, mew=1.4, markersize=12, label="true")
+    axes.plot(where, guess.without_image, "x", color=ORANGE, markersize=9, mew=1.8, label="without it")
+    axes.plot(where, guess.with_image, "o", color=BLUE, markersize=5.5, label="with the image")
 
 
 def _places(pair: Pair) -> NDArray[np.float64]:

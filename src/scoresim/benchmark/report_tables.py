@@ -100,13 +100,15 @@ def hidden_table(rows: list[Row]) -> Table:
 def matching_table(rows: list[Row]) -> Table:
     """Matching by grade."""
     here = [r for r in rows if r["what"].startswith("matching: ")]
-    body = [
-        [Cell(r["what"].removeprefix("matching: ")), Cell(r["metric"]), _cell(r), Cell(str(r["n"]))]
-        for r in here
-    ]
+    by = {(r["what"], r["metric"]): r for r in here}
+    body = []
+    for what in dict.fromkeys(r["what"] for r in here):
+        share, accuracy = by.get((what, "share right")), by.get((what, "accuracy"))
+        count = Cell(str((share or accuracy or {})["n"]))
+        body.append([Cell(what.removeprefix("matching: ")), _cell(share), _cell(accuracy), count])
     note = "Accuracy gives matched and false pairs equal weight, so that always saying yes scores one half."
     return Table(
-        "Score-MIDI matching, on works never seen", ["pairs", "metric", "value", "n"], body, note, words=2
+        "Score-MIDI matching, on works never seen", ["pairs", "said right", "accuracy", "n"], body, note
     )
 
 

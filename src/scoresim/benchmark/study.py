@@ -106,8 +106,9 @@ def preset(name: str, seed: int) -> Preset:
             PretrainConfig(minutes=1.0, seed=seed, **MIDI_ALONE),
             BenchmarkConfig(
                 seed=seed,
-                style_steps=60,
-                melody_steps=40,
+                style_steps=80,
+                melody_steps=50,
+                lr=1e-3,
                 validations=2,
                 max_valid=150,
                 max_test=500,

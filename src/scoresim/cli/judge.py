@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from scoresim.benchmark.config import BenchmarkConfig
-from scoresim.cli.output import Json, results_only, show_json, show_mapping, show_table
+from scoresim.cli.output import Json, results_only, show_json, show_table
 
 __all__ = ["benchmark", "report", "study"]
 
@@ -33,7 +33,7 @@ def benchmark(
     if json:
         show_json({"results": rows})
     else:
-        show_rows(rows)
+        _show_rows(rows)
 
 
 def study(
@@ -55,8 +55,11 @@ def study(
         summary = step.study(preset, out, seed)
     if json:
         show_json(summary)
-    else:
-        show_mapping(summary)
+        return
+    _show_key_figures(summary["key_figures"])
+    minutes, memory = summary["seconds_of_all_steps"] / 60, summary["peak_memory_mb"] / 1000
+    print(f"All steps took {minutes:.1f} minutes and at most {memory:.1f} GB of memory.")
+    print(f"The report: {summary['report']}")
 
 
 def report(
@@ -66,14 +69,19 @@ def report(
     from scoresim.benchmark import report as step
 
     with results_only():
-        summary = step.report(folder)
+        found = step.report(folder)
     if json:
-        show_json(summary)
-    else:
-        show_mapping(summary)
+        show_json(found)
+        return
+    _show_key_figures(found["key_figures"])
+    print(f"The report: {folder / 'report.html'}")
 
 
-def show_rows(rows: Sequence[Mapping[str, object]]) -> None:
+def _show_key_figures(figures: Sequence[Mapping[str, Any]]) -> None:
+    show_table("", ["figure", "value", "beside"], [[f["name"], f["text"], f["beside"]] for f in figures])
+
+
+def _show_rows(rows: Sequence[Mapping[str, object]]) -> None:
     """Print result rows with their intervals."""
     columns = ("what", "inputs", "pretraining", "metric", "value", "95 %", "n", "seeds")
     cells = []
