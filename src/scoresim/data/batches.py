@@ -1,4 +1,4 @@
-"""From pairs to tensors: decode, scale, find the inked cells, group rows of like size, pad.
+"""From pairs to tensors: decode, lay out the staves, find the inked cells, group rows of like size, pad.
 
 The order of training rows is a pure function of (seed, epoch), and `Passages.batch(seed, step)` gives any step's
 batch at once: nothing about the position in the data has to be saved to resume exactly.
@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from scoresim.data.pair import Pair
+from scoresim.data.staves import Staff, find_staves, strips
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput
 
@@ -93,14 +94,15 @@ class BatchConfig:
         batch_size: passages per batch.
         max_notes: longer passages lose their last bars.
         image_scale: of the stored picture (8 pixels per staff space become 4).
-        patch_height, patch_width: of an image cell in pixels after scaling; as in `SIMConfig`.
+        patch_height, patch_width: of an image cell in pixels after scaling, as in `SIMConfig`; the height is that
+            of the strip around a staff.
         cache_megabytes: memory for decoded passages; the others are decoded anew each time.
     """
 
     batch_size: int = 32
     max_notes: int = 128
     image_scale: float = 0.5
-    patch_height: int = 32
+    patch_height: int = 64
     patch_width: int = 16
     cache_megabytes: int = 768
 
@@ -111,8 +113,9 @@ class Row:
 
     Attributes:
         ids: [n, 8] int16; bar: [n] int16; time: [n] float32, share of the passage's length.
-        ink: [h, w] uint8, 255 is black, already scaled.
+        ink: [h, w] uint8, 255 is black, already scaled; strips of staves under each other.
         cells: [m, 2] int16, row and column of each inked cell.
+        place: [m, 2] float32, as in `ImageInput`.
         labels: arrays of [n], or numbers.
     """
 
@@ -121,12 +124,13 @@ class Row:
     time: NDArray[np.float32]
     ink: NDArray[np.uint8]
     cells: NDArray[np.int16]
+    place: NDArray[np.float32]
     labels: dict[str, Any]
 
     @property
     def bytes(self) -> int:
         """Memory it takes, about."""
-        return self.ink.nbytes + self.ids.nbytes + 12 * len(self.ids) + 4 * len(self.cells) + 1000
+        return self.ink.nbytes + self.ids.nbytes + 12 * len(self.ids) + 12 * len(self.cells) + 1000
 
 
 class Passages:
@@ -250,16 +254,39 @@ def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
     """Decode one pair."""
     named = labels(pair) if labels is not None else {}
     n = notes_that_fit(pair.bar_of_note, config.max_notes)
-    ink = scaled_ink(pair.image, config.image_scale)
+    ink = decode(pair.image)
+    staves = find_staves(ink, pair.staff_space)
+    if staves:
+        ink = strips(ink, staves, round(config.patch_height / config.image_scale))
+    ink = scaled(ink, config.image_scale)
+    cells = inked_cells(ink, config.patch_height, config.patch_width)
     time = np.clip(pair.onset[:n] / max(pair.length, 1e-6), 0.0, 0.9999)
     return Row(
         ids=pair.notes[:n].astype(np.int16),
         bar=pair.bar_of_note[:n].astype(np.int16),
         time=time.astype(np.float32),
         ink=ink,
-        cells=inked_cells(ink, config.patch_height, config.patch_width),
+        cells=cells,
+        place=places(cells, staves, config.patch_width / ink.shape[1]),
         labels={name: value if np.ndim(value) == 0 else value[:n] for name, value in named.items()},
     )
+
+
+def places(cells: NDArray[np.int16], staves: list[Staff], share: float) -> NDArray[np.float32]:
+    """Where cells stand in the music: [m, 2] staff in its system, and share of the passage along its systems.
+
+    Args:
+        cells: [m, 2] row and column.
+        staves: of each row of cells; empty when none were found (then rows are places, and there is one system).
+        share: of the picture's width that a cell takes.
+    """
+    row, column = cells.T.astype(np.int64)
+    x = np.minimum((column + 0.5) * share, 0.9999)
+    if not staves:
+        return np.stack([row + 0.5, x], axis=1).astype(np.float32)
+    number, system = np.array([s.number for s in staves])[row], np.array([s.system for s in staves])[row]
+    along = (system + x) / (staves[-1].system + 1)
+    return np.stack([number + 0.5, along], axis=1).astype(np.float32)
 
 
 def notes_that_fit(bar_of_note: NDArray[np.int32], most: int) -> int:
@@ -270,18 +297,19 @@ def notes_that_fit(bar_of_note: NDArray[np.int32], most: int) -> int:
     return whole_bars or most
 
 
-def scaled_ink(png: bytes, scale: float) -> NDArray[np.uint8]:
-    """Decode a grey picture, scale it by area and turn it around: [h, w] uint8, 255 is ink."""
+def decode(png: bytes) -> NDArray[np.uint8]:
+    """A grey picture as ink: [h, w] uint8, 255 is black."""
     with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
-        grey = picture.convert("L")
-    if scale != 1.0:
-        factor = round(1 / scale)
-        if abs(factor * scale - 1) < 1e-9:
-            grey = grey.reduce(factor)
-        else:
-            size = (max(round(grey.width * scale), 1), max(round(grey.height * scale), 1))
-            grey = grey.resize(size, Image.Resampling.BOX)
-    return 255 - np.asarray(grey, dtype=np.uint8)
+        return 255 - np.asarray(picture.convert("L"), dtype=np.uint8)
+
+
+def scaled(ink: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """Scale a picture by area."""
+    picture, factor = Image.fromarray(ink), round(1 / scale)
+    if abs(factor * scale - 1) < 1e-9:
+        return np.asarray(picture.reduce(factor))
+    size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
+    return np.asarray(picture.resize(size, Image.Resampling.BOX))
 
 
 def inked_cells(ink: NDArray[np.uint8], height: int, width: int) -> NDArray[np.int16]:
@@ -324,7 +352,7 @@ def collate_images(rows: list[Row], height: int, width: int) -> ImageInput:
         k, (y, x) = len(row.cells), row.cells.T.astype(np.int64)
         canvas[b, : row.ink.shape[0], : row.ink.shape[1]] = row.ink
         cells[b, :k], mask[b, :k] = y * across + x, True
-        place[b, :k, 0], place[b, :k, 1] = y + 0.5, (x + 0.5) * width / row.ink.shape[1]
+        place[b, :k] = row.place
     ink = torch.from_numpy(canvas).float().div_(255.0)
     return ImageInput(ink, torch.from_numpy(cells), torch.from_numpy(mask), torch.from_numpy(place))
 

@@ -17,7 +17,8 @@ class ImageInput(NamedTuple):
             at the right and at the bottom.
         cells: [B, M] long, row * (W // cell width) + column of every cell with ink; 0 at padding.
         mask: [B, M] bool, True where there is a cell.
-        place: [B, M, 2] float, centre of the cell: y in cells from the top, x as a share of the true width.
+        place: [B, M, 2] float, where the cell's centre stands in the music: its staff from the top of its system
+            (0.5, 1.5, ...), and its share of the passage along the systems in [0, 1).
     """
 
     ink: Tensor
@@ -52,13 +53,13 @@ class ImageEncoder(nn.Module):
         self.norm = nn.LayerNorm(features)
         self.project = nn.Linear(features, width)
         self.kind = nn.Parameter(torch.randn(width) * 0.1)
-        self.height = nn.Sequential(Waves(shortest=1.5, longest=48.0), nn.Linear(2 * FREQUENCIES, width, bias=False))
+        self.staff = nn.Sequential(Waves(shortest=1.5, longest=48.0), nn.Linear(2 * FREQUENCIES, width, bias=False))
 
     def forward(self, image: ImageInput, where: Where) -> Tensor:
         """ImageInput to tokens [B, M, width]; what stands at padding has no meaning."""
         cells = self.project(self.norm(self.look(image)))
-        y, x = image.place.unbind(dim=-1)
-        out: Tensor = cells + where(x) + self.height(y) + self.kind
+        staff, along = image.place.unbind(dim=-1)
+        out: Tensor = cells + where(along) + self.staff(staff) + self.kind
         return out
 
     def look(self, image: ImageInput) -> Tensor:

@@ -32,7 +32,8 @@ class SIMConfig:
         layers: number of Transformer blocks.
         heads: attention heads per block; divides the width.
         stem_channels: of the image stem's stages, each of which halves the picture.
-        patch_height, patch_width: of an image cell in pixels (at 4 pixels per staff space, 8 x 4 staff spaces).
+        patch_height, patch_width: of an image cell in pixels (at 4 pixels per staff space, 16 x 4 staff spaces:
+            a staff with six ledger lines on both sides).
         embedding: width of the vectors used for search.
         dropout: share of the residual branches' outputs dropped in training.
     """
@@ -40,8 +41,8 @@ class SIMConfig:
     width: int = 128
     layers: int = 4
     heads: int = 4
-    stem_channels: tuple[int, ...] = (8, 16, 32, 64)
-    patch_height: int = 32
+    stem_channels: tuple[int, ...] = (8, 16)
+    patch_height: int = 64
     patch_width: int = 16
     embedding: int = 128
     dropout: float = 0.0
@@ -69,8 +70,8 @@ class SIMConfig:
 
 SIZES: dict[str, SIMConfig] = {
     "tiny": SIMConfig(),
-    "small": SIMConfig(width=384, layers=10, heads=6, stem_channels=(16, 32, 64, 128), embedding=256, dropout=0.1),
-    "base": SIMConfig(width=768, layers=12, heads=12, stem_channels=(32, 64, 128, 256), embedding=256, dropout=0.1),
+    "small": SIMConfig(width=384, layers=10, heads=6, stem_channels=(16, 32, 32), embedding=256, dropout=0.1),
+    "base": SIMConfig(width=768, layers=12, heads=12, stem_channels=(32, 64, 64), embedding=256, dropout=0.1),
 }
 
 

@@ -1,0 +1,89 @@
+"""Finding the staves on a picture, from its ink alone, and laying them out as strips of one height.
+
+A staff is five long lines at a known distance. Cut out around its middle line, every staff stands at the same height
+in its strip, so that the height of a note head there *is* its place on the staff; a model need not learn to read each
+pitch anew at every offset. The staves of a system are joined by a vertical line; systems follow each other in time.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+REACH = 8  # staff spaces kept above and below the middle line: six ledger lines
+INKED = 24  # of 255: a thin line between two rows of pixels is faint
+SHORTEST_LINE = 0.25  # of the longest: a last system may be short
+JOINED = 0.95  # share of inked rows in a column that joins two staves
+
+Ink = NDArray[np.uint8]
+
+
+class Staff(NamedTuple):
+    """One staff on a picture.
+
+    Attributes:
+        middle: row of its middle line.
+        system: index of its system, from the top.
+        number: index in its system, from the top.
+    """
+
+    middle: int
+    system: int
+    number: int
+
+
+def find_staves(ink: Ink, space: float) -> list[Staff]:
+    """The staves of a level picture, from top to bottom; empty when there are none.
+
+    Args:
+        ink: [h, w], 255 is black.
+        space: distance between staff lines in pixels.
+    """
+    middles = middle_lines((ink >= INKED).mean(axis=1), space)
+    staves: list[Staff] = []
+    for middle in middles:
+        above = staves[-1] if staves else None
+        if above is None:
+            staves.append(Staff(middle, 0, 0))
+        elif joined(ink[above.middle : middle + 1]):
+            staves.append(Staff(middle, above.system, above.number + 1))
+        else:
+            staves.append(Staff(middle, above.system + 1, 0))
+    return staves
+
+
+def middle_lines(inked: NDArray[np.float64], space: float) -> list[int]:
+    """Rows that have a long line at -2, -1, 0, 1 and 2 spaces; of rows within five spaces, the best.
+
+    Args:
+        inked: [h] share of each row that has ink.
+        space: in pixels.
+    """
+    reach = int(np.ceil(2 * space)) + 1
+    padded = np.pad(inked, reach)
+    near = np.maximum(padded, np.maximum(np.roll(padded, 1), np.roll(padded, -1)))
+    offsets = [round(k * space) for k in (-2, -1, 1, 2)]
+    lines = np.stack([padded, *(np.roll(near, -offset) for offset in offsets)])[:, reach:-reach]
+    score = np.where(lines.min(axis=0) >= SHORTEST_LINE * inked.max(initial=0), lines.mean(axis=0), 0.0)
+    found: list[int] = []
+    for row in np.argsort(-score, kind="stable"):
+        if score[row] <= 0:
+            break
+        if all(abs(int(row) - other) >= 5 * space for other in found):
+            found.append(int(row))
+    return sorted(found)
+
+
+def joined(between: Ink) -> bool:
+    """Does a vertical line run through these rows (from one middle line to the next)?"""
+    return bool(((between >= INKED).mean(axis=0) >= JOINED).any())
+
+
+def strips(ink: Ink, staves: list[Staff], height: int) -> Ink:
+    """The staves, each in the middle of a strip of its own, under each other: [len(staves) * height, w].
+
+    What stands between two staves is in both strips; what is farther from any staff than half a strip is lost.
+    """
+    padded = np.pad(ink, ((height, height), (0, 0)))
+    tops = [staff.middle + height - height // 2 for staff in staves]
+    return np.concatenate([padded[top : top + height] for top in tops])
