@@ -102,9 +102,7 @@ def test_classifier_learns_and_says_which() -> None:
     draw = np.random.default_rng(0)
     truth = draw.integers(0, 3, size=240)
     found = draw.normal(size=(240, 4)) + 3 * np.eye(3, 4)[truth]
-    scores, name = baselines.classify(
-        (found[:120], truth[:120]), (found[120:180], truth[120:180]), found[180:], 4, 0
-    )
+    scores, name = baselines.classify((found[:120], truth[:120]), (found[120:180], truth[120:180]), found[180:], 4, 0)
     assert name in {"logistic regression", "gradient-boosted trees"}
     assert scores.shape == (60, 4)
     table = metrics.confusion(truth[180:], scores.argmax(1), 4)

@@ -18,8 +18,8 @@ import pytest
 from scoresim.data import shards
 from scoresim.data.build import BuildConfig, build
 from scoresim.data.card import card
-from scoresim.data.curate import split_works, works_by_style
 from scoresim.data.corpora import Item
+from scoresim.data.curate import split_works, works_by_style
 from scoresim.data.pair import Pair, passages, png
 from scoresim.data.shards import schema, shard_entry, to_table, write_table
 from scoresim.data.verify import verify
@@ -73,7 +73,9 @@ def test_pairs_are_what_was_written(built: Path) -> None:
     assert sum(pair.n_bars for pair in piano) == 3
     assert sum(len(pair.notes) for pair in piano) == 12  # thirteen heads, two of them tied
     assert sum(len(pair.heads) for pair in piano) == 13
-    tied = next(i for pair in piano for i, d in enumerate(pair.duration_exact) if d == "3/1" and pair.spelling[i] == "E5")
+    tied = next(
+        i for pair in piano for i, d in enumerate(pair.duration_exact) if d == "3/1" and pair.spelling[i] == "E5"
+    )
     assert tied >= 0
     for pair in pairs:
         assert pair.notes.dtype == np.int32 and len(pair.notes) == len(pair.onset) == len(pair.spelling)

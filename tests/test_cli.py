@@ -93,9 +93,7 @@ def test_help_answers_within_half_a_second() -> None:
         (["benchmark", "style", "--out", "x"], "--checkpoint"),
     ],
 )
-def test_usage_errors_are_one_sentence(
-    tokens: list[str], words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_usage_errors_are_one_sentence(tokens: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tokens) == 2
     text = sentence(capsys)
     assert words in text
@@ -103,9 +101,7 @@ def test_usage_errors_are_one_sentence(
 
 
 @pytest.mark.parametrize("command", ["verify", "card", "report"])
-def test_a_missing_folder_is_one_sentence(
-    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_folder_is_one_sentence(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([command, str(tmp_path / "none")]) == 2
     assert "none" in sentence(capsys)
 
@@ -158,25 +154,19 @@ def test_no_problems(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == "x: all checks passed.\n"
 
 
-def test_expected_errors_are_sentences(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_expected_errors_are_sentences(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     stub(monkeypatch, BadInput("x is not\n  a data set."))
     assert run(["verify", "x"]) == 2
     assert capsys.readouterr().err == "a remark of the work\nscoresim: x is not a data set.\n"
 
 
-def test_an_interrupt_says_how_to_go_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     stub(monkeypatch, KeyboardInterrupt())
     assert run(["verify", "x"]) == cli.INTERRUPTED == 130
     assert "run the same command again" in capsys.readouterr().err
 
 
-def test_a_missing_extra_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     stub(monkeypatch, ModuleNotFoundError("no torch", name="torch"))
     assert run(["verify", "x"]) == 2
     assert "pip install 'scoresim[train]'" in capsys.readouterr().err

@@ -135,9 +135,7 @@ def test_a_corpus_is_absent_where_its_folder_is_not(tmp_path: Path) -> None:
 
 def test_a_corpus_is_found_in_a_given_place(tmp_path: Path) -> None:
     (tmp_path / "corpus" / "ryansMammoth").mkdir(parents=True)
-    (tmp_path / "corpus" / "ryansMammoth" / "AReel.abc").write_bytes(
-        b"X:1\nT:My Own -- Reel\xff\nK:G\nGABc|\n"
-    )
+    (tmp_path / "corpus" / "ryansMammoth" / "AReel.abc").write_bytes(b"X:1\nT:My Own -- Reel\xff\nK:G\nGABc|\n")
     ryan = corpora.get("ryan_mammoth")
     for place in (tmp_path, tmp_path / "corpus", tmp_path / "corpus" / "ryansMammoth"):
         root = ryan.find(place)
@@ -260,9 +258,7 @@ def test_line_ends_and_marks_of_other_systems() -> None:
 
 
 ABC_LINES = st.one_of(
-    st.sampled_from(
-        ["X:1", "X: 2", "T:a", "M:3/4", "M:none", "L:1/4", "K:G", "K:H", "", "w: la", "%%x", "% y", "V:1"]
-    ),
+    st.sampled_from(["X:1", "X: 2", "T:a", "M:3/4", "M:none", "L:1/4", "K:G", "K:H", "", "w: la", "%%x", "% y", "V:1"]),
     st.text("ABCdefGz|:[]!\"\\% 23/'", max_size=20),
     st.text(max_size=10),
 )
@@ -271,9 +267,7 @@ ABC_LINES = st.one_of(
 @given(st.lists(ABC_LINES, max_size=30))
 def test_one_tune_for_every_number(lines: list[str]) -> None:
     text = "\n".join(lines)
-    numbers = sum(
-        line.startswith("X:") for line in re.split(r"\r\n|\r|\n", text.replace("\0", "").lstrip("\ufeff"))
-    )
+    numbers = sum(line.startswith("X:") for line in re.split(r"\r\n|\r|\n", text.replace("\0", "").lstrip("\ufeff")))
     tunes = split_abc(text)
     assert len(tunes) == numbers
     for tune in tunes:

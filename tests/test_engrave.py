@@ -1,5 +1,6 @@
 """From notation to notes and pictures, on small scores of ours."""
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -56,7 +57,13 @@ def test_abc_accidentals_hold_to_the_bar_line_and_no_further() -> None:
     names = [name for name, _, _ in listed(score, 1)]
     assert names[:14] == ["D4", "G4", "A4", "B4", "D5", "B4", "C#5", "D5", "C#5", "C5", "A4", "B4", "C5", "D5"]
     assert names[14:] == ["F#5", "G5", "G5", "G5", "G4"]  # by onset, then pitch; the grace note G5 precedes F#5
-    assert [score.quarters(bar.duration) for bar in score.bars] == [Fraction(1, 2), 3, 3, Fraction(7, 2), Fraction(5, 2)]
+    assert [score.quarters(bar.duration) for bar in score.bars] == [
+        Fraction(1, 2),
+        3,
+        3,
+        Fraction(7, 2),
+        Fraction(5, 2),
+    ]
 
 
 def test_abc_keys_do_not_leak_from_one_tune_to_the_next() -> None:
@@ -75,7 +82,9 @@ def test_kern_breves_octave_clef_and_ties() -> None:
     assert len(score.staves) == 2
 
 
-@pytest.mark.parametrize(("name", "form"), [("piano.musicxml", "musicxml"), ("tunes.abc", "abc"), ("choir.krn", "kern")])
+@pytest.mark.parametrize(
+    ("name", "form"), [("piano.musicxml", "musicxml"), ("tunes.abc", "abc"), ("choir.krn", "kern")]
+)
 def test_every_note_is_drawn_once_where_its_pitch_stands(name: str, form: str) -> None:
     engraving = engraved(name, form)
     drawn = [head for system in systems(engraving) for head in system.heads]
@@ -86,13 +95,15 @@ def test_every_note_is_drawn_once_where_its_pitch_stands(name: str, form: str) -
             x0, y0, x1, y1 = (round(v) for v in head.box)
             assert (system.ink[y0:y1, x0:x1] < 128).mean() > 0.2
         bars = [bar.box for bar in system.bars]
-        assert all(a[2] <= b[0] + 1 for a, b in zip(bars, bars[1:], strict=False))
+        assert all(a[2] <= b[0] + 1 for a, b in itertools.pairwise(bars))
 
 
 def test_the_picture_shows_no_title_no_names_and_no_lyrics() -> None:
     """Other words of the same width give the same pixels: none of them is drawn."""
     text = read_text(FIXTURES / "piano.musicxml", "musicxml")
-    other = text.replace("A title that must not be drawn", "X").replace(">Piano<", ">onaiP<").replace(">word<", ">drow<")
+    other = (
+        text.replace("A title that must not be drawn", "X").replace(">Piano<", ">onaiP<").replace(">word<", ">drow<")
+    )
     assert other != text
     for a, b in zip(systems(Engraving(text, EngraveConfig())), systems(Engraving(other, EngraveConfig())), strict=True):
         assert np.array_equal(a.ink, b.ink)

@@ -12,9 +12,7 @@ def test_the_public_list_is_the_tree() -> None:
     assert classes == set(errors.__all__) == {"BadInput", "CheckFailed", "ScoresimError"}
 
 
-@pytest.mark.parametrize(
-    ("kind", "code"), [(errors.ScoresimError, 2), (errors.BadInput, 2), (errors.CheckFailed, 1)]
-)
+@pytest.mark.parametrize(("kind", "code"), [(errors.ScoresimError, 2), (errors.BadInput, 2), (errors.CheckFailed, 1)])
 def test_exit_codes(kind: type[errors.ScoresimError], code: int) -> None:
     error = kind("a.mid is empty; give a file with notes.")
     assert error.exit_code == code

@@ -98,8 +98,7 @@ def normal(requirement: str) -> str:
 OWNERS = importlib.metadata.packages_distributions()
 CORE = {normal(line) for line in PROJECT["project"]["dependencies"]}
 EXTRAS = {
-    extra: {normal(line) for line in lines}
-    for extra, lines in PROJECT["project"]["optional-dependencies"].items()
+    extra: {normal(line) for line in lines} for extra, lines in PROJECT["project"]["optional-dependencies"].items()
 }
 
 
@@ -126,9 +125,7 @@ def test_every_requirement_is_pinned() -> None:
     pinned = {normal(name) for name in pins}
     wanted = CORE.union(*EXTRAS.values()) - {"scoresim"}
     assert sorted(wanted - pinned) == []
-    assert not [name for name, version in pins.items() if "+" in version], (
-        "a local version installs nowhere else"
-    )
+    assert not [name for name, version in pins.items() if "+" in version], "a local version installs nowhere else"
 
 
 def test_rooms_without_torch_are_imported_without_torch() -> None:

@@ -43,9 +43,7 @@ def test_short_work_is_silent(caplog: pytest.LogCaptureFixture, clock: Clock) ->
     assert lines(caplog) == []
 
 
-def test_at_most_one_line_per_ten_seconds_and_one_at_the_end(
-    caplog: pytest.LogCaptureFixture, clock: Clock
-) -> None:
+def test_at_most_one_line_per_ten_seconds_and_one_at_the_end(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
     with Progress("train", 100, "steps") as bar:
         for step in range(100):
             clock.now += 0.25

@@ -24,7 +24,9 @@ CONTAINER = b'<container><rootfiles><rootfile full-path="music/score.xml"/></roo
 
 
 def test_mxl_by_its_container_and_without_one(tmp_path: Path) -> None:
-    named = mxl(tmp_path / "a.mxl", {"other.xml": b"<x/>", "META-INF/container.xml": CONTAINER, "music/score.xml": XML.encode()})
+    named = mxl(
+        tmp_path / "a.mxl", {"other.xml": b"<x/>", "META-INF/container.xml": CONTAINER, "music/score.xml": XML.encode()}
+    )
     assert read_text(named, "mxl") == XML
     assert read_text(mxl(tmp_path / "b.mxl", {"score.xml": XML.encode()}), "mxl") == XML
 
@@ -61,7 +63,9 @@ ENTITY = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]><score-partwise>&a;
         ("i.krn", "kern", b"**kern\n\0\0", "binary"),
     ],
 )
-def test_bad_files_are_refused_with_one_sentence(tmp_path: Path, name: str, form: str, content: bytes, says: str) -> None:
+def test_bad_files_are_refused_with_one_sentence(
+    tmp_path: Path, name: str, form: str, content: bytes, says: str
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(BadInput, match=says) as error:

@@ -64,9 +64,7 @@ def folder(tmp_path: Path) -> Path:
     comparison |= {"ci95": [0.1, 0.3], "p": 0.004, "works": 12}
     write_json(tmp_path / "benchmark" / "comparisons.json", [comparison])
     step = {"command": f"scoresim build {HOSTILE}", "hash": "0", "seconds": 93.0}
-    write_json(
-        tmp_path / "study.json", {"preset": "demo", "seed": 0, "steps": {"build": step}, "peak_memory": 2**31}
-    )
+    write_json(tmp_path / "study.json", {"preset": "demo", "seed": 0, "steps": {"build": step}, "peak_memory": 2**31})
     lines = [{"step": s, "loss": 9.0 / s, "smm": 0.5 + s / 100, "mbam/pitch": s / 50} for s in range(1, 20)]
     run = tmp_path / "pretrain"
     run.mkdir()
@@ -93,9 +91,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.loads += [
-            value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "srcset")
-        ]
+        self.loads += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "srcset")]
         if tag not in self.EMPTY:
             self.open.append(tag)
 
@@ -143,9 +139,7 @@ def test_key_figures_come_first_and_say_what_they_stand_beside(folder: Path) -> 
     keys = {key["name"]: key for key in found["key_figures"]}
     assert keys["Hidden pitches found, with the image"]["beside"] == "30.0\u00a0% without the image"
     assert keys["Right notes found first (R@1)"]["beside"] == "80 times chance, pool of 200"
-    assert (
-        keys["Style of a passage, notes alone (macro-F1)"]["beside"] == "10.0\u00a0% for the majority class"
-    )
+    assert keys["Style of a passage, notes alone (macro-F1)"]["beside"] == "10.0\u00a0% for the majority class"
     text, _ = read_page(folder)
     assert text.index("Hidden pitches found") < text.index("<table")
     assert "1 min 33 s" in text

@@ -24,7 +24,12 @@ def behave(task: str) -> str:
 def test_every_good_task_gives_its_result() -> None:
     tasks = ["a", "crash", "b", "hang", "bad", "bomb", "c", "crash", "d"]
     results = dict(run_all(behave, tasks, workers=2, timeout=2.0))
-    assert {tasks[i]: r for i, r in results.items() if not isinstance(r, Failure)} == {"a": "A", "b": "B", "c": "C", "d": "D"}
+    assert {tasks[i]: r for i, r in results.items() if not isinstance(r, Failure)} == {
+        "a": "A",
+        "b": "B",
+        "c": "C",
+        "d": "D",
+    }
     reasons = {i: r.reason for i, r in results.items() if isinstance(r, Failure)}
     assert reasons[1] == reasons[7] and "crashed" in reasons[1]
     assert "longer than 2 s" in reasons[3]

@@ -69,9 +69,7 @@ def test_finished_steps_are_not_run_again(tmp_path: Path, monkeypatch: pytest.Mo
     assert set(read_json(tmp_path / "study.json")["steps"]["a"]) == {"command", "hash", "seconds"}
 
 
-def test_a_changed_step_runs_again_with_those_after_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_changed_step_runs_again_with_those_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(monkeypatch)
     study.study("smoke", tmp_path, 0)
     recorder.settings["b"] = 5
@@ -108,9 +106,7 @@ def test_another_study_in_the_folder_is_refused(tmp_path: Path, monkeypatch: pyt
         study.study("smoke", tmp_path, 0)
 
 
-def test_a_data_set_that_does_not_verify_stops_the_study(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_data_set_that_does_not_verify_stops_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study, "verify", lambda _: ["a work stands in two parts"])
     with pytest.raises(CheckFailed, match="two parts"):
         study.check(tmp_path / "data", tmp_path)

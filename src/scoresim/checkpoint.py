@@ -3,7 +3,8 @@
     model.safetensors   the weights
     config.json         shape of the model, vocabulary and its hash, provenance, checksum of the weights
 
-Reading one executes nothing: no pickle. A folder that is damaged, foreign or hostile is refused with one sentence.
+Reading one executes nothing: no pickle. A folder that is damaged, foreign or hostile is refused with one
+sentence.
 """
 
 import importlib.metadata
@@ -111,7 +112,9 @@ def _build(weights: Path, config: SIMConfig, vocabulary: Vocabulary) -> SIM:
     damaged = BadInput(f"{weights} does not hold the weights that its config.json describes; take another copy.")
     try:
         with torch.device("meta"):
-            expected = {name: tuple(tensor.shape) for name, tensor in SIM(config, vocabulary.sizes).state_dict().items()}
+            expected = {
+                name: tuple(tensor.shape) for name, tensor in SIM(config, vocabulary.sizes).state_dict().items()
+            }
         with safe_open(weights, framework="pt") as file:
             if {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()} != expected:  # noqa: SIM118
                 raise damaged

@@ -177,9 +177,7 @@ def classify(
         candidate.fit(*train)
         score = 0.0
         if len(valid[1]):
-            table = metrics.confusion(
-                valid[1], np.asarray(candidate.predict(valid[0]), dtype=np.int64), classes
-            )
+            table = metrics.confusion(valid[1], np.asarray(candidate.predict(valid[0]), dtype=np.int64), classes)
             score = float(metrics.macro_f1(table.sum(0)))
         if score > best_score:
             best, best_score = name, score

@@ -12,9 +12,7 @@ Inputs = Literal["notes", "both", "image"]
 class FinetuneConfig:
     """How a head is trained for a task, together with the model under it."""
 
-    inputs: Inputs = field(
-        default="both", metadata={"help": "What the model reads: the notes, the image, or both."}
-    )
+    inputs: Inputs = field(default="both", metadata={"help": "What the model reads: the notes, the image, or both."})
     steps: int = field(default=600, metadata={"help": "Optimiser steps."})
     batch_size: int = field(default=32, metadata={"help": "Passages per step."})
     lr: float = field(default=5e-4, metadata={"help": "Highest learning rate, after warm-up."})
@@ -24,12 +22,8 @@ class FinetuneConfig:
     validations: int = field(
         default=4, metadata={"help": "How often the validation part is asked; the best state is kept."}
     )
-    max_valid: int = field(
-        default=400, metadata={"help": "At most this many validation passages are asked; 0 is all."}
-    )
-    max_test: int = field(
-        default=0, metadata={"help": "At most this many test passages are asked; 0 is all."}
-    )
+    max_valid: int = field(default=400, metadata={"help": "At most this many validation passages are asked; 0 is all."})
+    max_test: int = field(default=0, metadata={"help": "At most this many test passages are asked; 0 is all."})
     size: Literal["tiny", "small", "base"] = field(
         default="tiny", metadata={"help": "Size of the model where it starts from scratch."}
     )
@@ -47,9 +41,7 @@ class BenchmarkConfig:
         default=None, metadata={"help": "Checkpoint pre-trained on MIDI alone, for the rows to compare with."}
     )
 
-    seeds: int = field(
-        default=1, metadata={"help": "How many trainings of every head, with seeds from SEED on."}
-    )
+    seeds: int = field(default=1, metadata={"help": "How many trainings of every head, with seeds from SEED on."})
     seed: int = field(default=0, metadata={"help": "The first seed."})
     style_steps: int = field(default=600, metadata={"help": "Optimiser steps of a style head."})
     melody_steps: int = field(default=400, metadata={"help": "Optimiser steps of a melody head."})
@@ -58,12 +50,8 @@ class BenchmarkConfig:
     validations: int = field(
         default=4, metadata={"help": "How often the validation part is asked; the best state is kept."}
     )
-    max_valid: int = field(
-        default=400, metadata={"help": "At most this many validation passages are asked; 0 is all."}
-    )
-    max_test: int = field(
-        default=0, metadata={"help": "At most this many test passages are asked; 0 is all."}
-    )
+    max_valid: int = field(default=400, metadata={"help": "At most this many validation passages are asked; 0 is all."})
+    max_test: int = field(default=0, metadata={"help": "At most this many test passages are asked; 0 is all."})
     pool: int = field(default=1000, metadata={"help": "At most this many pairs in a retrieval pool."})
     probe: int = field(
         default=500, metadata={"help": "At most this many held-out passages for the pre-training tasks."}
@@ -92,7 +80,5 @@ class ProbeConfig:
         default=500, metadata={"help": "At most this many held-out passages for the pre-training tasks."}
     )
     batch_size: int = field(default=32, metadata={"help": "Passages read at a time."})
-    notes_only: bool = field(
-        default=False, metadata={"help": "The model never saw an image: ask notes alone."}
-    )
+    notes_only: bool = field(default=False, metadata={"help": "The model never saw an image: ask notes alone."})
     seed: int = field(default=0, metadata={"help": "Seed of the choice of passages, bars and negatives."})

@@ -98,18 +98,14 @@ def prepare(task: Task, data: Data, batches: BatchConfig, config: FinetuneConfig
         split = data.split(part)
         views[part] = View(split, some(task.rows(split, classes), limit, seed=0))
         if not views[part].rows:
-            raise BadInput(
-                f"the {part} part has no passage for the task {task.name}; build a larger data set."
-            )
+            raise BadInput(f"the {part} part has no passage for the task {task.name}; build a larger data set.")
         passages[part] = Passages(views[part], batches, labels)
     train = np.concatenate([task.labels(pair, classes) for pair in views["train"]])
     identity = hashlib.sha256(json.dumps(data.manifest, sort_keys=True).encode()).hexdigest()
     return Parts(task, classes, passages["train"], passages["valid"], passages["test"], train, identity)
 
 
-def finetune(
-    task: str, checkpoint: Path | None, out: Path, data: Path, config: FinetuneConfig
-) -> dict[str, Any]:
+def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: FinetuneConfig) -> dict[str, Any]:
     """Fine-tune a checkpoint for a task, judge it on the test part; run again, it goes on or is done at once.
 
     Args:
@@ -162,9 +158,7 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     if blank(task, config.inputs):
         tagger = Blanks(tagger)  # type: ignore[arg-type]
     inputs = "both" if blank(task, config.inputs) else config.inputs
-    objective = HeadObjective(
-        task.name, inputs, class_weights(parts.labels, len(parts.classes), config.balance)
-    )
+    objective = HeadObjective(task.name, inputs, class_weights(parts.labels, len(parts.classes), config.balance))
     settings = TrainConfig(
         steps=config.steps,
         lr=config.lr,

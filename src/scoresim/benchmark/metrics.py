@@ -250,9 +250,7 @@ def median_with_interval(values: Floats, groups: Ints, seed: int = 0, resamples:
     return Score(value, float(low), float(high), len(values))
 
 
-def compare(
-    a: Floats, b: Floats, statistic: Statistic, seed: int = 0, resamples: int = RESAMPLES
-) -> Comparison:
+def compare(a: Floats, b: Floats, statistic: Statistic, seed: int = 0, resamples: int = RESAMPLES) -> Comparison:
     """Is system A better than system B on the same works?
 
     Args:

@@ -193,8 +193,7 @@ def _svg(figure: Figure, label: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
     text = (
-        re.sub(r'\s+(xmlns(:\w+)?|width|height|version)="[^"]*"', "", text[: text.index(">")])
-        + text[text.index(">") :]
+        re.sub(r'\s+(xmlns(:\w+)?|width|height|version)="[^"]*"', "", text[: text.index(">")]) + text[text.index(">") :]
     )
     safe = label.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
     return text.replace("<svg", f'<svg role="img" aria-label="{safe}"', 1)

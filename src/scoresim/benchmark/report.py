@@ -67,9 +67,7 @@ def report(folder: Path) -> dict[str, Any]:
         "rows": rows,
         "comparisons": read_json(compared) if compared.is_file() else [],
         "card": card(data) if (data / MANIFEST).is_file() else None,
-        "pretraining": {
-            name: _run(folder / name) for name in RUNS if (folder / name / "log.jsonl").is_file()
-        },
+        "pretraining": {name: _run(folder / name) for name in RUNS if (folder / name / "log.jsonl").is_file()},
         "study": read_json(study) if study.is_file() else None,
         "environment": environment(),
     }

@@ -41,11 +41,7 @@ class Table:
 def key_figures(rows: list[Row]) -> list[dict[str, Any]]:
     """The figures to read first: name, value, and what stands beside it."""
     found = []
-    pitch = {
-        (r["pretraining"], r["inputs"].split(" ")[0]): r["value"]
-        for r in rows
-        if r["what"] == _hidden("pitch")
-    }
+    pitch = {(r["pretraining"], r["inputs"].split(" ")[0]): r["value"] for r in rows if r["what"] == _hidden("pitch")}
     if (BOTH, "both") in pitch:
         beside = f"{_percent(pitch[BOTH, 'notes'])} without the image" if (BOTH, "notes") in pitch else ""
         found.append(_key("Hidden pitches found, with the image", pitch[BOTH, "both"], beside))
@@ -63,9 +59,7 @@ def key_figures(rows: list[Row]) -> list[dict[str, Any]]:
         ("melody notes", "accuracy", "Melody notes, notes alone (accuracy)"),
     ):
         values = {
-            (r["pretraining"], r["inputs"]): r["value"]
-            for r in rows
-            if (r["what"], r["metric"]) == (what, metric)
+            (r["pretraining"], r["inputs"]): r["value"] for r in rows if (r["what"], r["metric"]) == (what, metric)
         }
         if (BOTH, "notes") in values:
             rule = values.get(("none (majority class)", "nothing"))
@@ -107,9 +101,7 @@ def matching_table(rows: list[Row]) -> Table:
         count = Cell(str((share or accuracy or {})["n"]))
         body.append([Cell(what.removeprefix("matching: ")), _cell(share), _cell(accuracy), count])
     note = "Accuracy gives matched and false pairs equal weight, so that always saying yes scores one half."
-    return Table(
-        "Score-MIDI matching, on works never seen", ["pairs", "said right", "accuracy", "n"], body, note
-    )
+    return Table("Score-MIDI matching, on works never seen", ["pairs", "said right", "accuracy", "n"], body, note)
 
 
 def retrieval_table(rows: list[Row]) -> Table:
@@ -123,9 +115,7 @@ def retrieval_table(rows: list[Row]) -> Table:
         line.append(_cell(by.get((directions[0], metric, True)), metric == "median rank", interval=False))
         body.append([Cell(metric), *line])
     pools = {r["what"].rpartition("pool of ")[2] for r in here}
-    note = (
-        f"Pool of {', '.join(sorted(pools))} held-out passages. Equal scores count as their expectation over "
-    )
+    note = f"Pool of {', '.join(sorted(pools))} held-out passages. Equal scores count as their expectation over "
     note += "a random order; no query is dropped."
     return Table("Retrieval, each input read alone", ["metric", *directions, "chance"], body, note)
 
@@ -144,9 +134,7 @@ def learnt_tables(rows: list[Row]) -> list[Table]:
         head = ["pre-training", "reads", *[f"{what.split(' ')[-1]}: {metric}" for what, metric in columns]]
         items = " and ".join(f"{r['n']} {r['what'].split(' ')[-1]}" for r in _firsts(here))
         seeds = max((len(r["seeds"]) for r in here), default=0)
-        note = (
-            f"Test part: {items}. Trained with {seeds} seed{'s' if seeds != 1 else ''}; the state was chosen "
-        )
+        note = f"Test part: {items}. Trained with {seeds} seed{'s' if seeds != 1 else ''}; the state was chosen "
         note += "on the validation part. Intervals: 95 % over works."
         tables.append(Table(title, head, body, note, words=2))
     return tables
@@ -159,12 +147,8 @@ def comparison_table(comparisons: list[Row]) -> Table:
         low, high = c["ci95"]
         figures = [Cell(f"{100 * c['difference']:+.1f}", f"{100 * low:+.1f} to {100 * high:+.1f}")]
         body.append([Cell(c["what"], c["metric"]), *figures, Cell(f"{c['p']:.3f}"), Cell(str(c["works"]))])
-    note = (
-        "Differences in points on the same works; p by permutation of the two systems' answers, work by work."
-    )
-    return Table(
-        "Is the difference more than chance?", ["comparison", "difference", "p", "works"], body, note
-    )
+    note = "Differences in points on the same works; p by permutation of the two systems' answers, work by work."
+    return Table("Is the difference more than chance?", ["comparison", "difference", "p", "works"], body, note)
 
 
 def card_tables(card: dict[str, Any]) -> list[Table]:
@@ -174,9 +158,7 @@ def card_tables(card: dict[str, Any]) -> list[Table]:
     for key, title in (("styles", "Pairs by style"), ("corpora", "Pairs by source")):
         body = []
         for name, parts in card[key].items():
-            cells = [
-                Cell(f"{parts[s]['pairs']:,}", f"{parts[s]['works']} works") for s in splits if s in parts
-            ]
+            cells = [Cell(f"{parts[s]['pairs']:,}", f"{parts[s]['works']} works") for s in splits if s in parts]
             body.append([Cell(name), *cells])
         total = [Cell(f"{card['pairs'][s]:,}", f"{card['works'][s]} works") for s in splits]
         tables.append(Table(title, [title.rpartition(" ")[2], *splits], [*body, [Cell("all"), *total]]))
@@ -193,9 +175,7 @@ def quarantine_table(card: dict[str, Any], most: int = 20) -> Table:
     """Files that could not be read, with the reason."""
     here = card["quarantine"]
     body = [[Cell(f"{q['corpus']}/{q['item']}"), Cell(q["reason"])] for q in here[:most]]
-    note = f"{len(here)} of {card['items']} files." + (
-        f" The first {most} are shown." if len(here) > most else ""
-    )
+    note = f"{len(here)} of {card['items']} files." + (f" The first {most} are shown." if len(here) > most else "")
     return Table("Files in quarantine", ["file", "reason"], body, note, words=2)
 
 

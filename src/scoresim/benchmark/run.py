@@ -250,9 +250,7 @@ def compare(judged: list[Judged], seed: int) -> list[Row]:
     return found
 
 
-def judge_probe(
-    name: str, task: Probe, data: Data, sources: Sources, out: Path, config: BenchmarkConfig
-) -> list[Row]:
+def judge_probe(name: str, task: Probe, data: Data, sources: Sources, out: Path, config: BenchmarkConfig) -> list[Row]:
     """Rows of a question put to the checkpoints as they are."""
     rows = []
     pairs = [(BOTH, sources.checkpoint), (MIDI, sources.notes_checkpoint)]

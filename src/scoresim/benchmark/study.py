@@ -30,7 +30,7 @@ from scoresim.errors import BadInput, CheckFailed
 from scoresim.files import read_json, write_json
 
 if TYPE_CHECKING:
-    from scoresim.training.pretrain import PretrainConfig
+    from scoresim.training.config import PretrainConfig
 
 PRESETS = ("smoke", "demo", "full")
 MUSIC21 = (
@@ -78,7 +78,7 @@ def preset(name: str, seed: int) -> Preset:
     Raises:
         BadInput: there is no such preset.
     """
-    from scoresim.training.pretrain import PretrainConfig
+    from scoresim.training.config import PretrainConfig
 
     if name == "smoke":
         sources = ("bach_chorales", "oneill_1850", "ryan_mammoth", "trecento")
@@ -129,9 +129,7 @@ def preset(name: str, seed: int) -> Preset:
             BuildConfig(corpora=MUSIC21, seed=seed),
             PretrainConfig(**steps),
             PretrainConfig(**steps, **MIDI_ALONE),
-            BenchmarkConfig(
-                seeds=3, seed=seed, style_steps=3000, melody_steps=2000, max_valid=2000, probe=2000
-            ),
+            BenchmarkConfig(seeds=3, seed=seed, style_steps=3000, melody_steps=2000, max_valid=2000, probe=2000),
             pictures=6,
         )
     raise BadInput(f"there is no preset called {name!r}; the presets are {', '.join(PRESETS)}.")
@@ -246,9 +244,7 @@ def steps(chosen: Preset, out: Path) -> list[Step]:
             f"--notes-checkpoint {midi} --out {out / 'benchmark'}",
             asdict(chosen.benchmark),
             out / "benchmark" / "results.json",
-            lambda: benchmark(
-                ("pretraining", "retrieval", "style", "melody"), both, out / "benchmark", config
-            ),
+            lambda: benchmark(("pretraining", "retrieval", "style", "melody"), both, out / "benchmark", config),
         ),
         Step(
             "pictures",
@@ -280,7 +276,5 @@ def options(config: Any, *names: str) -> str:
 
 def pretraining_options(config: PretrainConfig) -> str:
     """The options of a pre-training that say what it is."""
-    objectives = (
-        "" if config.inputs == "both" else f" --objectives {','.join(config.objectives)} --inputs notes"
-    )
+    objectives = "" if config.inputs == "both" else f" --objectives {','.join(config.objectives)} --inputs notes"
     return options(config, "size", "steps", "minutes", "batch_size", "seed") + objectives

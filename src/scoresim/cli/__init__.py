@@ -55,21 +55,15 @@ app.command(
     sort_key=3,
 )
 app.command("scoresim.cli.prepare:card", help="Print the data card of a data set.", sort_key=4)
-app.command(
-    "scoresim.cli.learn:pretrain", help="Pre-train a SIM model on a data set, or go on with it.", sort_key=5
-)
+app.command("scoresim.cli.learn:pretrain", help="Pre-train a SIM model on a data set, or go on with it.", sort_key=5)
 app.command("scoresim.cli.learn:finetune", help="Fine-tune a checkpoint on one task.", sort_key=6)
-app.command(
-    "scoresim.cli.judge:benchmark", help="Score a checkpoint on tasks, beside the baselines.", sort_key=7
-)
+app.command("scoresim.cli.judge:benchmark", help="Score a checkpoint on tasks, beside the baselines.", sort_key=7)
 app.command(
     "scoresim.cli.judge:study",
     help="Run all of it: build, pre-train, fine-tune, benchmark, report.",
     sort_key=8,
 )
-app.command(
-    "scoresim.cli.judge:report", help="Write report.html and report.json from a study's results.", sort_key=9
-)
+app.command("scoresim.cli.judge:report", help="Write report.html and report.json from a study's results.", sort_key=9)
 
 
 def run(tokens: Sequence[str] | None = None) -> int:

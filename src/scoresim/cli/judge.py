@@ -38,9 +38,7 @@ def benchmark(
 
 def study(
     *,
-    preset: Annotated[
-        Literal["smoke", "demo", "full"], Parameter(help="How much: seconds, minutes or hours.")
-    ],
+    preset: Annotated[Literal["smoke", "demo", "full"], Parameter(help="How much: seconds, minutes or hours.")],
     out: Annotated[Path, Parameter(help="Folder for everything; a study that was stopped goes on there.")],
     seed: Annotated[int, Parameter(help="Number that all random choices follow from.")] = 0,
     json: Json = False,

@@ -27,8 +27,8 @@ def _names(kind: object, tokens: Sequence[Token]) -> tuple[str, ...]:
 class _Pretraining(PretrainConfig):
     """The same fields; on the command line a list is written with commas."""
 
-    objectives: Annotated[tuple[str, ...], Parameter(converter=_names, n_tokens=1, show_default=",".join)] = (
-        field(default=_FIELDS["objectives"].default, metadata=_FIELDS["objectives"].metadata)
+    objectives: Annotated[tuple[str, ...], Parameter(converter=_names, n_tokens=1, show_default=",".join)] = field(
+        default=_FIELDS["objectives"].default, metadata=_FIELDS["objectives"].metadata
     )
 
 
@@ -62,9 +62,7 @@ def finetune(
     out: Annotated[Path, Parameter(help="Folder for the fine-tuned model and its scores.")],
     /,
     *,
-    data: Annotated[
-        Path | None, Parameter(help="Folder of the data set; by default that of the checkpoint.")
-    ] = None,
+    data: Annotated[Path | None, Parameter(help="Folder of the data set; by default that of the checkpoint.")] = None,
     config: Annotated[FinetuneConfig, Parameter(name="*")] = _FINETUNE,
     json: Json = False,
 ) -> None:

@@ -133,8 +133,6 @@ def _show_card(facts: Mapping[str, Any]) -> None:
         print()
     for source in facts["sources"]:
         print(f"{source['name']}: {source['title']}. {source['licence']}")
-    counts = {
-        name: facts[name] for name in ("notes", "bars", "staves", "passages", "accepted", "items", "tools")
-    }
+    counts = {name: facts[name] for name in ("notes", "bars", "staves", "passages", "accepted", "items", "tools")}
     print()
     show_mapping(counts)

@@ -1,12 +1,12 @@
 """From pairs to tensors: decode, lay out the staves, find the inked cells, group rows of like size, pad.
 
-The order of training rows is a pure function of (seed, epoch), and `Passages.batch(seed, step)` gives any step's
-batch at once: nothing about the position in the data has to be saved to resume exactly.
+The order of training rows is a pure function of (seed, epoch), and `Passages.batch(seed, step)` gives any
+step's batch at once: nothing about the position in the data has to be saved to resume exactly.
 """
 
 import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from scoresim.data.pair import Pair
+from scoresim.data.spacing import HEADER, along
 from scoresim.data.staves import Staff, find_staves, strips
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput
@@ -94,8 +95,8 @@ class BatchConfig:
         batch_size: passages per batch.
         max_notes: longer passages lose their last bars.
         image_scale: of the stored picture (8 pixels per staff space become 4).
-        patch_height, patch_width: of an image cell in pixels after scaling, as in `SIMConfig`; the height is that
-            of the strip around a staff.
+        patch_height, patch_width: of an image cell in pixels after scaling, as in `SIMConfig`; the height is
+            that of the strip around a staff.
         cache_megabytes: memory for decoded passages; the others are decoded anew each time.
     """
 
@@ -112,7 +113,7 @@ class Row:
     """One passage, ready to be padded: what is cached.
 
     Attributes:
-        ids: [n, 8] int16; bar: [n] int16; time: [n] float32, share of the passage's length.
+        ids: [n, 8] int16; bar: [n] int16; time: [n] float32, as in `NoteInput`.
         ink: [h, w] uint8, 255 is black, already scaled; strips of staves under each other.
         cells: [m, 2] int16, row and column of each inked cell.
         place: [m, 2] float32, as in `ImageInput`.
@@ -162,13 +163,13 @@ class Passages:
         return max(len(self) // self.config.batch_size, 1)
 
     def rows(self, seed: int, step: int) -> NDArray[np.int64]:
-        """Which rows step `step` (from 0) sees: a pure function of the source, the batch size, seed and step."""
+        """Which rows step `step` (from 0) sees: a pure function of source, batch size, seed and step."""
         epoch, at = divmod(step, self.steps_per_epoch)
         if self._order is None or self._order[0] != (seed, epoch):
-            order = epoch_order(self.piece, self.size, self.config.batch_size, seed, epoch)
-            self._order = ((seed, epoch), order)
-        size = self.config.batch_size
-        return self._order[1][at * size : (at + 1) * size]
+            fresh = epoch_order(self.piece, self.size, self.config.batch_size, seed, epoch)
+            self._order = ((seed, epoch), fresh)
+        size, (_, order) = self.config.batch_size, self._order
+        return order[at * size : (at + 1) * size]
 
     def batch(self, seed: int, step: int) -> Batch:
         """The batch of training step `step`."""
@@ -178,7 +179,7 @@ class Passages:
         """The given rows of the source as one batch."""
         return collate([self._row(int(i)) for i in index], index, self.piece[index], self.config)
 
-    def stream(self, seed: int, start: int) -> Iterator[Batch]:
+    def stream(self, seed: int, start: int) -> Generator[Batch, None, None]:
         """Endless training batches from step `start` on, made in advance by one thread."""
         with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
             waiting: list[Future[Batch]] = []
@@ -211,17 +212,17 @@ def _items(source: Source) -> list[tuple[str, str]]:
 
 
 def _sizes(source: Source, config: BatchConfig) -> NDArray[np.int64]:
-    """Tokens that each row costs, about: its notes and the cells of its canvas."""
-    height, width, notes = (np.array(source.column(name), dtype=float) for name in ("height", "width", "n_notes"))
-    scale = config.image_scale
-    cells = np.ceil(height * scale / config.patch_height) * np.ceil(width * scale / config.patch_width)
-    return (cells + notes).astype(np.int64)
+    """Tokens that each row costs, about: its notes and the cells of its staves."""
+    staves, width, notes = (np.array(source.column(name)) for name in ("n_staves", "width", "n_notes"))
+    cells = staves * np.ceil(width * config.image_scale / config.patch_width)
+    out: NDArray[np.int64] = (cells + notes).astype(np.int64)
+    return out
 
 
 def epoch_order(
     piece: NDArray[np.int64], size: NDArray[np.int64], batch_size: int, seed: int, epoch: int
 ) -> NDArray[np.int64]:
-    """One pass over all rows: random, in couples of one piece (matching needs them), rows of like size together.
+    """One pass over all rows: random, in couples of one piece (for matching), rows of like size together.
 
     Args:
         piece: [R] piece of each row.
@@ -230,14 +231,16 @@ def epoch_order(
         seed, epoch: say which of the random orders.
 
     Returns:
-        [R] rows; the batches are consecutive stretches of it. What is left after whole batches changes by epoch.
+        [R] rows; the batches are consecutive stretches of it. What is left after whole batches changes by
+        epoch.
     """
     rng = np.random.default_rng([seed, epoch])
     shuffled = rng.permutation(len(piece))
     by_piece = shuffled[np.argsort(piece[shuffled], kind="stable")]
     starts = np.r_[True, np.diff(piece[by_piece]) != 0]
     first = np.maximum.accumulate(np.where(starts, np.arange(len(piece)), 0))
-    couple = np.cumsum((np.arange(len(piece)) - first) % 2 == 0) - 1  # rows 0 1, 2 3, ... of a piece stay together
+    # Rows 0 and 1, 2 and 3, ... of a piece stay together.
+    couple = np.cumsum((np.arange(len(piece)) - first) % 2 == 0) - 1
     couples = couple[-1] + 1 if len(couple) else 0
     weight = np.zeros(couples)
     np.maximum.at(weight, couple, size[by_piece])
@@ -259,38 +262,44 @@ def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
     if staves:
         ink = strips(ink, staves, round(config.patch_height / config.image_scale))
     ink = scaled(ink, config.image_scale)
+    header = HEADER * pair.staff_space * config.image_scale
     cells = inked_cells(ink, config.patch_height, config.patch_width)
-    time = np.clip(pair.onset[:n] / max(pair.length, 1e-6), 0.0, 0.9999)
     return Row(
         ids=pair.notes[:n].astype(np.int16),
         bar=pair.bar_of_note[:n].astype(np.int16),
-        time=time.astype(np.float32),
+        time=along(pair.onset, pair.length)[:n],
         ink=ink,
         cells=cells,
-        place=places(cells, staves, config.patch_width / ink.shape[1]),
+        place=places(cells, staves, config.patch_width, (header, ink.shape[1])),
         labels={name: value if np.ndim(value) == 0 else value[:n] for name, value in named.items()},
     )
 
 
-def places(cells: NDArray[np.int16], staves: list[Staff], share: float) -> NDArray[np.float32]:
+def places(
+    cells: NDArray[np.int16], staves: list[Staff], cell_width: int, line: tuple[float, float]
+) -> NDArray[np.float32]:
     """Where cells stand in the music: [m, 2] staff in its system, and share of the passage along its systems.
 
     Args:
         cells: [m, 2] row and column.
-        staves: of each row of cells; empty when none were found (then rows are places, and there is one system).
-        share: of the picture's width that a cell takes.
+        staves: of each row of cells; empty when none were found (then rows are places, and there is one
+            system).
+        cell_width: pixels.
+        line: x at which the notes begin on a line, about, and x at which the line ends; what stands before
+            the notes (clef, key) has a negative share.
     """
     row, column = cells.T.astype(np.int64)
-    x = np.minimum((column + 0.5) * share, 0.9999)
+    begin, end = line
+    x = ((column + 0.5) * cell_width - begin) / max(end - begin, begin)
     if not staves:
         return np.stack([row + 0.5, x], axis=1).astype(np.float32)
     number, system = np.array([s.number for s in staves])[row], np.array([s.system for s in staves])[row]
-    along = (system + x) / (staves[-1].system + 1)
-    return np.stack([number + 0.5, along], axis=1).astype(np.float32)
+    along_systems = (system + x) / (staves[-1].system + 1)
+    return np.stack([number + 0.5, along_systems], axis=1).astype(np.float32)
 
 
 def notes_that_fit(bar_of_note: NDArray[np.int32], most: int) -> int:
-    """How many notes to keep: all, or those of the whole bars among the first `most` (within one long bar, `most`)."""
+    """How many notes to keep: all, or whole bars among the first `most` (`most` of a longer bar)."""
     if len(bar_of_note) <= most:
         return len(bar_of_note)
     whole_bars = int(np.searchsorted(bar_of_note, bar_of_note[most], side="left"))
@@ -328,7 +337,10 @@ def collate(rows: list[Row], index: NDArray[np.int64], piece: NDArray[np.int64],
     ids, time = torch.zeros(len(rows), n, 8, dtype=torch.long), torch.zeros(len(rows), n)
     for b, row in enumerate(rows):
         k = len(row.ids)
-        ids[b, :k], bar[b, :k] = torch.from_numpy(row.ids.astype(np.int64)), torch.from_numpy(row.bar.astype(np.int64))
+        ids[b, :k], bar[b, :k] = (
+            torch.from_numpy(row.ids.astype(np.int64)),
+            torch.from_numpy(row.bar.astype(np.int64)),
+        )
         time[b, :k] = torch.from_numpy(row.time)
     return Batch(
         notes=NoteInput(ids, bar >= 0, time),

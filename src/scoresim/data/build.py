@@ -49,7 +49,9 @@ class BuildConfig:
     workers: int = field(default=2, metadata={"help": "Number of worker processes."})
     max_passages: int | None = field(default=None, metadata={"help": "At most this many passages of one file or tune."})
     max_systems: int = field(default=1, metadata={"help": "Systems of a passage: 1, or 2 where they hold few notes."})
-    few_notes: int = field(default=24, metadata={"help": "Two systems are joined when they hold at most this many notes."})
+    few_notes: int = field(
+        default=24, metadata={"help": "Two systems are joined when they hold at most this many notes."}
+    )
     max_notes: int = field(default=128, metadata={"help": "Passages with more written notes are left out."})
     min_notes: int = field(default=4, metadata={"help": "Passages with fewer written notes are left out."})
     staff_space: float = field(default=8.0, metadata={"help": "Pixels between two staff lines."})
@@ -181,8 +183,8 @@ def make_pairs(task: _Task) -> tuple[list[Pair], dict[str, Any]]:
     for name, layouts in chosen:
         about = {
             "id": f"{task.corpus}/{item.id}#{name}",
-            **{"corpus": task.corpus, "item": item.id, "work": item.work, "style": item.style},
-            **{"composer": item.composer, "title": item.title, "split": task.split},
+            "corpus": task.corpus, "item": item.id, "work": item.work, "style": item.style,
+            "composer": item.composer, "title": item.title, "split": task.split,
         }
         try:
             systems = tuple(engraving.draw(layout) for layout in layouts)
@@ -263,9 +265,7 @@ def _merge(out: Path, tasks: list[_Task], sources: list[dict[str, Any]], setting
         "passages": sum(record.get("passages", 0) for record in records),
         "bars": sum(record.get("bars", 0) for record in records),
         "rejected": dict(rejected.most_common()),
-        "quarantine": [
-            {key: r[key] for key in ("corpus", "item", "file", "reason")} for r in records if r["reason"]
-        ],
+        "quarantine": [{key: r[key] for key in ("corpus", "item", "file", "reason")} for r in records if r["reason"]],
         "warnings": sum(len(record.get("warnings", [])) for record in records),
     }
 
@@ -275,5 +275,3 @@ def _shard(out: Path, split: str, number: int, tables: list[pa.Table]) -> dict[s
     path = out / f"{split}-{number:05d}.parquet"
     write_table(path, table.replace_schema_metadata(None))
     return shard_entry(path, len(table))
-
-

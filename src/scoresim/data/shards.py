@@ -80,7 +80,9 @@ class PairSplit(Sequence[Pair]):
             try:
                 self._files[path] = pq.ParquetFile(path, page_checksum_verification=True)
             except (OSError, pa.ArrowException) as error:
-                raise BadInput(f"{path} is missing or damaged ({error}); run scoresim verify, or build again.") from error
+                raise BadInput(
+                    f"{path} is missing or damaged ({error}); run scoresim verify, or build again."
+                ) from error
         return self._files[path]
 
     def __len__(self) -> int:

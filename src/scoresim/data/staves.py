@@ -1,8 +1,9 @@
 """Finding the staves on a picture, from its ink alone, and laying them out as strips of one height.
 
-A staff is five long lines at a known distance. Cut out around its middle line, every staff stands at the same height
-in its strip, so that the height of a note head there *is* its place on the staff; a model need not learn to read each
-pitch anew at every offset. The staves of a system are joined by a vertical line; systems follow each other in time.
+A staff is five long lines at a known distance. Cut out around its middle line, every staff stands at the same
+height in its strip, so that the height of a note head there *is* its place on the staff; a model need not
+learn to read each pitch anew at every offset. The staves of a system are joined by a vertical line; systems
+follow each other in time.
 """
 
 from typing import NamedTuple
@@ -82,7 +83,8 @@ def joined(between: Ink) -> bool:
 def strips(ink: Ink, staves: list[Staff], height: int) -> Ink:
     """The staves, each in the middle of a strip of its own, under each other: [len(staves) * height, w].
 
-    What stands between two staves is in both strips; what is farther from any staff than half a strip is lost.
+    What stands between two staves is in both strips; what is farther from any staff than half a strip is
+    lost.
     """
     padded = np.pad(ink, ((height, height), (0, 0)))
     tops = [staff.middle + height - height // 2 for staff in staves]

@@ -112,7 +112,15 @@ def check_pair(pair: Pair, split: str, vocabulary: Vocabulary) -> list[str]:
     if pair.split != split:
         problems.append(f"it says it belongs to {pair.split}, but stands in {split}")
     n = len(pair.notes)
-    per_note = (pair.bar_of_note, pair.onset, pair.staff, pair.voice, pair.spelling, pair.onset_exact, pair.duration_exact)
+    per_note = (
+        pair.bar_of_note,
+        pair.onset,
+        pair.staff,
+        pair.voice,
+        pair.spelling,
+        pair.onset_exact,
+        pair.duration_exact,
+    )
     if any(len(column) != n for column in per_note) or len(pair.bar_boxes) != pair.n_bars:
         return [*problems, "its note or bar columns have different lengths"]
     try:
@@ -148,7 +156,9 @@ def _check_tokens(pair: Pair, vocabulary: Vocabulary) -> list[str]:
     order = [tuple(row) for row in ids[:, [0, 1, 2]].tolist()]
     if order != sorted(order):
         problems.append("its tokens are not in the order of bar, position and pitch")
-    if (ids[:, 0] - FIRST != pair.bar_of_note % vocabulary.bars).any() or pair.bar_of_note.max(initial=0) >= pair.n_bars:
+    if (ids[:, 0] - FIRST != pair.bar_of_note % vocabulary.bars).any() or pair.bar_of_note.max(
+        initial=0
+    ) >= pair.n_bars:
         problems.append("its tokens do not count the bars of the passage")
     durations = np.array(vocabulary.durations)[ids[:, ATTRIBUTES.index("duration")] - FIRST]
     for i, (onset, duration) in enumerate(zip(pair.onset_exact, pair.duration_exact, strict=True)):

@@ -17,8 +17,9 @@ class ImageInput(NamedTuple):
             at the right and at the bottom.
         cells: [B, M] long, row * (W // cell width) + column of every cell with ink; 0 at padding.
         mask: [B, M] bool, True where there is a cell.
-        place: [B, M, 2] float, where the cell's centre stands in the music: its staff from the top of its system
-            (0.5, 1.5, ...), and its share of the passage along the systems in [0, 1).
+        place: [B, M, 2] float, where the cell's centre stands in the music: its staff from the top of its
+            system (0.5, 1.5, ...), and its share of the passage along the systems, in [0, 1) (negative for
+            clef and key before the notes).
     """
 
     ink: Tensor
@@ -30,8 +31,9 @@ class ImageInput(NamedTuple):
 class ImageEncoder(nn.Module):
     """A small convolutional stem (Xiao et al. 2021: early convolutions help), then one token per inked cell.
 
-    Every stage is a 3 x 3 convolution with stride 2 on an even canvas: it reads one pixel of padding at the left and
-    the top and none at the right and the bottom. So more paper at the right or the bottom changes no token.
+    Every stage is a 3 x 3 convolution with stride 2 on an even canvas: it reads one pixel of padding at the
+    left and the top and none at the right and the bottom. So more paper at the right or the bottom changes no
+    token.
 
     Args:
         cell: (height, width) in pixels, multiples of 2 ** len(channels).
@@ -49,7 +51,8 @@ class ImageEncoder(nn.Module):
         features = channels[-1] * math.prod(self.spots)
         pairs = zip((1, *channels), channels, strict=False)
         stages = [nn.Sequential(nn.Conv2d(a, b, 3, stride=2, padding=1), nn.GELU()) for a, b in pairs]
-        self.stem = nn.Sequential(*stages).to(memory_format=torch.channels_last)
+        self.stem = nn.Sequential(*stages)
+        self.stem.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.norm = nn.LayerNorm(features)
         self.project = nn.Linear(features, width)
         self.kind = nn.Parameter(torch.randn(width) * 0.1)
@@ -65,8 +68,8 @@ class ImageEncoder(nn.Module):
     def look(self, image: ImageInput) -> Tensor:
         """What the stem sees in every inked cell: [B, M, features]."""
         B, H, W = image.ink.shape
-        seen = self.stem(image.ink[:, None].contiguous(memory_format=torch.channels_last))
+        seen: Tensor = self.stem(image.ink[:, None].contiguous(memory_format=torch.channels_last))
         (down, across), C = self.spots, seen.shape[1]
         grid = seen.view(B, C, H // self.cell[0], down, W // self.cell[1], across).permute(0, 2, 4, 3, 5, 1)
-        flat = grid.reshape(B, -1, down * across * C)
+        flat: Tensor = grid.reshape(B, -1, down * across * C)
         return flat.gather(1, image.cells[..., None].expand(-1, -1, flat.shape[-1]))

@@ -31,8 +31,8 @@ class Waves(nn.Module):
 class Where(nn.Module):
     """Where in the passage: one code for the time of a note and the x of an image cell.
 
-    Both are shares of the passage in [0, 1), and engraved music runs nearly evenly along the line, so that a note
-    and the place where it is drawn get nearly the same code before anything is learned.
+    Both are shares of the passage in [0, 1), and engraved music runs nearly evenly along the line, so that a
+    note and the place where it is drawn get nearly the same code before anything is learned.
     """
 
     def __init__(self, width: int) -> None:
@@ -49,8 +49,9 @@ class Where(nn.Module):
 def nearness(place: Tensor, mask: Tensor, slopes: Tensor) -> Tensor:
     """Attention bias: a head with slope s adds -s * distance between the places of two tokens.
 
-    The idea is ALiBi's (Press et al. 2022), with musical time and horizontal place in the role of the position.
-    Heads with slope 0 look everywhere. Padding is never looked at; token 0, which has no place, is near to all.
+    The idea is ALiBi's (Press et al. 2022), with musical time and horizontal place in the role of the
+    position. Heads with slope 0 look everywhere. Padding is never looked at; token 0, which has no place, is
+    near to all.
 
     Args:
         place: [B, L] shares of the passage.
@@ -63,12 +64,12 @@ def nearness(place: Tensor, mask: Tensor, slopes: Tensor) -> Tensor:
     distance = (place[:, :, None] - place[:, None, :]).abs()
     distance[:, 0, :] = 0.0
     distance[:, :, 0] = 0.0
-    bias = -slopes[:, None, None] * distance[:, None]
+    bias: Tensor = -slopes[:, None, None] * distance[:, None]
     return bias.masked_fill(~mask[:, None, None, :], -math.inf)
 
 
 def head_slopes(heads: int) -> list[float]:
-    """Half of the heads look everywhere, the others at ever smaller neighbourhoods (a 16th, ... of the passage)."""
+    """Half of the heads look everywhere, the others at ever smaller neighbourhoods."""
     near = heads // 2
     return [0.0] * (heads - near) + [8.0 * 4.0 ** (i / max(near - 1, 1)) for i in range(near)]
 
@@ -88,10 +89,11 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """x [B, L, width], bias [B, heads, L, L] added to the attention's logits; the same shape as x comes back."""
+        """x [B, L, width] to the same; bias [B, heads, L, L] is added to the attention's logits."""
         x = x + self.dropout(self.attend(self.attention_norm(x), bias))
         hidden: Tensor = self.mlp_out(F.gelu(self.mlp_in(self.mlp_norm(x))))
-        return x + self.dropout(hidden)
+        out: Tensor = x + self.dropout(hidden)
+        return out
 
     def attend(self, x: Tensor, bias: Tensor) -> Tensor:
         B, L, width = x.shape

@@ -32,8 +32,8 @@ class SIMConfig:
         layers: number of Transformer blocks.
         heads: attention heads per block; divides the width.
         stem_channels: of the image stem's stages, each of which halves the picture.
-        patch_height, patch_width: of an image cell in pixels (at 4 pixels per staff space, 16 x 4 staff spaces:
-            a staff with six ledger lines on both sides).
+        patch_height, patch_width: of an image cell in pixels (at 4 pixels per staff space, 16 x 4 staff
+            spaces: a staff with six ledger lines on both sides).
         embedding: width of the vectors used for search.
         dropout: share of the residual branches' outputs dropped in training.
     """
@@ -108,6 +108,7 @@ class SIM(nn.Module):
         self.summary = nn.Parameter(torch.randn(width) * 0.1)
         self.blocks = nn.ModuleList(Block(width, config.heads, config.dropout) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
+        self.summary_norm = nn.LayerNorm(width)
         self.register_buffer("slopes", torch.tensor(head_slopes(config.heads)), persistent=False)
         self.slopes: Tensor
         self.guess = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
@@ -140,11 +141,13 @@ class SIM(nn.Module):
             places.append(image.place[..., 1])
         states = self.transform(torch.cat(tokens, 1), torch.cat(masks, 1), torch.cat(places, 1))
         split = 1 + (notes.mask.shape[1] if notes is not None else 0)
-        return Reading(
-            notes=states[:, 1:split] if notes is not None else None,
-            cells=states[:, split:] if image is not None else None,
-            summary=states[:, 0],
-        )
+        read_notes = states[:, 1:split] if notes is not None else None
+        read_cells = states[:, split:] if image is not None else None
+        summary = states[:, 0]
+        for part, given_part in ((read_notes, notes), (read_cells, image)):
+            if part is not None and given_part is not None:
+                summary = summary + part.sum(dim=1) / given_part.mask.sum(dim=1, keepdim=True).clamp(min=1)
+        return Reading(read_notes, read_cells, self.summary_norm(summary))
 
     def transform(self, x: Tensor, mask: Tensor, place: Tensor) -> Tensor:
         """Run the blocks over x [B, L, width] without its padding; padding comes back as zeros."""
@@ -163,7 +166,7 @@ class SIM(nn.Module):
         return self.values(self.guess(states)).split(list(self.vocabulary_sizes), dim=-1)  # type: ignore[no-any-return]
 
     def one_attribute_logits(self, states: Tensor, attribute: int) -> Tensor:
-        """The logits of one attribute alone, [.., number of its ids]: what masked modeling needs, at its price."""
+        """The logits of one attribute alone, [.., number of its ids]: all that masked modeling pays for."""
         start, size = sum(self.vocabulary_sizes[:attribute]), self.vocabulary_sizes[attribute]
         rows = slice(start, start + size)
         return F.linear(self.guess(states), self.values.weight[rows], self.values.bias[rows])

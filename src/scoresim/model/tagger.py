@@ -53,7 +53,7 @@ class Tagger(nn.Module):
 
 
 def mean_state(reading: Reading, notes: NoteInput | None, image: ImageInput | None) -> Tensor:
-    """Mean of the states of all notes and cells, padding left out: [B, width] (zeros where there is no token)."""
+    """Mean of the states of all notes and cells, padding left out: [B, width]; zeros without any."""
     total, count = torch.zeros_like(reading.summary), reading.summary.new_zeros(len(reading.summary), 1)
     for states, given in ((reading.notes, notes), (reading.cells, image)):
         if states is not None and given is not None:

@@ -263,7 +263,9 @@ class _Cursor:
                 ratio = Fraction(int(child.get("numbase", "2")), int(child.get("num", "3")))
                 self.sequence(child, scale * ratio, grace)
             elif kind in OPTIONS:
-                chosen = [c for k, c in _children(child) if k == OPTIONS[kind]][:1] or [c for _, c in _children(child)][:1]
+                chosen = [c for k, c in _children(child) if k == OPTIONS[kind]][:1] or [c for _, c in _children(child)][
+                    :1
+                ]
                 for option in chosen:
                     self.sequence(option, scale, grace)
             elif kind in HOLDERS:
@@ -403,4 +405,6 @@ def _finish(walk: _Walk, source: str) -> Reading:
     )
     staves = tuple(Staff(n, p.label, p.transposition) for n, p in sorted(walk.parts.items()) if n > 0)
     tempos = tuple((int(onset * resolution), bpm) for onset, bpm in walk.tempos if bpm > 0)
-    return Reading(Score(resolution, notes, bars, staves, tempos, source, tuple(walk.warnings)), place, walk.staff_number)
+    return Reading(
+        Score(resolution, notes, bars, staves, tempos, source, tuple(walk.warnings)), place, walk.staff_number
+    )

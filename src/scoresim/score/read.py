@@ -8,9 +8,11 @@ Run these functions in a worker process (`sandbox`): the native parsers behind t
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from lxml import etree
@@ -149,7 +151,7 @@ def read_midi(path: Path) -> Score:
     if data[:4] not in (b"MThd", b"RIFF"):
         raise BadInput(f"{path} is not a MIDI file, whatever its name says.")
     try:
-        midi = symusic.Score.from_midi(data)
+        midi: Any = symusic.Score.from_midi(data)
     except (RuntimeError, ValueError, MemoryError) as error:
         raise BadInput(f"{path} cannot be read as MIDI ({error}); it may be cut off.") from error
     resolution = int(midi.ticks_per_quarter)
@@ -197,7 +199,7 @@ def bars_from_signatures(signatures: list[tuple[int, int, int]], end: int, resol
             changes[tick] = (numerator, denominator)
     ticks = [*sorted(changes), end + 1]
     bars: list[Bar] = []
-    for start, stop in zip(ticks[:-1], ticks[1:], strict=True):
+    for start, stop in itertools.pairwise(ticks):
         numerator, denominator = changes[start]
         length = max(round(4 * resolution * numerator / denominator), resolution // 8, 1)
         last = stop > end

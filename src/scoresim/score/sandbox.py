@@ -65,7 +65,7 @@ def run_all(
             for i in sorted(futures):
                 yield i, _outcome(futures.pop(i), timeout)
         except BaseException:
-            pool.stop()
+            pool.stop()  # type: ignore[no-untyped-call]
             raise
 
 

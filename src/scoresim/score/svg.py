@@ -56,12 +56,12 @@ def parse(svg: str) -> Sheet:
     for group in definitions if definitions is not None else ():
         path = group.find(f"{SVG}path")
         if path is not None:
-            glyphs["#" + group.get("id")] = aggdraw.Symbol(absolute(path.get("d")))
+            glyphs["#" + group.get("id", "")] = aggdraw.Symbol(absolute(path.get("d", "")))
     margin = inner.find(f"{SVG}g")
     if margin is None:
         raise ValueError("not a page drawn by verovio")
     box = numbers(inner.get("viewBox"))
-    width = float(root.get("width").removesuffix("px"))
+    width = float(root.get("width", "0").removesuffix("px"))
     origin = numbers(margin.get("transform", "translate(0, 0)"))
     systems = [g for g in margin.iter(f"{SVG}g") if "system" in (g.get("class") or "").split()]
     return Sheet(systems, glyphs, width / box[2], (origin[0], origin[1]))

@@ -119,7 +119,11 @@ class Vocabulary:
 def default_vocabulary() -> Vocabulary:
     """The vocabulary of this version; changing it changes its hash, and with it what checkpoints fit."""
     whole = 4 * GRID
-    durations = [*range(1, whole + 1), *range(whole + 6, 4 * whole + 1, 6), *range(4 * whole + GRID, 16 * whole + 1, GRID)]
+    durations = [
+        *range(1, whole + 1),
+        *range(whole + 6, 4 * whole + 1, 6),
+        *range(4 * whole + GRID, 16 * whole + 1, GRID),
+    ]
     while durations[-1] < 1 << 20:
         durations.append(durations[-1] * 5 // 4)
     signatures = [(0, 0)]
@@ -220,9 +224,7 @@ def _bar_table(score: Score, last_onset: int) -> list[Bar]:
     """The bars on the grid; bars longer than sixteen quarter notes are cut, and bars go on past the last note."""
     bars: list[Bar] = []
     for bar in score.bars:
-        start, end = (
-            int(to_grid(np.array(tick), score.resolution)) for tick in (bar.onset, bar.onset + bar.duration)
-        )
+        start, end = (int(to_grid(np.array(tick), score.resolution)) for tick in (bar.onset, bar.onset + bar.duration))
         while end - start > LONGEST_BAR:
             bars.append(Bar(start, LONGEST_BAR, bar.numerator, bar.denominator))
             start += LONGEST_BAR
@@ -239,7 +241,8 @@ def _bar_table(score: Score, last_onset: int) -> list[Bar]:
 def _nearest(values: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:
     """Index of the nearest of increasing `values` for each of `wanted`; the lower one on a tie."""
     right = np.clip(np.searchsorted(values, wanted), 1, len(values) - 1)
-    return right - (wanted - values[right - 1] <= values[right] - wanted)
+    left: NDArray[np.int64] = right - (wanted - values[right - 1] <= values[right] - wanted)
+    return left
 
 
 def _tempo_index(score: Score, onset: NDArray[np.int64], vocabulary: Vocabulary) -> NDArray[np.int64]:

@@ -1,15 +1,15 @@
 """The one training loop, for pre-training and for task heads.
 
-A step is a pure function of the weights, the optimiser's moments, the seed and the step's number: data order, random
-choices and learning rate follow from them. So a run that is killed and started again ends with the same bits (on one
-machine's CPU) as one that was not.
+A step is a pure function of the weights, the optimiser's moments, the seed and the step's number: data order,
+random choices and learning rate follow from them. So a run that is killed and started again ends with the
+same bits (on one machine's CPU) as one that was not.
 """
 
 import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,15 +32,18 @@ LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
 
 
 class Stopped(ScoresimError):
-    """Someone asked the run to stop (Ctrl-C, SIGTERM); its state is saved."""
+    """Someone asked the run to stop (Ctrl-C, SIGTERM); its state is saved.
 
-    exit_code = 1
+    The exit code is the shell's for an interrupt.
+    """
+
+    exit_code = 130
 
 
 class Batches(Protocol):
     """Where batches come from."""
 
-    def stream(self, seed: int, start: int) -> Iterator[Batch]:
+    def stream(self, seed: int, start: int) -> Generator[Batch, None, None]:
         """Training batches from step `start` on; a pure function of seed and step."""
         ...
 
@@ -93,7 +96,8 @@ def train(
         batches: training data.
         config: how.
         out: folder of the run.
-        validate: a figure of merit of the module, higher is better; asked every `validate_every` steps and at the end.
+        validate: a figure of merit of the module, higher is better; asked every `validate_every` steps and at
+            the end.
         keep_best: end with the weights that validated best, not with the last.
 
     Raises:
@@ -128,7 +132,8 @@ def train(
             progress.advance(note=f"loss {figures['loss']:.3f}")
     if state.step < config.steps:
         raise Stopped(
-            f"Stopped at step {state.step} of {config.steps}; the state is saved in {out}, run the same command to go on."
+            f"Stopped at step {state.step} of {config.steps}; the state is saved in {out}, "
+            "run the same command to go on."
         )
     if keep_best and (out / "state" / BEST).is_file():
         load_weights(module, read_tensors(out / "state" / BEST)[0])
@@ -228,7 +233,7 @@ def stop_signals() -> Iterator[list[int]]:
         signal.signal(number, before[number])  # type: ignore[arg-type]
 
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (int(signal.SIGTERM), int(signal.SIGINT)):
             before[number] = signal.signal(number, note)
     except ValueError:  # not in the main thread: signals are not ours
         before.clear()

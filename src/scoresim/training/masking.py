@@ -1,8 +1,8 @@
 """Which note attributes are hidden: one attribute of all notes of one bar at a time.
 
-The unit is a (bar, attribute) pair, as in MusicBERT's bar-level mask, so that a neighbour in the bar cannot reveal
-what is hidden. Of the chosen units 80 % are replaced by the mask, 10 % by random values and 10 % stay as they are
-(BERT's rule, applied to the unit).
+The unit is a (bar, attribute) pair, as in MusicBERT's bar-level mask, so that a neighbour in the bar cannot
+reveal what is hidden. Of the chosen units 80 % are replaced by the mask, 10 % by random values and 10 % stay
+as they are (BERT's rule, applied to the unit).
 """
 
 from typing import NamedTuple
@@ -32,8 +32,8 @@ class Hidden(NamedTuple):
 def hide(notes: NoteInput, bar: Tensor, ratio: float, sizes: tuple[int, ...]) -> Hidden:
     """Hide a random share of the (bar, attribute) units; uses torch's global random generator.
 
-    The onset's share of the passage, which stands beside the ids, would tell a hidden bar or position: a note whose
-    bar or position is hidden stands at its share of the sequence instead.
+    The onset's share of the passage, which stands beside the ids, would tell a hidden bar or position: a note
+    whose bar or position is hidden stands at its share of the sequence instead.
 
     Args:
         notes: the truth.

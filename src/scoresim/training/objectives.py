@@ -1,11 +1,11 @@
 """What pre-training asks of a model. An objective is `(model, batch) -> (losses, report)`.
 
-    mbam   masked bar-attribute modeling: hidden attributes of bars, from the rest of the notes and from the image
+    mbam   masked bar-attribute modeling: hidden attributes of bars, from other notes and the image
     smm    score-MIDI matching: do this image and these notes show the same music?
     smc    score-MIDI contrast: among the batch, which notes belong to this image, each read alone?
 
-Losses are summed by the loop. A report holds figures for people, each with the number of cases it is a mean of.
-Random choices use torch's global generator, which the loop seeds for every step.
+Losses are summed by the loop. A report holds figures for people, each with the number of cases it is a mean
+of. Random choices use torch's global generator, which the loop seeds for every step.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,7 +41,8 @@ class MBAM:
     Args:
         inputs: "both", or "notes" to pre-train on MIDI alone.
         mask_ratio: share of the (bar, attribute) units that is hidden.
-        image_dropout: share of the rows whose image is withheld, so that notes are also learned to be read alone.
+        image_dropout: share of the rows whose image is withheld, so that notes are also learned to be read
+            alone.
     """
 
     inputs: str = "both"
@@ -50,6 +51,9 @@ class MBAM:
 
     def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
         """Losses and accuracies by attribute; beside them the share of the batch's most frequent value.
+
+        An attribute's loss is its mean cross-entropy divided by the number of attributes, so that they add up to
+        a mean: as a sum they drown the other objectives.
 
         Accuracies are given apart for rows with the image and, as `.../notes`, for rows without.
         """
@@ -65,7 +69,8 @@ class MBAM:
         for k, name in enumerate(ATTRIBUTES):
             logits = model.one_attribute_logits(states[asked[..., k]], k)
             truth = batch.notes.ids[..., k][asked[..., k]]
-            losses[f"mbam/{name}"] = F.cross_entropy(logits.float(), truth, reduction="sum") / max(len(truth), 1)
+            total = F.cross_entropy(logits.float(), truth, reduction="sum")
+            losses[f"mbam/{name}"] = total / max(len(truth), 1) / len(ATTRIBUTES)
             with_image = seen[:, None].expand_as(asked[..., k])[asked[..., k]]
             right = logits.argmax(dim=-1) == truth
             put(report, f"mbam/{name}", right[with_image])
@@ -79,8 +84,8 @@ class SMM:
     """Score-MIDI matching on a batch in which half of the images are given other notes.
 
     Args:
-        same_piece: share of the false rows that get another passage of the same piece where the batch has one; the
-            others get notes of another piece.
+        same_piece: share of the false rows that get another passage of the same piece where the batch has
+            one; the others get notes of another piece.
     """
 
     same_piece: float = 0.5
@@ -101,7 +106,7 @@ class SMM:
         return {"smm": F.binary_cross_entropy_with_logits(logits, matched.to(logits.dtype))}, report
 
     def choose(self, batch: Batch) -> Tensor:
-        """Row whose notes each image gets: [B] long. Passages with the very same notes never serve as false ones."""
+        """Row whose notes each image gets: [B] long. The very same notes never serve as false ones."""
         B, device = len(batch), batch.piece.device
         allowed = ~same_notes(batch.notes)
         related = batch.piece[:, None] == batch.piece[None, :]
@@ -152,14 +157,15 @@ class HeadObjective:
         labels = labels[labels != IGNORE]
         weights = torch.ones(logits.shape[-1]) if self.class_weights is None else self.class_weights
         weights = weights.to(logits.device)
-        loss = F.cross_entropy(logits, labels, weights, reduction="sum") / weights[labels].sum().clamp(min=1e-9)
+        total = weights[labels].sum().clamp(min=1e-9)
+        loss = F.cross_entropy(logits, labels, weights, reduction="sum") / total
         report: Report = {}
         put(report, self.label, logits.argmax(dim=-1) == labels)
         return {self.label: loss}, report
 
 
 def same_notes(notes: NoteInput) -> Tensor:
-    """[B, B] True where two passages hold the very same notes (a repeated strain): neither is a false match."""
+    """[B, B] True where two passages hold the very same notes, as in a repeated strain."""
     weights = torch.arange(1, notes.ids[0].numel() + 1, device=notes.ids.device) * 2654435761 % 4294967291
     prints = ((notes.ids * notes.mask[..., None]).flatten(1) * weights).sum(dim=1)
     return prints[:, None] == prints[None, :]

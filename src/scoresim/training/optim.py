@@ -21,7 +21,7 @@ def adamw(module: nn.Module, lr: float, weight_decay: float) -> AdamW:
 
 
 def learning_rate(step: int, steps: int, warmup: int, highest: float) -> float:
-    """The learning rate of step `step` (from 0): a pure function, so that resuming needs no schedule's state."""
+    """The learning rate of step `step` (from 0): a pure function, so that resuming needs no state."""
     if step < warmup:
         return highest * (step + 1) / warmup
     done = min((step - warmup) / max(steps - warmup, 1), 1.0)
@@ -29,7 +29,7 @@ def learning_rate(step: int, steps: int, warmup: int, highest: float) -> float:
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:
-    """Whether to compute in bfloat16: "auto" does where it is faster, on CUDA and on CPUs with bf16 instructions.
+    """Whether to compute in bfloat16; "auto" does on CUDA and on CPUs with bf16 instructions.
 
     Raises:
         ValueError: the precision is none of auto, fp32, bf16.
@@ -39,6 +39,6 @@ def use_bf16(precision: str, device: torch.device) -> bool:
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     tests = [getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")]
     return device.type == "cpu" and any(test() for test in tests if test is not None)

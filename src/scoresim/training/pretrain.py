@@ -4,7 +4,7 @@ import copy
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json
 from scoresim.model.sim import SIM, SIZES
 from scoresim.score.tokens import Vocabulary, default_vocabulary
+from scoresim.training.config import PretrainConfig
 from scoresim.training.loop import TrainConfig, take_step, train
 from scoresim.training.objectives import MBAM, OBJECTIVES, Objective
 from scoresim.training.optim import adamw
@@ -25,57 +26,11 @@ from scoresim.training.optim import adamw
 SYNTHETIC = 1024  # passages made up for `scoresim pretrain synthetic OUT`
 
 
-def _field(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
-@dataclass(frozen=True)
-class PretrainConfig:
-    """Everything that decides what a pre-training run does, besides its data."""
-
-    size: str = _field("tiny", "Size of the model: tiny, small or base.")
-    objectives: tuple[str, ...] = _field(("mbam", "smm", "smc"), "What the model learns from: mbam, smm, smc.")
-    inputs: str = _field("both", "both, or notes for a model pre-trained on MIDI alone (objective mbam only).")
-    steps: int | None = _field(None, "Number of steps; give this or minutes.")
-    minutes: float | None = _field(None, "Time to train; the number of steps is fixed after timing the first ones.")
-    batch_size: int = _field(32, "Passages per step.")
-    lr: float = _field(0.0, "Highest learning rate; 0 takes the size's own.")
-    warmup: int = _field(50, "Steps until the highest learning rate is reached.")
-    weight_decay: float = _field(0.05, "Decay of the weight matrices.")
-    mask_ratio: float = _field(0.3, "mbam: share of the (bar, attribute) units that is hidden.")
-    image_dropout: float = _field(0.15, "mbam: share of the passages whose image is withheld.")
-    seed: int = _field(0, "Seed of the first weights, the data order and all random choices.")
-    precision: str = _field("auto", "auto, fp32 or bf16; auto takes bf16 where it is faster.")
-    log_every: int = _field(20, "Steps per line of log.jsonl.")
-    checkpoint_every: int = _field(200, "Steps after which the state is saved.")
-    device: str = _field("auto", "cpu, cuda, or auto.")
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be done.
-
-        Raises:
-            BadInput: with the field and its choices.
-        """
-        unknown = [name for name in self.objectives if name not in OBJECTIVES]
-        if unknown or not self.objectives:
-            raise BadInput(f"objectives is {','.join(self.objectives)!r}; choose among {', '.join(OBJECTIVES)}.")
-        if self.size not in SIZES:
-            raise BadInput(f"size is {self.size!r}; choose one of {', '.join(SIZES)}.")
-        if self.inputs not in ("both", "notes"):
-            raise BadInput(f"inputs is {self.inputs!r}; choose both or notes.")
-        if self.inputs == "notes" and self.objectives != ("mbam",):
-            raise BadInput("inputs notes goes with objectives mbam alone: the others compare notes with images.")
-        if (self.steps is None) == (self.minutes is None):
-            raise BadInput("give either steps or minutes.")
-        if self.batch_size < 2 or (self.steps or 1) < 1 or (self.minutes or 1) <= 0:
-            raise BadInput("batch_size is at least 2; steps and minutes are above 0.")
-
-
-LEARNING_RATES = {"tiny": 2e-3, "small": 6e-4, "base": 3e-4}
+LEARNING_RATES = {"tiny": 1e-3, "small": 6e-4, "base": 3e-4}
 
 
 def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
-    """Pre-train a SIM on a data set's training split; run again, it goes on, or returns at once when it is done.
+    """Pre-train a SIM on a data set's training split; run again, it goes on or is done.
 
     Args:
         data: folder of a data set; the word "synthetic" stands for made-up passages.
@@ -96,9 +51,8 @@ def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
     if resolved is not None and {name: resolved.get(name) for name in asked} != asked:
         raise BadInput(f"{out} holds a run with another config or data; choose another folder, or remove this one.")
     sim_config = SIZES[config.size]
-    batches = Passages(
-        source, BatchConfig(config.batch_size, patch_height=sim_config.patch_height, patch_width=sim_config.patch_width)
-    )
+    shape = BatchConfig(config.batch_size, patch_height=sim_config.patch_height, patch_width=sim_config.patch_width)
+    batches = Passages(source, shape)
     torch.manual_seed(config.seed)
     model = SIM(sim_config, vocabulary.sizes)
     objectives = make_objectives(config)
@@ -158,9 +112,7 @@ def train_config(config: PretrainConfig, steps: int) -> TrainConfig:
     )
 
 
-def steps_in(
-    minutes: float, model: SIM, objectives: list[Objective], batches: Passages, config: PretrainConfig
-) -> int:
+def steps_in(minutes: float, model: SIM, objectives: list[Objective], batches: Passages, config: PretrainConfig) -> int:
     """How many steps fit into some minutes: times a few on a copy of the model, so that the run stays a pure
     function of its number of steps. The timing is part of the minutes.
     """

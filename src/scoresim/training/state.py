@@ -1,7 +1,8 @@
 """The private state of a training run: one file, replaced as a whole, from which it goes on bit for bit.
 
-Weights and the optimiser's tensors are safetensors; step, running means and the best validation so far stand in its
-header as JSON. Nothing about the data or random numbers is in it: both are pure functions of (seed, step).
+Weights and the optimiser's tensors are safetensors; step, running means and the best validation so far stand
+in its header as JSON. Nothing about the data or random numbers is in it: both are pure functions of (seed,
+step).
 """
 
 import json

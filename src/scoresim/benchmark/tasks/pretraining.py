@@ -86,9 +86,7 @@ def guess(model: SIM, shown: Batch, asked: Tensor, attribute: int, image: bool) 
     return model.one_attribute_logits(states[asked], attribute).argmax(-1)
 
 
-def hidden_attributes(
-    model: SIM, passages: Passages, rows: Ints, majority: Ints, config: ProbeConfig
-) -> list[Result]:
+def hidden_attributes(model: SIM, passages: Passages, rows: Ints, majority: Ints, config: ProbeConfig) -> list[Result]:
     """Accuracy of every attribute, with and without the image, beside both most-frequent-value rules.
 
     Args:

@@ -114,9 +114,7 @@ def tunes(books: Iterable[Path], collection: str, style: str | Callable[[Path, s
 def _complete(lines: list[str], book: list[str]) -> str:
     header, body = _header_and_body(lines)
     own = {line[0] for line in header}
-    inherited = [
-        line for line in book if line[0] in _BOOK_FIELDS and (line[0] in _REPEATABLE or line[0] not in own)
-    ]
+    inherited = [line for line in book if line[0] in _BOOK_FIELDS and (line[0] in _REPEATABLE or line[0] not in own)]
     key = next((line for line in [*header, *book] if line.startswith("K:")), "K:C")
     fields = [*inherited, *(line for line in header[1:] if not line.startswith("K:"))]
     metre = next((_metre(line) for line in fields if line.startswith("M:")), "")

@@ -35,11 +35,7 @@ def folder(name: str = "", holds: tuple[str, ...] = ("",)) -> Callable[[Path | N
         else:
             places = [path / "corpus" / name, path / name, path]
         return next(
-            (
-                place
-                for place in places
-                if place.is_dir() and any((place / inner).exists() for inner in holds)
-            ),
+            (place for place in places if place.is_dir() and any((place / inner).exists() for inner in holds)),
             None,
         )
 

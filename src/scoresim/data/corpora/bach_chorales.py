@@ -38,8 +38,7 @@ def _items(root: Path) -> Iterator[Item]:
 CORPUS = Corpus(
     name="bach_chorales",
     title="J. S. Bach, chorales",
-    citation="Encoded by Margaret Greentree (jsbchorales.net), given to the music21 corpus. "
-    + _music21.CITATION,
+    citation="Encoded by Margaret Greentree (jsbchorales.net), given to the music21 corpus. " + _music21.CITATION,
     licence=_music21.LICENCE,
     source=_music21.SOURCE + ", bach",
     styles=(_STYLE,),

@@ -16,9 +16,7 @@ _STYLE = "irish tune"
 
 
 def _items(root: Path) -> Iterator[Item]:
-    found = [
-        (item, field(abc_text(item), "X")) for item in tunes(sorted(root.glob("*.abc")), "oneill", _STYLE)
-    ]
+    found = [(item, field(abc_text(item), "X")) for item in tunes(sorted(root.glob("*.abc")), "oneill", _STYLE)]
     parent: dict[str, str] = {}
 
     def first(name: str) -> str:

@@ -44,8 +44,7 @@ CORPUS = Corpus(
     ),
     licence=(
         "Copyright 2000 John Miller, 'rights to all derivative electronic formats reserved', licence at "
-        "music-cog.ohio-state.edu/HumdrumDatabases/Palestrina/license.txt (header of every file). "
-        + _music21.LICENCE
+        "music-cog.ohio-state.edu/HumdrumDatabases/Palestrina/license.txt (header of every file). " + _music21.LICENCE
     ),
     source=_music21.SOURCE + ", palestrina",
     styles=(_STYLE,),

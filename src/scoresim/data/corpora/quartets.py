@@ -29,14 +29,8 @@ def _items(root: Path) -> Iterator[Item]:
             found = _OPUS.match(name)
             if found is None or f"{folder}/{name}" in _NOT_QUARTETS:
                 continue
-            catalogue = (
-                {"opus": "op.", "k": "K."}[found[1]]
-                + f" {found[2]}"
-                + (f" no. {found[3]}" if found[3] else "")
-            )
-            movement = (
-                re.sub(r"^movement(\d+)$", r", movement \1", path.stem) if len(relative.parts) > 2 else ""
-            )
+            catalogue = {"opus": "op.", "k": "K."}[found[1]] + f" {found[2]}" + (f" no. {found[3]}" if found[3] else "")
+            movement = re.sub(r"^movement(\d+)$", r", movement \1", path.stem) if len(relative.parts) > 2 else ""
             yield Item(
                 id=str(relative.as_posix()),
                 path=path,

@@ -65,9 +65,7 @@ def _work_and_title(stem: str) -> tuple[str, str]:
         return slug(stem.replace("_", " ")), stem.replace("_", " ")
     volume, composer, number, rest = found.groups()
     title = rest.replace("_", " ").strip()
-    key = "-".join(
-        part for part in (str(int(volume)), composer, str(int(number)) if number else slug(title)) if part
-    )
+    key = "-".join(part for part in (str(int(volume)), composer, str(int(number)) if number else slug(title)) if part)
     work = f"pmfc-{key.lower()}"
     return _SAME.get(work, work), title
 

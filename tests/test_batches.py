@@ -1,0 +1,173 @@
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoresim.data.batches import (
+    IGNORE,
+    BatchConfig,
+    Passages,
+    decode,
+    epoch_order,
+    inked_cells,
+    notes_that_fit,
+    scaled,
+)
+from scoresim.data.pair import Pair
+from scoresim.data.spacing import along
+from scoresim.data.staves import find_staves, strips
+from scoresim.data.synthetic import synthetic
+from scoresim.score.tokens import FIRST, default_vocabulary
+
+
+def test_a_step_has_the_same_rows_whenever_it_is_asked_for() -> None:
+    passages, again = (Passages(synthetic(40, 0), BatchConfig(batch_size=8)) for _ in range(2))
+    later = passages.batch(7, 12)
+    for step in (3, 0, 12):
+        again.rows(7, step)
+    assert torch.equal(again.batch(7, 12).index, later.index)
+    assert not np.array_equal(passages.rows(7, 0), passages.rows(8, 0))
+    for step, batch in zip(range(4, 9), passages.stream(7, 4), strict=False):
+        assert batch.index.tolist() == passages.rows(7, step).tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(1, 16), st.integers(0, 99))
+def test_an_epoch_is_every_row_once(pieces: list[int], batch_size: int, seed: int) -> None:
+    size = np.arange(len(pieces), dtype=np.int64)
+    order = epoch_order(np.array(pieces, dtype=np.int64), size, batch_size, seed, 0)
+    assert sorted(order.tolist()) == list(range(len(pieces)))
+
+
+def test_batches_hold_couples_of_one_piece() -> None:
+    passages = Passages(synthetic(64, 0), BatchConfig(batch_size=16))
+    for step in range(4):
+        piece = passages.piece[passages.rows(0, step)]
+        assert len(set(piece.tolist())) == 8
+
+
+def test_a_source_smaller_than_a_batch_is_one_batch() -> None:
+    passages = Passages(synthetic(5, 0), BatchConfig(batch_size=32))
+    assert sorted(passages.batch(0, 9).index.tolist()) == list(range(5))
+
+
+def test_sequential_covers_all_rows_in_order() -> None:
+    passages = Passages(synthetic(10, 0), BatchConfig(batch_size=4))
+    assert [batch.index.tolist() for batch in passages.sequential()] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_batches_are_trimmed_and_padding_is_marked() -> None:
+    pairs = synthetic(12, 1)
+    batch = next(Passages(pairs, BatchConfig(batch_size=12)).sequential())
+    counts = [len(pair.notes) for pair in pairs]
+    assert batch.notes.ids.shape == (12, max(counts), 8)
+    assert batch.notes.mask.sum(1).tolist() == counts
+    assert torch.equal(batch.bar == -1, ~batch.notes.mask)
+    assert (batch.notes.ids[~batch.notes.mask] == 0).all()
+    assert batch.image.ink.shape[1] % 64 == 0
+    assert batch.image.ink.shape[2] % 16 == 0
+    assert batch.image.mask.any(dim=0).all(), "no column of cells is padding for all"
+    assert ((batch.notes.time >= 0) & (batch.notes.time < 1)).all()
+    assert (batch.notes.ids < torch.tensor(default_vocabulary().sizes)).all()
+
+
+def test_cells_point_at_ink() -> None:
+    batch = next(Passages(synthetic(6, 2), BatchConfig(batch_size=6)).sequential())
+    B, H, W = batch.image.ink.shape
+    darkest = batch.image.ink.view(B, H // 64, 64, W // 16, 16).amax(dim=(2, 4)).flatten(1)
+    for b in range(B):
+        listed = batch.image.cells[b][batch.image.mask[b]].tolist()
+        assert listed == torch.nonzero(darkest[b] > 0.1).flatten().tolist()
+
+
+def test_labels_follow_their_notes() -> None:
+    def labels(pair: Pair) -> dict[str, Any]:
+        return {"top": (pair.staff == 1).astype(int), "staves": pair.n_staves}
+
+    pairs = synthetic(6, 2)
+    batch = next(Passages(pairs, BatchConfig(batch_size=6, max_notes=12), labels).sequential())
+    assert torch.equal(batch.labels["top"] == IGNORE, ~batch.notes.mask)
+    assert batch.labels["staves"].tolist() == [pair.n_staves for pair in pairs]
+
+
+def test_long_passages_lose_whole_bars() -> None:
+    bars = np.array([0] * 5 + [1] * 5 + [2] * 5, dtype=np.int32)
+    assert [notes_that_fit(bars, most) for most in (15, 14, 10, 9, 4)] == [15, 10, 10, 5, 4]
+
+
+def test_decoding_is_the_same_with_and_without_the_cache() -> None:
+    pairs = synthetic(8, 0)
+    for a, b in itertools.pairwise(
+        Passages(pairs, BatchConfig(batch_size=8, cache_megabytes=m)).batch(0, 0) for m in (100, 0)
+    ):
+        assert torch.equal(a.image.ink, b.image.ink)
+
+
+def test_select_and_inputs() -> None:
+    batch = next(Passages(synthetic(4, 0)).sequential())
+    assert batch.select(torch.tensor([2, 0])).index.tolist() == [2, 0]
+    assert batch.inputs("notes") == (batch.notes, None)
+    assert batch.inputs("image") == (None, batch.image)
+    with pytest.raises(ValueError, match="inputs"):
+        batch.inputs("midi")
+
+
+def test_staves_are_found_and_stand_at_one_height() -> None:
+    for pair in synthetic(10, 4):
+        ink = decode(pair.image)
+        staves = find_staves(ink, pair.staff_space)
+        assert [staff.number for staff in staves] == list(range(pair.n_staves))
+        assert {staff.system for staff in staves} == {0}
+        laid = strips(ink, staves, 128)
+        assert laid.shape == (128 * pair.n_staves, ink.shape[1])
+        for row in range(pair.n_staves):
+            assert (laid[128 * row + 64, 20:] > 0).mean() > 0.9, "the middle line"
+
+
+def test_systems_follow_each_other() -> None:
+    one = decode(synthetic(2, 4)[0].image)
+    staves = find_staves(np.concatenate([one, one]), 8.0)
+    half = len(staves) // 2
+    assert [staff.system for staff in staves] == [0] * half + [1] * half
+
+
+def test_paper_has_no_staves_and_no_cells() -> None:
+    paper = np.zeros((100, 50), dtype=np.uint8)
+    assert find_staves(paper, 8.0) == []
+    assert inked_cells(paper, 64, 16).shape == (0, 2)
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.25, 0.3, 1.0])
+def test_scaling_keeps_the_ink(scale: float) -> None:
+    ink = decode(synthetic(1, 0)[0].image)
+    small = scaled(ink, scale)
+    assert small.shape[1] == pytest.approx(ink.shape[1] * scale, abs=1)
+    assert small.mean() == pytest.approx(ink.mean(), rel=0.05)
+
+
+@given(st.lists(st.floats(0, 60), max_size=20), st.floats(0, 64))
+def test_spacing_grows_with_time(onsets: list[float], length: float) -> None:
+    onset = np.sort(np.array(onsets, dtype=np.float32))
+    place = along(onset, length)
+    assert (np.diff(place) >= 0).all()
+    assert ((place >= 0) & (place < 1)).all()
+
+
+def test_long_gaps_get_less_than_their_share() -> None:
+    place = along(np.array([0, 3], dtype=np.float32), 4.0)
+    assert place[0] == 0
+    assert 0.5 < place[1] < 0.75
+
+
+def test_synthetic_notes_and_picture_agree() -> None:
+    for pair in synthetic(6, 0):
+        ink = decode(pair.image)
+        assert len(pair.heads) == len(pair.notes) == len(pair.spelling)
+        for token, x0, y0, x1, y1 in pair.heads:
+            assert ink[int(y0) : int(y1), int(x0) : int(x1)].mean() > 60
+            assert pair.notes[int(token), 2] - FIRST <= 79
+        assert (np.lexsort((pair.notes[:, 2], pair.notes[:, 1], pair.notes[:, 0])) == np.arange(len(pair.notes))).all()

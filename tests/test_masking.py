@@ -1,0 +1,83 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoresim.model.note_encoder import NoteInput
+from scoresim.model.sim import SIM, SIMConfig
+from scoresim.score.tokens import ATTRIBUTES, FIRST, MASK, default_vocabulary
+from scoresim.training.masking import hide
+
+SIZES = default_vocabulary().sizes
+BARS = 6
+
+
+def truth(rows: int, notes: int) -> tuple[NoteInput, torch.Tensor]:
+    """Random notes, the last two of each row padding; BARS bars of equal share."""
+    ids = torch.stack([torch.randint(FIRST, size, (rows, notes)) for size in SIZES], -1)
+    mask = torch.ones(rows, notes, dtype=torch.bool)
+    mask[:, -2:] = False
+    bar = (torch.arange(notes) * BARS // notes).expand(rows, notes).clone()
+    bar[~mask] = -1
+    return NoteInput(ids * mask[..., None], mask, torch.rand(rows, notes)), bar
+
+
+def test_shares_of_mask_random_and_kept() -> None:
+    torch.manual_seed(0)
+    notes, bar = truth(400, 30)
+    hidden = hide(notes, bar, 0.3, SIZES)
+    asked, real = hidden.asked, notes.mask[..., None].expand_as(hidden.asked)
+    shown, true = hidden.notes.ids[asked], notes.ids[asked]
+    assert asked[real].float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert (shown == MASK).float().mean().item() == pytest.approx(0.8, abs=0.02)
+    assert (shown == true).float().mean().item() == pytest.approx(0.1, abs=0.02)
+    assert (shown >= FIRST).float().mean().item() == pytest.approx(0.2, abs=0.02)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 4), st.integers(3, 24), st.floats(0, 1), st.integers(0, 1000))
+def test_units_are_bars_and_padding_is_left_alone(rows: int, count: int, ratio: float, seed: int) -> None:
+    torch.manual_seed(seed)
+    notes, bar = truth(rows, count)
+    hidden = hide(notes, bar, ratio, SIZES)
+    assert not hidden.asked[~notes.mask].any()
+    assert torch.equal(hidden.notes.ids[~hidden.asked], notes.ids[~hidden.asked])
+    assert (hidden.notes.ids < torch.tensor(SIZES)).all()
+    for row in range(rows):
+        for b in range(BARS):
+            unit = hidden.asked[row, bar[row] == b]
+            assert (unit == unit[:1]).all(), "all notes of a bar are asked, or none"
+
+
+def test_the_truth_of_what_is_hidden_never_reaches_the_model() -> None:
+    torch.manual_seed(0)
+    notes, bar = truth(4, 20)
+    seed = 11
+    torch.manual_seed(seed)
+    first = hide(notes, bar, 0.5, SIZES)
+    replaced = first.asked & (first.notes.ids != notes.ids)
+    other = torch.stack([torch.randint(FIRST, size, (4, 20)) for size in SIZES], -1)
+    changed = notes._replace(ids=torch.where(replaced, other, notes.ids))
+    lost = replaced[..., :2].any(-1)
+    changed = changed._replace(time=torch.where(lost, torch.rand(4, 20), notes.time))
+    torch.manual_seed(seed)
+    second = hide(changed, bar, 0.5, SIZES)
+    model = SIM(SIMConfig(width=16, layers=1, heads=2, stem_channels=(4, 4)), SIZES).eval()
+    assert replaced.any()
+    assert torch.equal(model(first.notes, None).notes, model(second.notes, None).notes)
+
+
+def test_time_does_not_tell_a_hidden_position() -> None:
+    torch.manual_seed(1)
+    notes, bar = truth(8, 20)
+    shown = hide(notes, bar, 0.5, SIZES).notes
+    gone = (shown.ids[..., [ATTRIBUTES.index("bar"), ATTRIBUTES.index("position")]] == MASK).any(-1)
+    share = (torch.arange(20) / 18).expand(8, 20)
+    assert torch.equal(shown.time[gone], share[gone])
+    known = (shown.ids[..., :2] == notes.ids[..., :2]).all(-1)
+    assert torch.equal(shown.time[known & notes.mask], notes.time[known & notes.mask])
+
+
+def test_no_notes_at_all() -> None:
+    notes, bar = truth(2, 2)
+    assert not hide(notes, bar, 1.0, SIZES).asked.any()

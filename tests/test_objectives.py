@@ -1,0 +1,155 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from scoresim.data.batches import IGNORE, Batch, Passages
+from scoresim.data.synthetic import synthetic
+from scoresim.model.sim import SIM, SIZES, Reading, SIMConfig
+from scoresim.score.tokens import ATTRIBUTES, default_vocabulary
+from scoresim.training.config import OBJECTIVE_NAMES, Size
+from scoresim.training.objectives import MBAM, OBJECTIVES, SMC, SMM, HeadObjective, same_notes
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    return Passages(synthetic(16, seed=5)).batch(0, 0)
+
+
+@pytest.fixture
+def model() -> SIM:
+    torch.manual_seed(0)
+    return SIM(SIMConfig(width=16, layers=1, heads=2, stem_channels=(4, 4)), default_vocabulary().sizes)
+
+
+def test_names_in_the_options_are_the_objectives_and_sizes() -> None:
+    assert tuple(OBJECTIVES) == OBJECTIVE_NAMES
+    assert set(SIZES) == set(Size.__args__)  # type: ignore[attr-defined]
+
+
+def test_mbam_reports_every_attribute_beside_the_majority(model: SIM, batch: Batch) -> None:
+    torch.manual_seed(1)
+    losses, report = MBAM(image_dropout=0.5)(model, batch)
+    assert set(losses) == {f"mbam/{name}" for name in ATTRIBUTES}
+    assert all(loss.isfinite() for loss in losses.values())
+    for name in ATTRIBUTES:
+        assert {f"mbam/{name}", f"mbam/{name}/notes", f"mbam/{name}/majority"} <= set(report)
+    assert report["mbam/program/majority"] == 1.0, "the made-up music has one program"
+    assert all(0 <= value <= 1 for value in report.values())
+
+
+def test_mbam_without_any_hidden_unit_is_a_loss_of_zero(model: SIM, batch: Batch) -> None:
+    losses, report = MBAM(mask_ratio=0.0)(model, batch)
+    assert sum(losses.values()).item() == 0  # type: ignore[union-attr]
+    assert report == {}
+
+
+class Watching(nn.Module):
+    """Stands in for a model and keeps what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vocabulary_sizes = default_vocabulary().sizes
+        self.shown: list[Any] = []
+
+    def forward(self, notes: Any, image: Any) -> Reading:
+        self.shown.append((notes, image))
+        rows = len((notes or image).mask)
+        states = None if notes is None else torch.zeros(*notes.mask.shape, 4)
+        return Reading(states, None, torch.zeros(rows, 4))
+
+    def one_attribute_logits(self, states: Tensor, attribute: int) -> Tensor:
+        return torch.zeros(len(states), self.vocabulary_sizes[attribute])
+
+    def match_logit(self, summary: Tensor) -> Tensor:
+        return torch.zeros(len(summary))
+
+    def embed_notes(self, reading: Reading) -> Tensor:
+        return torch.ones(len(reading.summary), 4) / 2
+
+    embed_image = embed_notes
+
+    def scale(self) -> Tensor:
+        return torch.tensor(1.0)
+
+
+def test_mbam_withholds_all_images_or_none(batch: Batch) -> None:
+    watching = Watching()
+    MBAM(image_dropout=1.0)(watching, batch)  # type: ignore[arg-type]
+    MBAM(image_dropout=0.0)(watching, batch)  # type: ignore[arg-type]
+    MBAM(inputs="notes")(watching, batch)  # type: ignore[arg-type]
+    images = [image for _, image in watching.shown]
+    assert not images[0].mask.any()
+    assert torch.equal(images[1].mask, batch.image.mask)
+    assert images[2] is None
+
+
+def test_smm_shows_half_of_the_images_with_other_notes(batch: Batch) -> None:
+    torch.manual_seed(0)
+    source = SMM(same_piece=0.5).choose(batch)
+    false = source != torch.arange(16)
+    assert false.sum() == 8
+    same_piece = SMM(same_piece=1.0).choose(batch)
+    wrong = same_piece[same_piece != torch.arange(16)]
+    own = batch.piece[same_piece != torch.arange(16)]
+    assert (batch.piece[wrong] == own).all(), "all pieces have two passages here"
+    other = SMM(same_piece=0.0).choose(batch)
+    moved = other != torch.arange(16)
+    assert (batch.piece[other][moved] != batch.piece[moved]).all()
+
+
+def test_smm_never_calls_the_same_notes_a_false_match(batch: Batch) -> None:
+    twins = batch.select(torch.zeros(8, dtype=torch.long))
+    assert same_notes(twins.notes).all()
+    assert SMM().choose(twins).tolist() == list(range(8))
+    assert torch.equal(same_notes(batch.notes), torch.eye(16, dtype=torch.bool))
+
+
+def test_smm_reports_by_grade(model: SIM, batch: Batch) -> None:
+    torch.manual_seed(3)
+    losses, report = SMM()(model, batch)
+    assert losses["smm"].item() == pytest.approx(0.7, abs=0.4)
+    assert {"smm", "smm/matched"} <= set(report)
+
+
+def test_smc_counts_ties_against_us(batch: Batch) -> None:
+    _, report = SMC()(Watching(), batch)  # type: ignore[arg-type]
+    assert report == {"smc/image_to_notes": 0.0, "smc/notes_to_image": 0.0}
+
+
+def test_smc_begins_at_chance(model: SIM, batch: Batch) -> None:
+    losses, _ = SMC()(model, batch)
+    assert 0.5 < losses["smc"].item() < 12
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 3)])
+def test_head_ignores_what_has_no_label(batch: Batch, shape: tuple[int, ...]) -> None:
+    rows = batch.select(torch.arange(4))
+    labels = torch.zeros(shape, dtype=torch.long)
+    labels[0] = IGNORE
+    rows.labels["y"] = labels
+
+    class Sure(nn.Module):
+        def forward(self, _notes: Any, _image: Any) -> Tensor:
+            logits = torch.zeros(*shape, 2)
+            logits[..., 0] = 20.0
+            logits[0, ..., 1] = 99.0
+            return logits
+
+    losses, report = HeadObjective("y", class_weights=torch.tensor([1.0, 3.0]))(Sure(), rows)
+    assert losses["y"].item() == pytest.approx(0, abs=1e-6)
+    assert report["y"] == 1.0
+
+
+def test_head_without_any_label_is_a_loss_of_zero(batch: Batch) -> None:
+    rows = batch.select(torch.arange(2))
+    rows.labels["y"] = torch.full((2,), IGNORE)
+
+    class Flat(nn.Module):
+        def forward(self, _notes: Any, _image: Any) -> Tensor:
+            return torch.zeros(2, 3)
+
+    losses, report = HeadObjective("y")(Flat(), rows)
+    assert losses["y"].item() == 0
+    assert report == {}

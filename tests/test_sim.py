@@ -1,0 +1,154 @@
+import pytest
+import torch
+
+from scoresim.data.batches import Batch, Passages
+from scoresim.data.synthetic import synthetic
+from scoresim.model.image_encoder import ImageInput
+from scoresim.model.note_encoder import NoteInput, chord_ranks
+from scoresim.model.sim import SIM, SIZES, SIMConfig
+from scoresim.model.tagger import Tagger
+from scoresim.score.tokens import default_vocabulary
+from scoresim.training.objectives import MBAM, SMC, SMM
+
+MICRO = SIMConfig(width=32, layers=2, heads=4, stem_channels=(4, 8), embedding=16)
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    return next(Passages(synthetic(6, seed=3)).sequential())
+
+
+@pytest.fixture
+def model() -> SIM:
+    torch.manual_seed(0)
+    return SIM(MICRO, default_vocabulary().sizes).eval()
+
+
+def padded(batch: Batch, notes: int, cells: int, below: int, right: int) -> tuple[NoteInput, ImageInput]:
+    """The same inputs with more padding in all directions, and rubbish where padding is masked."""
+    B = len(batch)
+    ids = torch.cat([batch.notes.ids, torch.randint(2, 40, (B, notes, 8))], 1)
+    mask = torch.cat([batch.notes.mask, torch.zeros(B, notes, dtype=torch.bool)], 1)
+    time = torch.cat([batch.notes.time, torch.rand(B, notes)], 1)
+    old = batch.image.ink.shape[2] // 16
+    index = batch.image.cells // old * (old + right) + batch.image.cells % old
+    image = ImageInput(
+        torch.nn.functional.pad(batch.image.ink, (0, 16 * right, 0, 64 * below)),
+        torch.cat([index, torch.zeros(B, cells, dtype=torch.long)], 1),
+        torch.cat([batch.image.mask, torch.zeros(B, cells, dtype=torch.bool)], 1),
+        torch.cat([batch.image.place, torch.rand(B, cells, 2)], 1),
+    )
+    return NoteInput(ids, mask, time), image
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("tiny", 1, 3), ("small", 17, 23), ("base", 85, 110)])
+def test_sizes_are_as_promised(name: str, low: float, high: float) -> None:
+    with torch.device("meta"):
+        model = SIM(SIZES[name], default_vocabulary().sizes)
+    assert low <= sum(p.numel() for p in model.parameters()) / 1e6 <= high
+
+
+@pytest.mark.parametrize("which", ["notes", "image", "both"])
+def test_reads_each_input_alone_and_both(model: SIM, batch: Batch, which: str) -> None:
+    notes, image = batch.inputs(which)
+    reading = model(notes, image)
+    assert reading.summary.shape == (6, 32)
+    assert (reading.notes is None) == (which == "image")
+    assert (reading.cells is None) == (which == "notes")
+    if reading.notes is not None:
+        assert reading.notes.shape == (*batch.notes.mask.shape, 32)
+        assert (reading.notes[~batch.notes.mask] == 0).all()
+    assert [logits.shape[-1] for logits in model.attribute_logits(torch.zeros(2, 32))] == list(
+        default_vocabulary().sizes
+    )
+
+
+def test_nothing_to_read_is_an_error(model: SIM) -> None:
+    with pytest.raises(ValueError, match="nothing to read"):
+        model(None, None)
+
+
+@pytest.mark.parametrize("which", ["notes", "image", "both"])
+def test_padding_changes_nothing(model: SIM, batch: Batch, which: str) -> None:
+    notes, image = padded(batch, notes=5, cells=7, below=2, right=3)
+    plain = model(*batch.inputs(which))
+    wide = model(None if which == "image" else notes, None if which == "notes" else image)
+    torch.testing.assert_close(wide.summary, plain.summary, atol=1e-5, rtol=1e-4)
+    if plain.notes is not None:
+        torch.testing.assert_close(wide.notes[:, : plain.notes.shape[1]], plain.notes, atol=1e-5, rtol=1e-4)
+    if plain.cells is not None:
+        torch.testing.assert_close(wide.cells[:, : plain.cells.shape[1]], plain.cells, atol=1e-5, rtol=1e-4)
+
+
+def test_rows_do_not_see_each_other(model: SIM, batch: Batch) -> None:
+    order = torch.tensor([4, 0, 5, 2, 1, 3])
+    moved = model(*batch.select(order).inputs("both"))
+    torch.testing.assert_close(moved.summary, model(*batch.inputs("both")).summary[order], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 16), (64, 800), (512, 48), (192, 208)])
+def test_any_picture_size(model: SIM, height: int, width: int) -> None:
+    cells = torch.arange(height // 64 * (width // 16))[None]
+    place = torch.rand(1, cells.shape[1], 2)
+    image = ImageInput(torch.rand(1, height, width), cells, torch.ones_like(cells, dtype=torch.bool), place)
+    assert model(None, image).cells.shape == (1, cells.shape[1], 32)
+
+
+def test_a_picture_without_ink_and_a_passage_without_notes_are_read(model: SIM) -> None:
+    none = torch.zeros(2, 1, dtype=torch.bool)
+    notes = NoteInput(torch.zeros(2, 1, 8, dtype=torch.long), none, torch.zeros(2, 1))
+    image = ImageInput(torch.zeros(2, 64, 16), torch.zeros(2, 1, dtype=torch.long), none, torch.zeros(2, 1, 2))
+    for inputs in ((notes, None), (None, image), (notes, image)):
+        assert torch.isfinite(model(*inputs).summary).all()
+
+
+def test_a_withheld_image_is_not_seen(model: SIM, batch: Batch) -> None:
+    dark = batch.image._replace(mask=torch.zeros_like(batch.image.mask))
+    other = dark._replace(ink=torch.rand_like(dark.ink), place=torch.rand_like(dark.place))
+    assert torch.equal(model(batch.notes, dark).notes, model(batch.notes, other).notes)
+    torch.testing.assert_close(model(batch.notes, dark).notes, model(batch.notes, None).notes, atol=1e-5, rtol=1e-4)
+
+
+def test_gradient_reaches_every_parameter(batch: Batch) -> None:
+    torch.manual_seed(0)
+    model = SIM(MICRO, default_vocabulary().sizes)
+    sum(sum(objective(model, batch)[0].values()) for objective in (MBAM(), SMM(), SMC())).backward()  # type: ignore[union-attr]
+    idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert idle == []
+
+
+def test_embeddings_are_unit_vectors(model: SIM, batch: Batch) -> None:
+    for vectors in (model.embed_notes(model(batch.notes, None)), model.embed_image(model(None, batch.image))):
+        torch.testing.assert_close(vectors.norm(dim=1), torch.ones(6))
+
+
+def test_one_attribute_costs_one_attribute_and_says_the_same(model: SIM) -> None:
+    states = torch.randn(3, 32)
+    for k, logits in enumerate(model.attribute_logits(states)):
+        torch.testing.assert_close(model.one_attribute_logits(states, k), logits)
+
+
+def test_chord_ranks_count_notes_of_one_onset() -> None:
+    ids = torch.full((1, 5, 8), 2)
+    ids[0, :, 1] = torch.tensor([2, 2, 2, 9, 2])
+    mask = torch.tensor([[True, True, True, True, False]])
+    below, above = chord_ranks(NoteInput(ids, mask, torch.zeros(1, 5)))
+    assert below[0, :4].tolist() == [0, 1, 2, 0]
+    assert above[0, :4].tolist() == [2, 1, 0, 0]
+
+
+def test_tagger_names_passages_and_notes(model: SIM, batch: Batch) -> None:
+    assert Tagger(model, "sequence", 5)(None, batch.image).shape == (6, 5)
+    assert Tagger(model, "note", 3)(batch.notes, batch.image).shape == (*batch.notes.mask.shape, 3)
+    with pytest.raises(ValueError, match="needs notes"):
+        Tagger(model, "note", 3)(None, batch.image)
+    with pytest.raises(ValueError, match="level"):
+        Tagger(model, "bar", 3)
+
+
+@pytest.mark.parametrize(
+    "field", [{"width": 30}, {"layers": 0}, {"layers": 10**9}, {"stem_channels": ()}, {"dropout": 1.5}]
+)
+def test_impossible_shapes_are_refused(field: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(field))):
+        SIMConfig(**field)  # type: ignore[arg-type]
