@@ -52,8 +52,8 @@ class MBAM:
     def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
         """Losses and accuracies by attribute; beside them the share of the batch's most frequent value.
 
-        An attribute's loss is its mean cross-entropy divided by the number of attributes, so that they add up to
-        a mean: as a sum they drown the other objectives.
+        An attribute's loss is its mean cross-entropy divided by the number of attributes, so that together they
+        are a mean: as a sum they drown the other objectives.
 
         Accuracies are given apart for rows with the image and, as `.../notes`, for rows without.
         """
