@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from scoresim.data.pair import Pair
-from scoresim.data.spacing import HEADER, along
-from scoresim.data.staves import Staff, find_staves, strips
+from scoresim.data.spacing import along
+from scoresim.data.staves import Staff, find_staves, music_begins, strips
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput
 
@@ -259,10 +259,10 @@ def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
     n = notes_that_fit(pair.bar_of_note, config.max_notes)
     ink = decode(pair.image)
     staves = find_staves(ink, pair.staff_space)
+    begin = (music_begins(ink, staves, pair.staff_space) if staves else 0.0) * config.image_scale
     if staves:
         ink = strips(ink, staves, round(config.patch_height / config.image_scale))
     ink = scaled(ink, config.image_scale)
-    header = HEADER * pair.staff_space * config.image_scale
     cells = inked_cells(ink, config.patch_height, config.patch_width)
     return Row(
         ids=pair.notes[:n].astype(np.int16),
@@ -270,7 +270,7 @@ def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
         time=along(pair.onset, pair.length)[:n],
         ink=ink,
         cells=cells,
-        place=places(cells, staves, config.patch_width, (header, ink.shape[1])),
+        place=places(cells, staves, config.patch_width, (begin, ink.shape[1])),
         labels={name: value if np.ndim(value) == 0 else value[:n] for name, value in named.items()},
     )
 
@@ -290,7 +290,7 @@ def places(
     """
     row, column = cells.T.astype(np.int64)
     begin, end = line
-    x = ((column + 0.5) * cell_width - begin) / max(end - begin, begin)
+    x = ((column + 0.5) * cell_width - begin) / max(end - begin, 1.0)
     if not staves:
         return np.stack([row + 0.5, x], axis=1).astype(np.float32)
     number, system = np.array([s.number for s in staves])[row], np.array([s.system for s in staves])[row]

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 POWER = 0.7  # fits engraved pairs best among 0, .3, .5, .6, .7, 1 (median error 2.2 pixels of 200; 1.0: 3.3)
-HEADER = 8.0  # staff spaces that clef, key and meter take at the beginning of a line, about
 
 
 def along(onset: NDArray[np.float32], length: float) -> NDArray[np.float32]:

@@ -74,6 +74,36 @@ def head_slopes(heads: int) -> list[float]:
     return [0.0] * (heads - near) + [8.0 * 4.0 ** (i / max(near - 1, 1)) for i in range(near)]
 
 
+class Glance(nn.Module):
+    """What stands beside a token in the other modality, before any attention is learned.
+
+    Every note adds to itself the cells around its place, and every cell the notes around its own, weighted by
+    exp(-slope * distance) with a learned slope. To read a note off the picture, and to see that a picture and notes
+    disagree, is then a matter of one position at a time; attention refines it (docs/log.md, "Glance").
+    """
+
+    def __init__(self, width: int, slope: float = 60.0) -> None:
+        super().__init__()
+        self.log_slope = nn.Parameter(torch.tensor(math.log(slope)))
+        self.to_notes, self.to_cells = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(
+        self, notes: Tensor, time: Tensor, note_mask: Tensor, cells: Tensor, place: Tensor, cell_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """notes [B, N, width] at time [B, N] and cells [B, M, width] at place [B, M] to the same shapes."""
+        near = -self.log_slope.exp() * (time[:, :, None] - place[:, None, :]).abs()
+        return (
+            notes + self.to_notes(mean_of(cells, near, cell_mask)),
+            cells + self.to_cells(mean_of(notes, near.transpose(1, 2), note_mask)),
+        )
+
+
+def mean_of(values: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
+    """Mean of values [B, M, width] weighted by softmax of logits [B, N, M] where mask [B, M] is True; else zeros."""
+    weights = logits.masked_fill(~mask[:, None, :], -1e4).softmax(dim=-1) * mask.any(dim=1)[:, None, None]
+    return weights.to(values.dtype) @ values
+
+
 class Block(nn.Module):
     """One pre-norm Transformer layer: x + attention(norm(x)), then x + mlp(norm(x))."""
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scoresim.model.image_encoder import ImageEncoder, ImageInput
-from scoresim.model.layers import Block, Where, compact, head_slopes, initialise, nearness
+from scoresim.model.layers import Block, Glance, Where, compact, head_slopes, initialise, nearness
 from scoresim.model.note_encoder import NoteEncoder, NoteInput
 
 LARGEST_SCALE = 100.0  # of the contrastive logits (Radford et al. 2021)
@@ -106,6 +106,7 @@ class SIM(nn.Module):
         self.note_encoder = NoteEncoder(self.vocabulary_sizes, width)
         self.image_encoder = ImageEncoder((config.patch_height, config.patch_width), config.stem_channels, width)
         self.summary = nn.Parameter(torch.randn(width) * 0.1)
+        self.glance = Glance(width)
         self.blocks = nn.ModuleList(Block(width, config.heads, config.dropout) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
         self.summary_norm = nn.LayerNorm(width)
@@ -139,6 +140,8 @@ class SIM(nn.Module):
             tokens.append(self.image_encoder(image, self.where))
             masks.append(image.mask)
             places.append(image.place[..., 1])
+        if notes is not None and image is not None:
+            tokens[1:] = self.glance(tokens[1], places[1], masks[1], tokens[2], places[2], masks[2])
         states = self.transform(torch.cat(tokens, 1), torch.cat(masks, 1), torch.cat(places, 1))
         split = 1 + (notes.mask.shape[1] if notes is not None else 0)
         read_notes = states[:, 1:split] if notes is not None else None
