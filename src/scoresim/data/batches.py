@@ -104,7 +104,7 @@ class BatchConfig:
     max_notes: int = 128
     image_scale: float = 0.5
     patch_height: int = 64
-    patch_width: int = 16
+    patch_width: int = 8
     cache_megabytes: int = 768
 
 

@@ -183,8 +183,13 @@ def make_pairs(task: _Task) -> tuple[list[Pair], dict[str, Any]]:
     for name, layouts in chosen:
         about = {
             "id": f"{task.corpus}/{item.id}#{name}",
-            "corpus": task.corpus, "item": item.id, "work": item.work, "style": item.style,
-            "composer": item.composer, "title": item.title, "split": task.split,
+            "corpus": task.corpus,
+            "item": item.id,
+            "work": item.work,
+            "style": item.style,
+            "composer": item.composer,
+            "title": item.title,
+            "split": task.split,
         }
         try:
             systems = tuple(engraving.draw(layout) for layout in layouts)

@@ -32,7 +32,7 @@ class SIMConfig:
         layers: number of Transformer blocks.
         heads: attention heads per block; divides the width.
         stem_channels: of the image stem's stages, each of which halves the picture.
-        patch_height, patch_width: of an image cell in pixels (at 4 pixels per staff space, 16 x 4 staff
+        patch_height, patch_width: of an image cell in pixels (at 4 pixels per staff space, 16 x 2 staff
             spaces: a staff with six ledger lines on both sides).
         embedding: width of the vectors used for search.
         dropout: share of the residual branches' outputs dropped in training.
@@ -43,7 +43,7 @@ class SIMConfig:
     heads: int = 4
     stem_channels: tuple[int, ...] = (8, 16)
     patch_height: int = 64
-    patch_width: int = 16
+    patch_width: int = 8
     embedding: int = 128
     dropout: float = 0.0
 

@@ -24,11 +24,11 @@ class PretrainConfig:
     )
     steps: int | None = _field(None, "Number of steps; give this or minutes.")
     minutes: float | None = _field(None, "Time to train; the number of steps is fixed after timing the first ones.")
-    batch_size: int = _field(32, "Passages per step.")
+    batch_size: int = _field(16, "Passages per step.")
     lr: float = _field(0.0, "Highest learning rate; 0 takes the size's own.")
     warmup: int = _field(50, "Steps until the highest learning rate is reached.")
     weight_decay: float = _field(0.05, "Decay of the weight matrices.")
-    mask_ratio: float = _field(0.3, "mbam: share of the (bar, attribute) units that is hidden.")
+    mask_ratio: float = _field(0.5, "mbam: share of the (bar, attribute) units that is hidden.")
     image_dropout: float = _field(0.15, "mbam: share of the passages whose image is withheld.")
     seed: int = _field(0, "Seed of the first weights, the data order and all random choices.")
     precision: Literal["auto", "fp32", "bf16"] = _field(
