@@ -156,7 +156,7 @@ class PairSet:
         return PairSplit(self.folder, name, self.manifest["shards"][name])
 
 
-def open(path: Path | str) -> PairSet:
+def open(path: Path | str) -> PairSet:  # noqa: A001 - the name a user expects: scoresim.data.open
     """Open a data set.
 
     Raises:

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.data.pair import Pair, png
-from scoresim.data.spacing import HEADER, along
+from scoresim.data.spacing import along
 from scoresim.score.notes import spelled
 from scoresim.score.tokens import FIRST, GRID, default_vocabulary
 
 SPACE = 8  # pixels between staff lines
-START = int(HEADER) * SPACE  # where a real score has clef and key
+START = 8 * SPACE  # where a real score has clef and key
 QUARTER = 28  # pixels per quarter note
 STAVES = ((30, 79), (18, 59))  # treble and bass: step of the bottom line (C0 is 0), highest pitch
 STEP_OF_PITCH = (0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 5, 6)
