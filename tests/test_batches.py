@@ -69,7 +69,7 @@ def test_batches_are_trimmed_and_padding_is_marked() -> None:
     assert torch.equal(batch.bar == -1, ~batch.notes.mask)
     assert (batch.notes.ids[~batch.notes.mask] == 0).all()
     assert batch.image.ink.shape[1] % 64 == 0
-    assert batch.image.ink.shape[2] % 16 == 0
+    assert batch.image.ink.shape[2] % 8 == 0
     assert batch.image.mask.any(dim=0).all(), "no column of cells is padding for all"
     assert ((batch.notes.time >= 0) & (batch.notes.time < 1)).all()
     assert (batch.notes.ids < torch.tensor(default_vocabulary().sizes)).all()
@@ -78,7 +78,7 @@ def test_batches_are_trimmed_and_padding_is_marked() -> None:
 def test_cells_point_at_ink() -> None:
     batch = next(Passages(synthetic(6, 2), BatchConfig(batch_size=6)).sequential())
     B, H, W = batch.image.ink.shape
-    darkest = batch.image.ink.view(B, H // 64, 64, W // 16, 16).amax(dim=(2, 4)).flatten(1)
+    darkest = batch.image.ink.view(B, H // 64, 64, W // 8, 8).amax(dim=(2, 4)).flatten(1)
     for b in range(B):
         listed = batch.image.cells[b][batch.image.mask[b]].tolist()
         assert listed == torch.nonzero(darkest[b] > 0.1).flatten().tolist()

@@ -30,10 +30,10 @@ def padded(batch: Batch, notes: int, cells: int, below: int, right: int) -> tupl
     ids = torch.cat([batch.notes.ids, torch.randint(2, 40, (B, notes, 8))], 1)
     mask = torch.cat([batch.notes.mask, torch.zeros(B, notes, dtype=torch.bool)], 1)
     time = torch.cat([batch.notes.time, torch.rand(B, notes)], 1)
-    old = batch.image.ink.shape[2] // 16
+    old = batch.image.ink.shape[2] // MICRO.patch_width
     index = batch.image.cells // old * (old + right) + batch.image.cells % old
     image = ImageInput(
-        torch.nn.functional.pad(batch.image.ink, (0, 16 * right, 0, 64 * below)),
+        torch.nn.functional.pad(batch.image.ink, (0, MICRO.patch_width * right, 0, MICRO.patch_height * below)),
         torch.cat([index, torch.zeros(B, cells, dtype=torch.long)], 1),
         torch.cat([batch.image.mask, torch.zeros(B, cells, dtype=torch.bool)], 1),
         torch.cat([batch.image.place, torch.rand(B, cells, 2)], 1),
@@ -88,7 +88,7 @@ def test_rows_do_not_see_each_other(model: SIM, batch: Batch) -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(64, 16), (64, 800), (512, 48), (192, 208)])
 def test_any_picture_size(model: SIM, height: int, width: int) -> None:
-    cells = torch.arange(height // 64 * (width // 16))[None]
+    cells = torch.arange(height // MICRO.patch_height * (width // MICRO.patch_width))[None]
     place = torch.rand(1, cells.shape[1], 2)
     image = ImageInput(torch.rand(1, height, width), cells, torch.ones_like(cells, dtype=torch.bool), place)
     assert model(None, image).cells.shape == (1, cells.shape[1], 32)
@@ -152,3 +152,17 @@ def test_tagger_names_passages_and_notes(model: SIM, batch: Batch) -> None:
 def test_impossible_shapes_are_refused(field: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(field))):
         SIMConfig(**field)  # type: ignore[arg-type]
+
+
+def test_a_note_and_a_cell_glance_at_each_other_only_where_both_are_shown(model: SIM, batch: Batch) -> None:
+    """The glance adds what stands beside a token; a withheld image adds the same as a blank one, and no NaN."""
+    notes, image = batch.inputs("both")
+    assert notes is not None and image is not None
+    withheld = image._replace(mask=torch.zeros_like(image.mask))
+    first, second = model(notes, withheld), model(notes, withheld._replace(ink=torch.rand_like(image.ink)))
+    assert torch.isfinite(first.summary).all()
+    torch.testing.assert_close(first.notes, second.notes)
+    near = model.glance(*[torch.zeros(1, 1, 32), torch.tensor([[0.5]]), torch.ones(1, 1, dtype=torch.bool)],
+        torch.eye(32)[None, :2], torch.tensor([[0.5, 0.9]]), torch.ones(1, 2, dtype=torch.bool))[0]  # fmt: skip
+    wanted = model.glance.to_notes(torch.eye(32)[:1])
+    torch.testing.assert_close(near[0], wanted, atol=1e-3, rtol=1e-3)

@@ -39,7 +39,7 @@ class SIMConfig:
     """
 
     width: int = 128
-    layers: int = 4
+    layers: int = 3
     heads: int = 4
     stem_channels: tuple[int, ...] = (8, 16)
     patch_height: int = 64
