@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scoresim.data import shards
-from scoresim.data.build import BuildConfig, build
+from scoresim.data.build import BuildConfig, _plan, build, identity, music_print
 from scoresim.data.card import card
 from scoresim.data.corpora import Item
 from scoresim.data.curate import split_works, works_by_style
@@ -130,7 +131,7 @@ def test_two_systems_on_one_picture(source: Path, tmp_path: Path) -> None:
 def test_a_build_killed_at_any_moment_ends_with_the_same_shards(built: Path, source: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
     code = (
-        "from pathlib import Path; from scoresim.data.build import BuildConfig, build\n"
+        "from pathlib import Path; from scoresim.data.build import BuildConfig, _plan, build, identity, music_print\n"
         "if __name__ == '__main__':\n"
         f"    build(Path({str(out)!r}), BuildConfig(corpora=('folder={source}',), workers=2, page_width=70.0))\n"
     )
@@ -171,6 +172,80 @@ def test_broken_files_cost_themselves_only(tmp_path: Path) -> None:
     assert "good.musicxml" not in reasons and sum(manifest["pairs"].values()) >= 1
     assert verify(out) == []
     assert len(card(out)["quarantine"]) == len(reasons)
+
+
+def test_strange_files_cost_themselves_only(tmp_path: Path) -> None:
+    """What makes a reader raise anything at all goes to quarantine with its reason; bytes in names do no harm."""
+    folder = tmp_path / "strange"
+    folder.mkdir()
+    shutil.copy(FIXTURES / "choir.krn", folder)
+    layer = '<tuplet num="0"><note pname="c" oct="4" dur="4"/></tuplet>'
+    (folder / "zero.mei").write_text(
+        '<mei xmlns="http://www.music-encoding.org/ns/mei"><music><body><mdiv><score><scoreDef><staffGrp>'
+        '<staffDef n="1" lines="5"/></staffGrp></scoreDef><section><measure n="1"><staff n="1"><layer n="1">'
+        f"{layer}</layer></staff></measure></section></score></mdiv></body></music></mei>"
+    )
+    with zipfile.ZipFile(folder / "empty_container.mxl", "w") as archive:
+        archive.writestr("META-INF/container.xml", "")
+        archive.writestr("a.xml", (FIXTURES / "piano.musicxml").read_text())
+    (folder / "metre.abc").write_text("X:1\nM:4/" + "9" * 5000 + "\nK:C\nCDEF|]\n")
+    Path(os.fsdecode(os.fsencode(folder) + b"/bad\xff.mid")).write_bytes(b"nothing")
+    manifest = build(tmp_path / "set", BuildConfig(corpora=(f"folder={folder}",), workers=2))
+    reasons = {Path(entry["file"]).name: entry["reason"] for entry in manifest["quarantine"]}
+    assert "not a MIDI file" in reasons["bad\\udcff.mid"]
+    assert "choir.krn" not in reasons and sum(manifest["pairs"].values()) >= 1
+    assert all("\n" not in reason for reason in reasons.values())
+
+
+def test_a_changed_file_is_made_anew_on_resume(source: Path, built: Path, tmp_path: Path) -> None:
+    """Parts are named after what they were made from, so a stale one is never merged."""
+    out = tmp_path / "set"
+    tasks, _ = _plan(out, config(source))
+    (out / "parts").mkdir(parents=True)
+    write_json(out / "build.json", identity(config(source)))
+    stale = tasks[0].part.with_name("0" * 24 + ".parquet")
+    stale.write_bytes(b"made from an older file")
+    (out / ".train-00000.parquet.1.tmp").write_bytes(b"half")
+    build(out, config(source))
+    assert digests(out) == digests(built)
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in built.iterdir())
+
+
+def test_one_file_in_two_corpora_is_refused_and_two_folders_are_kept_apart(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        shutil.copy(FIXTURES / "choir.krn", tmp_path / name / "same.krn")
+    with pytest.raises(BadInput, match="two of the corpora"):
+        build(tmp_path / "x", BuildConfig(corpora=(f"folder={tmp_path}", f"folder={tmp_path / 'a'}"), workers=1))
+    manifest = build(
+        tmp_path / "set", BuildConfig(corpora=(f"folder={tmp_path / 'a'}", f"folder={tmp_path / 'b'}"), workers=1)
+    )
+    assert manifest["items"] == 2 and sum(manifest["works"].values()) == 2
+
+
+def test_the_same_music_never_stands_in_two_parts(tmp_path: Path) -> None:
+    """A tune under two titles: whatever parts its copies are dealt into, its passages stay in one."""
+    folder = tmp_path / "twins"
+    folder.mkdir()
+    book = [tune(i) for i in range(1, 9)]
+    book += [text.replace("T:Tune", "T:Again") for text in book]
+    (folder / "book.abc").write_text("\n".join(book))
+    out = tmp_path / "set"
+    manifest = build(out, BuildConfig(corpora=(f"folder={folder}",), workers=2))
+    prints = {
+        split: {music_print(pair.notes.reshape(-1).tolist()) for pair in shards.open(out).split(split)}
+        for split in ("train", "valid", "test")
+    }
+    assert not prints["train"] & prints["test"] and not prints["valid"] & (prints["train"] | prints["test"])
+    assert manifest["rejected"]["the same notes stand in another part of the split"] > 0
+
+
+@pytest.mark.parametrize(
+    "change", [{"limit": 0}, {"staff_space": float("nan")}, {"max_items": -1}, {"page_width": -5}, {"timeout": 0}]
+)
+def test_numbers_without_sense_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="must be at least"):
+        build(tmp_path / "x", BuildConfig(corpora=("folder=.",), **change))
 
 
 def rewritten(folder: Path, out: Path, change: Any) -> Path:
@@ -235,6 +310,15 @@ def test_verify_finds_a_changed_note(built: Path, tmp_path: Path) -> None:
 
     problems = verify(rewritten(built, tmp_path / "altered", alter))
     assert any("does not have the onset and duration" in p for p in problems)
+
+
+def test_verify_finds_a_pitch_that_is_not_the_spelled_one(built: Path, tmp_path: Path) -> None:
+    def alter(split: str, rows: list[dict[str, Any]]) -> None:
+        if split == "train":
+            rows[0]["notes"][8 * (len(rows[0]["spelling"]) - 1) + 2] += 1
+
+    problems = verify(rewritten(built, tmp_path / "altered", alter))
+    assert any("does not sound as it is spelled" in p for p in problems)
 
 
 def test_rows_survive_the_shard(built: Path) -> None:

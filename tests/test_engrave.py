@@ -75,6 +75,15 @@ def test_abc_keys_do_not_leak_from_one_tune_to_the_next() -> None:
     assert [name for name, _, _ in listed(second, 1)] == ["B4", "C5", "D5", "F5"]
 
 
+def test_a_pick_up_with_a_whole_bar_rest_on_the_other_staff_stays_a_pick_up() -> None:
+    """A whole-bar rest is as long as its bar, not as its time signature."""
+    text = read_text(FIXTURES / "piano.musicxml", "musicxml")
+    rest = "<note><rest/><duration>6</duration><voice>5</voice><type>quarter</type><staff>2</staff></note>"
+    whole = '<note><rest measure="yes"/><duration>6</duration><voice>5</voice><staff>2</staff></note>'
+    score = Engraving(text.replace(rest, whole, 1), EngraveConfig()).reading.score
+    assert [score.quarters(bar.duration) for bar in score.bars] == [1, 3, 3]
+
+
 def test_kern_breves_octave_clef_and_ties() -> None:
     score = engraved("choir.krn", "kern").reading.score
     assert listed(score, 1) == [("A4", 0, 8), ("C5", 8, 4), ("Bb4", 12, 2), ("A4", 14, 2), ("F4", 20, 4)]
@@ -123,7 +132,7 @@ def test_engraving_twice_gives_the_same_pixels() -> None:
 
 
 def test_no_music_is_a_sentence() -> None:
-    with pytest.raises(ValueError, match="does not read it|no bars|no score"):
+    with pytest.raises(ValueError, match=r"does not read it|no bars|no score"):
         Engraving("<score-partwise/>", EngraveConfig())
 
 

@@ -108,7 +108,7 @@ def preset(name: str, seed: int) -> Preset:
             PretrainConfig(steps=900, seed=seed, **MIDI_ALONE),
             BenchmarkConfig(
                 seed=seed,
-                style_steps=150,
+                style_steps=300,
                 melody_steps=100,
                 batch_size=16,
                 lr=1e-3,

@@ -146,7 +146,8 @@ class PairSet:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest: dict[str, Any] = read_json(folder / MANIFEST)
-        if self.manifest.get("kind") != "scoresim pairs":
+        kind = self.manifest.get("kind") if isinstance(self.manifest, dict) else None
+        if kind != "scoresim pairs" or not isinstance(self.manifest.get("shards"), dict):
             raise BadInput(f"{folder} is not a scoresim data set; give a folder that scoresim build has written.")
 
     def split(self, name: str) -> PairSplit:

@@ -20,6 +20,7 @@ from scoresim.data.shards import schema
 from scoresim.errors import ScoresimError
 from scoresim.files import sha256
 from scoresim.progress import Progress
+from scoresim.score.notes import spelled_pitch
 from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, Vocabulary
 
 MAX_REPORTED = 20  # problems of one kind
@@ -92,7 +93,7 @@ def _check_shard(
                 ids[row["id"]] += 1
                 try:
                     problems += [f"{path.name}: {row['id']}: {p}" for p in check_pair(from_row(row), split, vocabulary)]
-                except (ValueError, TypeError, ScoresimError) as error:
+                except (ValueError, TypeError, ArithmeticError, LookupError, ScoresimError) as error:
                     problems.append(f"{path.name}: {row['id']}: its fields do not fit together ({error}).")
     except (OSError, pa.ArrowException) as error:
         problems.append(f"{path} is damaged and cannot be read: {error}.")
@@ -160,6 +161,7 @@ def _check_tokens(pair: Pair, vocabulary: Vocabulary) -> list[str]:
         initial=0
     ) >= pair.n_bars:
         problems.append("its tokens do not count the bars of the passage")
+    problems += _check_music(pair, vocabulary)
     durations = np.array(vocabulary.durations)[ids[:, ATTRIBUTES.index("duration")] - FIRST]
     for i, (onset, duration) in enumerate(zip(pair.onset_exact, pair.duration_exact, strict=True)):
         exact = Fraction(duration) * GRID
@@ -168,3 +170,19 @@ def _check_tokens(pair: Pair, vocabulary: Vocabulary) -> list[str]:
             problems.append(f"note {i} does not have the onset and duration that stand beside it")
             break
     return problems
+
+
+def _check_music(pair: Pair, vocabulary: Vocabulary) -> list[str]:
+    """Pitches against spellings (a staff may transpose, by one interval), positions against exact onsets."""
+    pitch = pair.notes[:, ATTRIBUTES.index("pitch")] - FIRST
+    position = pair.notes[:, ATTRIBUTES.index("position")] - FIRST
+    onset = [Fraction(text) * GRID for text in pair.onset_exact]
+    intervals: dict[int, int] = {}
+    starts: dict[int, Fraction] = {}
+    for i, (bar, staff) in enumerate(zip(pair.bar_of_note.tolist(), pair.staff.tolist(), strict=True)):
+        written = spelled_pitch(pair.spelling[i])
+        if written is not None and intervals.setdefault(staff, int(pitch[i]) - written) != int(pitch[i]) - written:
+            return [f"note {i} does not sound as it is spelled"]
+        if abs(onset[i] - int(position[i]) - starts.setdefault(bar, onset[i] - int(position[i]))) > 1:
+            return [f"note {i} does not stand in its bar where its onset does"]
+    return []

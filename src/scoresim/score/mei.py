@@ -275,8 +275,7 @@ class _Cursor:
             elif kind == "fTrem":
                 self.sequence(child, scale / 2, grace)
             elif kind in ("mRest", "mSpace", "mRpt", "multiRest"):
-                self.time += self.nominal
-                self.whole_bar_rest = True
+                self.whole_bar_rest = True  # as long as the bar, however long that turns out to be
             elif kind == "clef":
                 _clef(self.walk, self.staff, self.time, child, "")
 

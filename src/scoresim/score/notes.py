@@ -146,6 +146,15 @@ def spelled(step: int, alter: int, octave: int) -> str:
     return STEPS[step] + ("#" * alter if alter >= 0 else "b" * -alter) + str(octave)
 
 
+def spelled_pitch(name: str) -> int | None:
+    """The MIDI pitch of a name that `spelled` gave; None for "?"."""
+    letter, rest = name[:1], name[1:]
+    if letter not in STEPS or not letter:
+        return None
+    alter = rest.count("#") - rest.count("b")
+    return 12 * (int(rest.lstrip("#b")) + 1) + STEP_PITCH[STEPS.index(letter)] + alter
+
+
 def tied_chains(notes: Notes) -> Ints:
     """Which sounding note each written note belongs to: [N] indices of the chain's first note.
 

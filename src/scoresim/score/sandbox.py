@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as TaskTimeout
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from scoresim.errors import ScoresimError
 
 MEMORY = 3 << 30  # bytes of address space per worker
 TASKS_PER_WORKER = 2000
+KILLED = object()
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Failure:
 
 
 def _limit_memory(memory: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (memory, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
 
 
 def run_all(
@@ -58,12 +61,14 @@ def run_all(
         try:
             ahead = 4 * workers
             futures = {}
-            for i, task in enumerate(tasks):
-                futures[i] = pool.schedule(function, args=[task], timeout=timeout)
-                if i >= ahead:
-                    yield i - ahead, _outcome(futures.pop(i - ahead), timeout)
-            for i in sorted(futures):
-                yield i, _outcome(futures.pop(i), timeout)
+            for i in range(len(tasks) + ahead):
+                if i < len(tasks):
+                    futures[i] = pool.schedule(function, args=[tasks[i]], timeout=timeout)
+                if 0 <= i - ahead < len(tasks):
+                    outcome = _outcome(futures.pop(i - ahead), timeout)
+                    if outcome is KILLED:
+                        outcome = _outcome(pool.schedule(function, args=[tasks[i - ahead]], timeout=timeout), timeout)
+                    yield i - ahead, Failure("its worker was killed twice") if outcome is KILLED else outcome
         except BaseException:
             pool.stop()  # type: ignore[no-untyped-call]
             raise
@@ -75,6 +80,8 @@ def _outcome(future: Any, timeout: float) -> Any:
     except TaskTimeout:
         return Failure(f"took longer than {timeout:g} s")
     except ProcessExpired as error:
+        if abs(error.exitcode) in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
+            return KILLED  # from outside, or by a system short of memory: the task is tried once more
         return Failure(f"the parser crashed (exit code {error.exitcode})")
     except MemoryError:
         return Failure("needed more memory than a worker has")

@@ -25,7 +25,7 @@ _FIELD = re.compile(r"^([A-Za-z]):")
 _BODY_FIELD = re.compile(r"^[IKLMNPQRSTUVWmrsw+]:")
 _BOOK_FIELDS = "BCILMOQRSUm"
 _REPEATABLE = "IUm"
-_METRE = re.compile(r"^(?:C\|?(?!\w)|\(?\d+(?:\+\d+)*\)?/\d+)")
+_METRE = re.compile(r"^(?:C\|?(?!\w)|\(?[0-9]{1,3}(?:\+[0-9]{1,3})*\)?/[0-9]{1,3}(?![0-9]))")
 _CLOSED = re.compile(r"(?:\|\]?|\|:)$")
 _DOUBLE_REPEAT = re.compile(r"(?<!\|)(?:::|:\|:)(?!\|)")
 _DECORATION_OR_BREAK = re.compile(r"(![A-Za-z0-9<>().+^~/-]+!)|!")
@@ -79,8 +79,13 @@ def read_book(path: Path) -> tuple[str, ...]:
     return _read_book(path, stat.st_mtime_ns, stat.st_size)
 
 
+LARGEST_BOOK = 20_000_000  # bytes
+
+
 @lru_cache(maxsize=4)
 def _read_book(path: Path, changed: int, size: int) -> tuple[str, ...]:
+    if size > LARGEST_BOOK:
+        return ()  # its reader refuses it
     return tuple(split_abc(path.read_text(encoding="utf-8", errors="replace")))
 
 
@@ -120,7 +125,7 @@ def _complete(lines: list[str], book: list[str]) -> str:
     metre = next((_metre(line) for line in fields if line.startswith("M:")), "")
     unit = [] if any(line.startswith("L:") for line in fields) else [f"L:{_unit(metre)}"]
     kept = [line for line in fields if not line.startswith("M:")]
-    head = [header[0], *kept, *([f"M:{metre}"] if metre else []), *unit, _key(key)]
+    head = [header[0], *kept, *unit, *([f"M:{metre}"] if metre else []), _key(key)]
     return "\n".join([*head, *_closed([_modern(line) for line in body])]) + "\n"
 
 
@@ -128,15 +133,16 @@ def _header_and_body(lines: list[str]) -> tuple[list[str], list[str]]:
     """Field lines up to ``K:`` and the lines of notes after it, without comments, up to the blank line."""
     kept = [lines[0]]
     seen_key = False
+    following = [""] * (len(lines) + 1)  # the next line that is not blank
+    for at in range(len(lines) - 1, -1, -1):
+        following[at] = lines[at] if lines[at].strip() else following[at + 1]
     for at, raw in enumerate(lines[1:], start=1):
         line = raw.rstrip()
         if line and not line.startswith("%"):
             kept.append(line)
             seen_key = seen_key or line.startswith("K:")
-        elif not line:
-            following = next((later for later in lines[at:] if later.strip()), "")
-            if seen_key or not _FIELD.match(following):
-                break  # else a stray blank line inside a header
+        elif not line and (seen_key or not _FIELD.match(following[at])):
+            break  # else a stray blank line inside a header
     # Before "K:" a line that is no field goes on with the text of the field above it. Without "K:" the
     # notes start there.
     end = next((at for at, line in enumerate(kept) if line.startswith("K:")), None)

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from scoresim.data.corpora._abc import field, read_book
 from scoresim.data.corpora._item import FORMATS, Corpus, Item, safe_id, slug
+from scoresim.errors import BadInput
 
 _STYLE = "unknown"
 
@@ -39,7 +40,7 @@ def _files(root: Path) -> list[PurePosixPath]:
     """Paths of all scores under root, relative to it, in the order of their parts."""
     inside = root.resolve()
     found = []
-    for folder, _, names in os.walk(root):
+    for folder, _, names in os.walk(root, onerror=_refuse):
         for name in names:
             path = Path(folder, name)
             if path.suffix.lower() not in FORMATS or not path.is_file():
@@ -50,11 +51,16 @@ def _files(root: Path) -> list[PurePosixPath]:
     return sorted(found, key=lambda path: path.parts)
 
 
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be listed would silently cost all files in it."""
+    raise BadInput(f"{error.filename} cannot be listed: {error.strerror}.") from error
+
+
 def _tunes(whole: Item) -> Iterator[Item]:
     try:
         book = read_book(whole.path)
-    except OSError:
-        book = ()
+    except (OSError, ValueError):
+        book = ()  # the reader refuses the file, with the reason
     if not book:
         yield whole
     for index, tune in enumerate(book):

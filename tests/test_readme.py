@@ -1,0 +1,36 @@
+"""Every scoresim command that the README shows is run here, as it stands there, in an empty folder."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def commands() -> list[str]:
+    """The lines of the README's code blocks that begin with scoresim, without their comments."""
+    blocks = README.read_text(encoding="utf-8").split("```")[1::2]
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("scoresim ")]
+
+
+def test_the_readme_shows_every_step() -> None:
+    shown = {line.split()[1] for line in commands()}
+    assert shown >= {"corpora", "build", "verify", "card", "pretrain", "finetune", "benchmark", "report"}
+
+
+@pytest.mark.timeout(280)
+def test_the_readme_commands_run_one_after_the_other(tmp_path: Path) -> None:
+    pytest.importorskip("music21", reason="the commands build from the music21 corpus, which is not installed")
+    for line in commands():
+        words = [sys.executable, "-m", "scoresim", *shlex.split(line)[1:]]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, f"{line}\n{done.stderr[-2000:]}"
+    report = (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
+    assert "<html" in report and 'src="http' not in report
+    rows = json.loads((tmp_path / "results" / "results.json").read_text(encoding="utf-8"))
+    assert {row["what"].split()[0] for row in rows}
