@@ -21,7 +21,7 @@ from scoresim.model.sim import SIM, SIMConfig
 from scoresim.score.tokens import ATTRIBUTES, FIRST, MASK, default_vocabulary
 
 PROGRAM = ATTRIBUTES.index("program")
-TINY = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4, 4, 8), embedding=16)
+TINY = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=16)
 
 
 class MadeUp:
