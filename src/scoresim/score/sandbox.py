@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
@@ -26,7 +27,11 @@ class Failure:
     reason: str
 
 
-def _limit_memory(memory: int) -> None:
+def _begin_worker(memory: int) -> None:
+    """Limit the memory of this worker, and keep what native parsers print away from the user's terminal."""
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
 
@@ -54,7 +59,7 @@ def run_all(
     with ProcessPool(
         max_workers=workers,
         max_tasks=TASKS_PER_WORKER,
-        initializer=_limit_memory,
+        initializer=_begin_worker,
         initargs=[memory],
         context=context,
     ) as pool:

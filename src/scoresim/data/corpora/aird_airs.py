@@ -22,7 +22,7 @@ CORPUS = Corpus(
         "transcribed by Jack "
         "Campin (https://www.campin.me.uk). " + _music21.CITATION
     ),
-    licence="The books are out of copyright; the transcriber shared his ABC freely. " + _music21.LICENCE,
+    licence="The books are out of copyright; the files state no licence of their own. " + _music21.LICENCE,
     source=_music21.SOURCE + ", airdsAirs",
     styles=(_STYLE,),
     find=_music21.folder("airdsAirs"),

@@ -30,7 +30,7 @@ CORPUS = Corpus(
         "both edited in ABC by Jack Campin (https://www.campin.me.uk); Eric Foxley: Nottingham "
         "Music Database. " + _music21.CITATION
     ),
-    licence="The tunes are traditional; the editors shared their ABC freely. " + _music21.LICENCE,
+    licence="The tunes are traditional; the files state no licence of their own. " + _music21.LICENCE,
     source=_music21.SOURCE + ", miscFolk, nottingham-dataset",
     styles=tuple(style for _, style in _BOOKS.values()),
     find=_music21.folder(holds=tuple(_BOOKS)),

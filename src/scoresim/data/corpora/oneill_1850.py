@@ -39,7 +39,7 @@ CORPUS = Corpus(
         "O'Neill's ABC project "
         "(named in every tune's Z field). " + _music21.CITATION
     ),
-    licence="The book is out of copyright; the transcribers shared their ABC freely. " + _music21.LICENCE,
+    licence="The book is out of copyright; the files state no licence of their own. " + _music21.LICENCE,
     source=_music21.SOURCE + ", oneills1850",
     styles=(_STYLE,),
     find=_music21.folder("oneills1850"),

@@ -22,7 +22,7 @@ CORPUS = Corpus(
         "by Ray Davies, John "
         "Chambers and others (named in every tune's Z field). " + _music21.CITATION
     ),
-    licence="The book is out of copyright; the transcribers shared their ABC freely. " + _music21.LICENCE,
+    licence="The book is out of copyright; the files state no licence of their own. " + _music21.LICENCE,
     source=_music21.SOURCE + ", ryansMammoth",
     styles=(_STYLE,),
     find=_music21.folder("ryansMammoth"),
