@@ -1,5 +1,6 @@
 """Opening files from outside: bounded, decoded, refused with one sentence."""
 
+import contextlib
 import io
 import zipfile
 from pathlib import Path
@@ -71,6 +72,20 @@ def test_bad_files_are_refused_with_one_sentence(
     with pytest.raises(BadInput, match=says) as error:
         read_text(path, form)
     assert name in str(error.value) and "\n" not in str(error.value)
+
+
+def test_every_flipped_byte_of_an_mxl_is_read_or_refused(tmp_path: Path) -> None:
+    path = mxl(tmp_path / "a.mxl", {"META-INF/container.xml": CONTAINER, "music/score.xml": XML.encode()})
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 7):
+        data = bytearray(whole)
+        data[at] ^= 0x41
+        path.write_bytes(data)
+        with contextlib.suppress(BadInput):
+            assert "score-partwise" in read_text(path, "mxl")
+    empty = mxl(tmp_path / "b.mxl", {"META-INF/container.xml": b"", "a.xml": XML.encode()})
+    with pytest.raises(BadInput, match=r"b\.mxl"):
+        read_text(empty, "mxl")
 
 
 def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import io
 import itertools
 import re
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ from scoresim.score.notes import DRUMS, Bar, Score, notes_from_columns
 MAX_BYTES = 20_000_000
 MAX_ENTRIES, MAX_RATIO = 100, 200
 MAX_QUARTERS = 100_000
+UNZIP_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, NotImplementedError),  # the last: an unknown compression
+    *(RuntimeError, EOFError, OSError, ValueError),
+)
 INNER_KEY = re.compile(r"^K:.*\n(?:.*\n)*?(?:K:|.*\[K:)", re.MULTILINE)
 ENCODING = re.compile(r"""\s+encoding=("[^"]*"|'[^']*')""")
 
@@ -119,7 +124,7 @@ def _unpacked(path: Path, data: bytes) -> bytes:
             chosen = _root_file(archive, names)
             with archive.open(chosen) as file:
                 return file.read(MAX_BYTES)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except UNZIP_ERRORS as error:
         raise BadInput(f"{path} is not a readable MXL archive ({error}).") from error
 
 
