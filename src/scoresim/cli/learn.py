@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter, Token
 
 from scoresim.benchmark.config import BenchmarkConfig, FinetuneConfig
-from scoresim.cli.output import Json, results_only, show_json, show_mapping
+from scoresim.cli.output import Json, results_only, show_json, show_mapping, show_table
 from scoresim.errors import BadInput
 from scoresim.training.config import PretrainConfig
 
@@ -83,4 +83,6 @@ def finetune(
     if json:
         show_json(result)
     else:
-        show_mapping(result)
+        show_mapping({name: value for name, value in result.items() if name != "figures"})
+        rows = [(f["what"], f["metric"], f["value"], *f["ci95"], f["n"]) for f in result["figures"]]
+        show_table("", ("what", "metric", "value", "from", "to (95 %)", "n"), rows)
