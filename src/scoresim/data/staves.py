@@ -97,8 +97,8 @@ def music_begins(ink: Ink, staves: list[Staff], space: float) -> float:
     """The column at which the notes begin: after the first white gap that follows clef, key and meter.
 
     Within the signatures gaps are narrower than `GAP` spaces; the gap before the first note is wider. Where none is
-    found within `LAST_BEGIN` spaces, a usual place is taken. On 665 engraved passages the first note head was met to
-    within a staff space in 85 %; a fixed place met 45 %.
+    found within `LAST_BEGIN` spaces, a usual place is taken. On 796 passages of the demo's training part the first note
+    head was met to within a staff space in 92 %; a fixed place, 8 spaces, met 39 %.
 
     Args:
         ink: [h, w], 255 is black.
