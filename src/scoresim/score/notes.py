@@ -91,6 +91,21 @@ def notes_from_columns(**columns: object) -> Notes:
     return Notes(**arrays, id=tuple(ids))  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, eq=False)
+class Beats:
+    """The beats of a performance, as annotated or estimated.
+
+    Attributes:
+        seconds: [B] increasing times from the beginning of the MIDI file.
+        downbeat: [B] True where a bar begins; all False where that is not known.
+        signatures: (index of the beat from which it holds, numerator, denominator), in order; empty where unknown.
+    """
+
+    seconds: NDArray[np.float64]
+    downbeat: NDArray[np.bool_]
+    signatures: tuple[tuple[int, int, int], ...] = ()
+
+
 @dataclass(frozen=True)
 class Bar:
     """One bar: where it begins and how long it is in ticks, its time signature, the engraver's id and label."""

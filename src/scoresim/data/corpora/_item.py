@@ -3,9 +3,11 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+
+from scoresim.score.notes import Beats
 
 FORMATS = {
     ".musicxml": "musicxml",
@@ -37,6 +39,8 @@ class Item:
         title: for people; may be empty.
         part_of_file: index of the tune in ``split_abc`` of the file, from 0; None where the file is one
             piece.
+        split: ``train``, ``valid`` or ``test`` where the source has an official split, else None.
+        labels: what the source says of the piece (key, emotion, difficulty, ...), name -> value as text.
     """
 
     id: str
@@ -47,6 +51,8 @@ class Item:
     composer: str
     title: str
     part_of_file: int | None = None
+    split: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ class Corpus:
         styles: every style that an item may carry.
         find: a path given by the user, or None for the default place -> the root folder, None when absent.
         items: root folder -> its items, always in the same order.
+        beats: item -> its beats as the source annotates them, None where it does not; absent for a source
+            that annotates none. Called in a worker, when the item is read.
     """
 
     name: str
@@ -72,6 +80,7 @@ class Corpus:
     styles: tuple[str, ...]
     find: Callable[[Path | None], Path | None]
     items: Callable[[Path], Iterator[Item]]
+    beats: Callable[[Item], Beats | None] | None = None
 
 
 def slug(text: str) -> str:
