@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scoresim.data import shards
-from scoresim.data.build import BuildConfig, _plan, build, identity, music_print
+from scoresim.data.build import BuildConfig, _plan, build, identity
 from scoresim.data.card import card
 from scoresim.data.corpora import Item
-from scoresim.data.curate import split_works, works_by_style
+from scoresim.data.curate import draw, limit_works, merge_splits, split_works, works_by_style
+from scoresim.data.merge import music_print
 from scoresim.data.pair import Pair, passages, png
 from scoresim.data.shards import schema, shard_entry, to_table, write_table
 from scoresim.data.verify import verify
@@ -55,7 +58,10 @@ def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config(source: Path) -> BuildConfig:
-    return BuildConfig(corpora=(f"folder={source}",), workers=2, page_width=70.0)
+    """The tunes of `tune` are so alike that they would all be one work, hence no search for duplicates."""
+    return BuildConfig(
+        corpora=(f"folder={source}",), workers=2, page_width=70.0, vary=False, duplicate_threshold=0.0, degrade="none"
+    )
 
 
 def digests(folder: Path) -> Any:
@@ -106,13 +112,42 @@ def test_building_again_changes_nothing_and_another_configuration_is_refused(bui
 
 
 def test_works_are_split_disjointly_and_by_style() -> None:
-    items = [Item(f"i{i}", Path("x"), "abc", f"w{i // 2}", f"s{i % 3}", "", "") for i in range(120)]
-    split = split_works(items, seed=5)
-    assert split == split_works(list(reversed(items)), seed=5) or set(split) == {item.work for item in items}
+    items = [Item(f"i{i}", Path("x"), "abc", f"w{i // 2}", f"s{i % 3}", "", "") for i in range(1200)]
+    split = split_works(items)
+    assert split == split_works(list(reversed(items))) and set(split) == {item.work for item in items}
     for works in works_by_style(items).values():
         parts = [split[work] for work in works]
-        assert parts.count("test") == parts.count("valid") == max(round(len(works) / 10), 1)
-    assert split != split_works(items, seed=6)
+        assert all(0.03 < parts.count(part) / len(parts) < 0.17 for part in ("test", "valid"))
+    few = [Item(f"i{i}", Path("x"), "abc", f"w{i}", "rare", "", "") for i in range(3)]
+    assert sorted(split_works(few).values()) == ["test", "train", "valid"]
+
+
+@given(st.integers(1, 60), st.integers(0, 3), st.integers(1, 30), st.data())
+def test_a_test_work_is_a_test_work_of_every_data_set(n: int, seed: int, limit: int, data: st.DataObject) -> None:
+    """Other corpora, a limit and another seed move no work out of its part (but for the few that fill an empty one)."""
+    items = [Item(f"i{i}", Path(f"{i}"), "abc", f"a/w{i}", "s", "", "") for i in range(n)]
+    more = items + [Item(f"j{i}", Path(f"j{i}"), "abc", f"b/w{i}", "t", "", "") for i in range(n)]
+    split = split_works(more)
+    assert {work: part for work, part in split.items() if work.startswith("a/")} == split_works(items)
+    for work, part in split_works(items).items():
+        assert part == "test" or draw(work) >= 0.1
+    chosen = limit_works(more, split, limit, None, seed)
+    assert all(len(works) <= limit for works in works_by_style(chosen).values())
+    held_out = {part for item in chosen if (part := split[item.work]) != "train"}
+    assert limit < 3 or held_out == set(split.values()) - {"train"}
+    assert [item for item in more if item in chosen] == chosen
+
+
+def test_official_splits_hold_and_the_most_protected_one_wins() -> None:
+    def item(name: str, work: str, split: str | None) -> Item:
+        return Item(name, Path(name), "kern", work, "s", "", "", split=split)
+
+    items = [item("a", "x/1", "train"), item("b", "x/1", "test"), item("c", "x/2", "train"), item("d", "x/3", "valid")]
+    assert split_works(items) == {"x/1": "test", "x/2": "train", "x/3": "valid"}
+    split = {"a/1": "train", "b/1": "valid", "c/1": "train", "d/1": "test", "e/1": "train"}
+    merged, group = merge_splits(split, [("b/1", "a/1"), ("c/1", "d/1"), ("a/1", "c/1")])
+    assert merged == {"a/1": "test", "b/1": "test", "c/1": "test", "d/1": "test", "e/1": "train"}
+    assert group == {"a/1": "a/1", "b/1": "a/1", "c/1": "a/1", "d/1": "a/1", "e/1": "e/1"}
 
 
 def test_two_systems_are_joined_only_where_they_hold_few_notes() -> None:
@@ -131,9 +166,8 @@ def test_two_systems_on_one_picture(source: Path, tmp_path: Path) -> None:
 def test_a_build_killed_at_any_moment_ends_with_the_same_shards(built: Path, source: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
     code = (
-        "from pathlib import Path; from scoresim.data.build import BuildConfig, _plan, build, identity, music_print\n"
-        "if __name__ == '__main__':\n"
-        f"    build(Path({str(out)!r}), BuildConfig(corpora=('folder={source}',), workers=2, page_width=70.0))\n"
+        "from pathlib import Path; from scoresim.data.build import BuildConfig, build\n"
+        f"if __name__ == '__main__':\n    build(Path({str(out)!r}), {config(source)!r})\n"
     )
     script = tmp_path / "run.py"
     script.write_text(code)
@@ -200,7 +234,7 @@ def test_strange_files_cost_themselves_only(tmp_path: Path) -> None:
 def test_a_changed_file_is_made_anew_on_resume(source: Path, built: Path, tmp_path: Path) -> None:
     """Parts are named after what they were made from, so a stale one is never merged."""
     out = tmp_path / "set"
-    tasks, _ = _plan(out, config(source))
+    tasks, *_ = _plan(out, config(source))
     (out / "parts").mkdir(parents=True)
     write_json(out / "build.json", identity(config(source)))
     stale = tasks[0].part.with_name("0" * 24 + ".parquet")
@@ -231,7 +265,7 @@ def test_the_same_music_never_stands_in_two_parts(tmp_path: Path) -> None:
     book += [text.replace("T:Tune", "T:Again") for text in book]
     (folder / "book.abc").write_text("\n".join(book))
     out = tmp_path / "set"
-    manifest = build(out, BuildConfig(corpora=(f"folder={folder}",), workers=2))
+    manifest = build(out, BuildConfig(corpora=(f"folder={folder}",), workers=2, duplicate_threshold=0.0, vary=False))
     prints = {
         split: {music_print(pair.notes.reshape(-1).tolist()) for pair in shards.open(out).split(split)}
         for split in ("train", "valid", "test")
@@ -241,10 +275,20 @@ def test_the_same_music_never_stands_in_two_parts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"limit": 0}, {"staff_space": float("nan")}, {"max_items": -1}, {"page_width": -5}, {"timeout": 0}]
+    "change",
+    [
+        {"limit": 0},
+        {"staff_space": float("nan")},
+        {"max_items": -1},
+        {"page_width": -5},
+        {"timeout": 0},
+        {"style_balance": 1.5},
+        {"degrade": "fog"},
+        {"complexity_balance": "maybe"},
+    ],
 )
 def test_numbers_without_sense_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
-    with pytest.raises(BadInput, match="must be at least"):
+    with pytest.raises(BadInput, match="must be at least|must be from 0 to 1|choose"):
         build(tmp_path / "x", BuildConfig(corpora=("folder=.",), **change))
 
 

@@ -15,19 +15,31 @@ from hypothesis import strategies as st
 from scoresim.data import corpora
 from scoresim.data.corpora import Corpus, Item, abc_text, split_abc
 from scoresim.data.corpora._item import safe_id, slug
+from scoresim.data.corpora._styles import STYLES
 from scoresim.errors import BadInput
 
 FORMATS = {"musicxml", "mxl", "kern", "abc", "mei", "midi"}
-INSTALLED = [name for name in corpora.names() if name != "folder"]
+FIXTURES = Path(__file__).parent / "fixtures" / "corpora"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+SETS = [name for name in corpora.names() if name != "folder"]
+INSTALLED = [name for name in SETS if corpora.get(name).find(None) is not None]
+WITH_FILES = [name for name in SETS if name not in INSTALLED]
 
 
 @cache
-def items_of(name: str) -> tuple[Item, ...]:
-    corpus = corpora.get(name)
-    root = corpus.find(None)
+def items_of(name: str, where: str = "") -> tuple[Item, ...]:
+    """Items of a corpus in its default place, or among the fixtures or the shared data."""
+    root = corpora.get(name).find({"": None, "fixtures": FIXTURES, "shared": SHARED}[where])
     if root is None:
-        pytest.skip("the music21 package, whose corpus folder is read here, is not installed")
-    return tuple(corpus.items(root))
+        assert where != "fixtures", f"{name} has no fixture: see tests/fixtures/corpora/make.py"
+        pytest.skip(f"{name} is not among the shared data beside the repository")
+    return tuple(corpora.get(name).items(root))
+
+
+EVERYWHERE = [
+    *((name, "") for name in INSTALLED),
+    *((name, where) for name in WITH_FILES for where in ("fixtures", "shared")),
+]
 
 
 @pytest.mark.parametrize("name", corpora.names())
@@ -41,11 +53,17 @@ def test_a_corpus_says_what_it_is(name: str) -> None:
     assert corpus.source
     assert corpus.styles
     assert len(set(corpus.styles)) == len(corpus.styles)
+    assert set(corpus.styles) <= set(STYLES)
 
 
-@pytest.mark.parametrize("name", INSTALLED)
-def test_items_are_well_formed(name: str) -> None:
-    items = items_of(name)
+def test_styles_are_few() -> None:
+    assert len(STYLES) <= 45
+    assert {style for name in corpora.names() for style in corpora.get(name).styles} == set(STYLES)
+
+
+@pytest.mark.parametrize(("name", "where"), EVERYWHERE)
+def test_items_are_well_formed(name: str, where: str) -> None:
+    items = items_of(name, where)
     assert items, "a corpus that is present has items"
     assert len({item.id for item in items}) == len(items)
     assert {item.style for item in items} <= set(corpora.get(name).styles)
@@ -55,15 +73,17 @@ def test_items_are_well_formed(name: str) -> None:
         assert item.format in FORMATS
         assert re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+", item.work)
         assert item.composer
+        assert item.split in (None, "train", "valid", "test")
+        assert all(key and value for key, value in item.labels.items())
         assert (item.part_of_file is not None) == (item.format == "abc")
     assert all(path.is_file() for path in {item.path for item in items})
 
 
-@pytest.mark.parametrize("name", INSTALLED)
-def test_order_is_always_the_same(name: str) -> None:
-    first = items_of(name)
+@pytest.mark.parametrize(("name", "where"), [case for case in EVERYWHERE if case[1] != "shared"])
+def test_order_is_always_the_same(name: str, where: str) -> None:
+    first = items_of(name, where)
     corpus = corpora.get(name)
-    root = corpus.find(None)
+    root = corpus.find(FIXTURES if where else None)
     assert root is not None
     assert tuple(corpus.items(root)) == first
 
@@ -78,8 +98,8 @@ def test_at_least_eight_styles_have_twenty_works() -> None:
 
 def test_an_item_of_one_corpus_is_in_no_other() -> None:
     seen: dict[tuple[Path, int | None], str] = {}
-    for name in INSTALLED:
-        for item in items_of(name):
+    for name, where in EVERYWHERE:
+        for item in items_of(name, where) if where != "shared" else ():
             assert seen.setdefault((item.path, item.part_of_file), name) == name
 
 
@@ -92,6 +112,9 @@ def test_an_item_of_one_corpus_is_in_no_other() -> None:
         ("monteverdi_madrigals", "madrigal.5.4.mxl", "madrigal.5.8.mxl"),
         ("quartets", "haydn/opus1no1/movement1.mxl", "haydn/opus1no1/movement5.mxl"),
         ("oneill_1850", "0626-0635/0000", "0626-0700/0000"),
+        ("quartets", "beethoven/opus18no1/movement1.krn", "beethoven/opus18no1/movement4.mxl"),
+        ("bach_chorales", "bwv277.krn", "bwv277.mxl"),
+        ("music21_misc", "schumann_robert/opus48no2.mxl", "schumann_robert/dichterliebe_no2.xml"),
     ],
 )
 def test_parts_of_one_work_stay_together(name: str, first: str, second: str) -> None:
@@ -140,7 +163,7 @@ def test_a_corpus_is_found_in_a_given_place(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "corpus", tmp_path / "corpus" / "ryansMammoth"):
         root = ryan.find(place)
         assert root is not None
-        assert [(item.id, item.work) for item in ryan.items(root)] == [("AReel/0000", "ryan/my-own-reel")]
+        assert [(item.id, item.work) for item in ryan.items(root)] == [("AReel/0000", "tune/my-own-reel")]
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:

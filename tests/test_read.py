@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scoresim.errors import BadInput
-from scoresim.score.read import check_abc, read_text
+from scoresim.score.read import read_text
 
 FIXTURES = Path(__file__).parent / "fixtures"
 XML = (FIXTURES / "piano.musicxml").read_text(encoding="utf-8")
@@ -93,9 +93,35 @@ def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
         read_text(tmp_path / "none.krn", "kern")
 
 
-def test_a_tune_that_changes_its_key_is_refused() -> None:
-    tune = "X:1\nK:D\nfcgd|\n"
-    assert check_abc(tune + "abc|]\n", Path("a.abc")) == tune + "abc|]\n"
-    for change in ("K:F\nBcde|]\n", "abc|[K:Em] fcgd|]\n"):
-        with pytest.raises(BadInput, match="changes its key"):
-            check_abc(tune + change, Path("a.abc"))
+def test_another_encoding_is_decoded_and_its_name_taken_out(tmp_path: Path) -> None:
+    """The engraver is given UTF-8 and would decode it once more."""
+    path = tmp_path / "a.musicxml"
+    path.write_bytes(
+        XML.replace('encoding="UTF-8"', 'encoding="ISO-8859-1"')
+        .replace("<score-p", "<!--\u00e9--><score-p", 1)
+        .encode("latin-1")
+    )
+    text = read_text(path, "musicxml")
+    assert "\u00e9" in text and "ISO-8859-1" not in text and text.startswith("<?xml")
+
+
+def test_slashes_and_rests_of_several_bars_are_written_out(tmp_path: Path) -> None:
+    kern = tmp_path / "a.krn"
+    kern.write_text("**kern\t**text\n*rep\t*\n4c\t*rep*\n*Xrep\t*report\n*-\t*-\n", encoding="utf-8")
+    assert read_text(kern, "kern") == "**kern\t**text\n*\t*\n4c\t*rep*\n*\t*report\n*-\t*-\n"
+    path = tmp_path / "a.musicxml"
+    for rest in ('<multiple-rest use-symbols="no">3</multiple-rest>', "<multiple-rest/>"):
+        path.write_text(XML.replace("</attributes>", f"<measure-style>{rest}</measure-style></attributes>", 1), "utf-8")
+        assert "multiple-rest" not in read_text(path, "musicxml")
+
+
+def test_a_transposition_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.musicxml"
+    once = "<transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose></attributes>"
+    first = XML.replace("</attributes>", once, 1)
+    path.write_text(first, encoding="utf-8")
+    assert once in read_text(path, "musicxml")
+    later = f"<attributes>{once.replace('-2', '-3')}"
+    path.write_text(first.replace("</measure>", f"{later}</measure>", 1), encoding="utf-8")
+    with pytest.raises(BadInput, match="changes the transposition"):
+        read_text(path, "musicxml")

@@ -10,14 +10,19 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+from upath import UPath
 
 from scoresim.errors import BadInput
 
-__all__ = ["read_json", "replacing", "sha256", "write_json"]
+__all__ = ["Place", "place", "read_json", "remove_tree", "replacing", "sha256", "write_json"]
+
+Place: TypeAlias = Path | UPath
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run the command again",
@@ -32,8 +37,48 @@ _REASONS = {
 }
 
 
+def place(address: str | Place) -> Place:
+    """A local path for a path, another file system's path for an address with ``://`` in it.
+
+    Raises:
+        BadInput: the address names a file system that fsspec does not know, or whose package is not installed.
+    """
+    text = str(address)
+    if "://" not in text:
+        return Path(address)
+    if text.startswith("file://"):
+        return Path(text.removeprefix("file://"))
+    try:
+        found = UPath(text)
+        found.fs  # noqa: B018 - imports the package of the file system, or says which one is missing
+    except (ImportError, ValueError) as error:
+        raise BadInput(f"{text} cannot be reached: {error}.") from error
+    return found
+
+
+def remove_tree(path: Place) -> None:
+    """Remove a folder with all it holds; nothing happens where there is none."""
+    if isinstance(path, Path):
+        shutil.rmtree(path, ignore_errors=True)
+    elif path.exists():
+        path.fs.rm(path.path, recursive=True)
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def _uploading(path: UPath) -> Iterator[Path]:
+    """Write locally, then put the whole file where it shall stand."""
+    with tempfile.TemporaryDirectory(prefix="scoresim-") as folder:
+        local = Path(folder, path.name)
+        yield local
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.fs.put_file(str(local), path.path)
+        except OSError as error:
+            raise BadInput(f"cannot write {path}: {error}.") from error
+
+
+@contextmanager
+def replacing(path: Place) -> Iterator[Path]:
     """Write a file or a folder under a temporary name and move it to ``path`` when the block ends well.
 
     Args:
@@ -51,6 +96,10 @@ def replacing(path: Path) -> Iterator[Path]:
         BadInput: the place cannot be written (permission, full disk, a file where a folder is needed), inside
             the block or while moving; the sentence says which path and why.
     """
+    if not isinstance(path, Path):
+        with _uploading(path) as local:
+            yield local
+        return
     path = Path(os.path.abspath(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -69,7 +118,7 @@ def replacing(path: Path) -> Iterator[Path]:
             _remove(temporary)
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: Place, value: object) -> None:
     """Write ``value`` as JSON (indent 1, keys in the order given), atomically.
 
     Raises:
@@ -81,7 +130,7 @@ def write_json(path: Path, value: object) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Place) -> Any:
     """Read a JSON file.
 
     Raises:
@@ -92,12 +141,12 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise BadInput(f"{path} does not exist; check the path, or run the step that writes it.") from None
     except OSError as error:
-        raise BadInput(f"{path} cannot be read ({error.strerror}).") from error
+        raise BadInput(f"{path} cannot be read ({error.strerror or error}).") from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path} is not valid JSON ({error}); make it again.") from error
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Place) -> str:
     """The SHA-256 checksum of a file's bytes, as 64 hexadecimal digits.
 
     Raises:
@@ -107,7 +156,7 @@ def sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise BadInput(f"{path} cannot be read ({error.strerror}).") from error
+        raise BadInput(f"{path} cannot be read ({error.strerror or error}).") from error
 
 
 def _ours(error: OSError, path: Path, temporary: Path) -> bool:

@@ -1,7 +1,6 @@
 """Commands that make and check data sets: corpora, build, verify, card."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -12,7 +11,7 @@ from scoresim.errors import CheckFailed
 
 __all__ = ["build", "card", "corpora", "verify"]
 
-DataSet = Annotated[Path, Parameter(help="Folder of a data set that scoresim build wrote.")]
+DataSet = Annotated[str, Parameter(help="Folder or address of a data set that scoresim build wrote.")]
 
 
 def _option(field: str) -> str:
@@ -55,7 +54,12 @@ def corpora(*, json: Json = False) -> None:
 
 
 def build(
-    out: Annotated[Path, Parameter(help="Folder for the data set; a build that was stopped goes on there.")],
+    out: Annotated[
+        str,
+        Parameter(
+            help="Folder for the data set, or its address (s3://BUCKET/FOLDER); a build that was stopped goes on there."
+        ),
+    ],
     /,
     *,
     config: Annotated[BuildConfig, Parameter(name="*", name_transform=_option)],

@@ -94,7 +94,7 @@ class BatchConfig:
     Attributes:
         batch_size: passages per batch.
         max_notes: longer passages lose their last bars.
-        image_scale: of the stored picture (8 pixels per staff space become 4).
+        pixels_per_space: staff space, in pixels, to which every picture is scaled, whatever its own.
         patch_height, patch_width: of an image cell in pixels after scaling, as in `SIMConfig`; the height is
             that of the strip around a staff.
         cache_megabytes: memory for decoded passages; the others are decoded anew each time.
@@ -102,7 +102,7 @@ class BatchConfig:
 
     batch_size: int = 32
     max_notes: int = 128
-    image_scale: float = 0.5
+    pixels_per_space: float = 4.0
     patch_height: int = 64
     patch_width: int = 8
     cache_megabytes: int = 768
@@ -141,10 +141,18 @@ class Passages:
         source: the rows.
         config: how they become tensors.
         labels: what a task asks of a passage: by name, an array of one number per note, or one number.
+        weight: [R] how often a row is to be drawn for training, with mean 1 (see `harmonize`); None is once each.
     """
 
-    def __init__(self, source: Source, config: BatchConfig | None = None, labels: Labels | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        config: BatchConfig | None = None,
+        labels: Labels | None = None,
+        weight: NDArray[np.float64] | None = None,
+    ) -> None:
         self.source = source
+        self.weight = weight
         self.config = config or BatchConfig()
         self.labels = labels
         numbers = {item: i for i, item in enumerate(dict.fromkeys(_items(source)))}
@@ -166,8 +174,9 @@ class Passages:
         """Which rows step `step` (from 0) sees: a pure function of source, batch size, seed and step."""
         epoch, at = divmod(step, self.steps_per_epoch)
         if self._order is None or self._order[0] != (seed, epoch):
-            fresh = epoch_order(self.piece, self.size, self.config.batch_size, seed, epoch)
-            self._order = ((seed, epoch), fresh)
+            drawn = drawn_rows(self.weight, len(self), seed, epoch)
+            fresh = epoch_order(self.piece[drawn], self.size[drawn], self.config.batch_size, seed, epoch)
+            self._order = ((seed, epoch), drawn[fresh])
         size, (_, order) = self.config.batch_size, self._order
         return order[at * size : (at + 1) * size]
 
@@ -213,9 +222,29 @@ def _items(source: Source) -> list[tuple[str, str]]:
 
 def _sizes(source: Source, config: BatchConfig) -> NDArray[np.int64]:
     """Tokens that each row costs, about: its notes and the cells of its staves."""
-    staves, width, notes = (np.array(source.column(name)) for name in ("n_staves", "width", "n_notes"))
-    cells = staves * np.ceil(width * config.image_scale / config.patch_width)
+    names = ("n_staves", "width", "n_notes", "staff_space")
+    staves, width, notes, space = (np.array(source.column(name)) for name in names)
+    cells = staves * np.ceil(width * config.pixels_per_space / space / config.patch_width)
     out: NDArray[np.int64] = (cells + notes).astype(np.int64)
+    return out
+
+
+def drawn_rows(weight: NDArray[np.float64] | None, n: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The rows of one epoch, as many as there are, sorted: each as often as its weight says, rounded at random.
+
+    Systematic resampling: a row of weight w is drawn floor(w) or ceil(w) times, w times on average.
+
+    Args:
+        weight: [R] with mean 1, or None for every row once.
+        n: number of rows R.
+        seed, epoch: say which of the random draws.
+    """
+    if weight is None:
+        return np.arange(n)
+    rng = np.random.default_rng([seed, epoch, 1])
+    shuffled = rng.permutation(n)
+    edges = np.cumsum(weight[shuffled]) * (n / weight.sum())
+    out: NDArray[np.int64] = np.sort(shuffled[np.searchsorted(edges, np.arange(n) + rng.random()).clip(0, n - 1)])
     return out
 
 
@@ -259,10 +288,13 @@ def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
     n = notes_that_fit(pair.bar_of_note, config.max_notes)
     ink = decode(pair.image)
     staves = find_staves(ink, pair.staff_space)
-    begin = (music_begins(ink, staves, pair.staff_space) if staves else 0.0) * config.image_scale
+    scale = config.pixels_per_space / pair.staff_space
+    begin = (music_begins(ink, staves, pair.staff_space) if staves else 0.0) * scale
     if staves:
-        ink = strips(ink, staves, round(config.patch_height / config.image_scale))
-    ink = scaled(ink, config.image_scale)
+        ink = strips(ink, staves, round(config.patch_height / scale))
+        ink = scaled(ink, scale, len(staves) * config.patch_height)
+    else:
+        ink = scaled(ink, scale)
     cells = inked_cells(ink, config.patch_height, config.patch_width)
     return Row(
         ids=pair.notes[:n].astype(np.int16),
@@ -312,12 +344,12 @@ def decode(png: bytes) -> NDArray[np.uint8]:
         return 255 - np.asarray(picture.convert("L"), dtype=np.uint8)
 
 
-def scaled(ink: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    """Scale a picture by area."""
+def scaled(ink: NDArray[np.uint8], scale: float, height: int | None = None) -> NDArray[np.uint8]:
+    """Scale a picture by area, to an exact height in pixels where one is given."""
     picture, factor = Image.fromarray(ink), round(1 / scale)
-    if abs(factor * scale - 1) < 1e-9:
+    if abs(factor * scale - 1) < 1e-9 and height in (None, picture.height // factor):
         return np.asarray(picture.reduce(factor))
-    size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
+    size = (max(round(picture.width * scale), 1), height or max(round(picture.height * scale), 1))
     return np.asarray(picture.resize(size, Image.Resampling.BOX))
 
 

@@ -1,14 +1,21 @@
-"""Which works go into the set, and into which part of it."""
+"""Which works go into the set, and into which part of it.
+
+A work's part is a matter of its name alone: of the split that its source publishes, else of a hash of the name.
+It depends on no seed, no limit and no other corpus, so that a test work of one data set is a training work of none.
+Where works turn out to be the same music (`merge_splits`), all of them go to the most protected part among them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from scoresim.data.corpora import Item
 
 SPLITS = ("train", "valid", "test")
+SHARE = 0.1  # of the works of a style without an official split: validation, and the same again test
+FEW = 3  # a style with so many works has at least one in each part
 
 
 def seeded(seed: int, *names: object) -> random.Random:
@@ -17,11 +24,84 @@ def seeded(seed: int, *names: object) -> random.Random:
     return random.Random(int.from_bytes(digest[:8], "big"))
 
 
-def limit_works(items: Iterable[Item], limit: int | None, max_items: int | None, seed: int) -> list[Item]:
+def draw(work: str) -> float:
+    """The lot of a work: a number in [0, 1) that depends on its name only."""
+    return int.from_bytes(hashlib.sha256(f"scoresim split of {work}".encode()).digest()[:8], "big") / 2**64
+
+
+def protected(splits: Iterable[str]) -> str:
+    """The most protected of some parts: test before validation before training."""
+    return max(splits, key=SPLITS.index)
+
+
+def split_works(items: Sequence[Item]) -> dict[str, str]:
+    """Put every work into one part; so the parts are disjoint by construction.
+
+    A work goes where its source's official split puts it (to the most protected part, where two sources differ).
+    The others of a style go by their lot: below `SHARE` to test, below twice that to validation; where a style of
+    `FEW` or more works would leave a part empty, the works with the lowest lots fill it.
+
+    Args:
+        items: all items of all corpora, before any limit.
+
+    Returns:
+        work -> "train", "valid" or "test".
+    """
+    official: dict[str, str] = {}
+    for item in items:
+        if item.split is not None:
+            official[item.work] = protected([item.split, official.get(item.work, "train")])
+    split = dict(official)
+    for works in works_by_style(items).values():
+        there = {official[work] for work in works if work in official}
+        free = sorted((work for work in works if work not in official), key=draw)
+        lots = [draw(work) for work in free]
+        least = [int(len(works) >= FEW and part not in there) for part in ("test", "valid")]
+        test = max(sum(lot < SHARE for lot in lots), least[0])
+        valid = max(sum(lot < 2 * SHARE for lot in lots) - test, least[1])
+        for i, work in enumerate(free):
+            split[work] = "test" if i < test else "valid" if i < test + valid else "train"
+    return split
+
+
+def merge_splits(split: Mapping[str, str], same: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
+    """Bring works that hold the same music into one part.
+
+    Args:
+        split: work -> part.
+        same: pairs of works.
+
+    Returns:
+        work -> part, and work -> name of its group (the first of its works by name).
+    """
+    parent = {work: work for work in split}
+
+    def root(work: str) -> str:
+        while parent[work] != work:
+            parent[work] = parent[parent[work]]
+            work = parent[work]
+        return work
+
+    for a, b in same:
+        low, high = sorted((root(a), root(b)))
+        parent[high] = low
+    group = {work: root(work) for work in split}
+    part: dict[str, str] = {}
+    for work, name in group.items():
+        part[name] = protected([split[work], part.get(name, "train")])
+    return {work: part[group[work]] for work in split}, group
+
+
+def limit_works(
+    items: Iterable[Item], split: Mapping[str, str], limit: int | None, max_items: int | None, seed: int
+) -> list[Item]:
     """At most `limit` works of every style and `max_items` items of a work, by the seed; the order is kept.
+
+    Validation and test keep their shares of the limit (at least one work each, where there is one), whatever the seed.
 
     Args:
         items: all items of the set.
+        split: part of every work.
         limit: works per style, or None for all.
         max_items: files or tunes per work (a mass has many movements), or None for all.
         seed: decides the choice.
@@ -32,18 +112,21 @@ def limit_works(items: Iterable[Item], limit: int | None, max_items: int | None,
         for style, works in works_by_style(items).items():
             order = list(works)
             seeded(seed, "limit", style).shuffle(order)
-            kept.update(order[:limit])
+            parts = {part: [work for work in order if split[work] == part] for part in SPLITS}
+            held_out = max(round(limit * SHARE), 1) if limit >= FEW else 0
+            chosen = parts["test"][:held_out] + parts["valid"][:held_out]
+            kept.update(chosen + parts["train"][: limit - len(chosen)])
         items = [item for item in items if item.work in kept]
     if max_items is not None:
         of_work: dict[str, list[Item]] = {}
         for item in items:
             of_work.setdefault(item.work, []).append(item)
-        chosen = {
+        chosen_items = {
             (item.path, item.part_of_file)
             for work, group in of_work.items()
             for item in seeded(seed, "items", work).sample(group, min(max_items, len(group)))
         }
-        items = [item for item in items if (item.path, item.part_of_file) in chosen]
+        items = [item for item in items if (item.path, item.part_of_file) in chosen_items]
     return items
 
 
@@ -52,26 +135,7 @@ def works_by_style(items: Sequence[Item]) -> dict[str, list[str]]:
     style_of: dict[str, str] = {}
     for item in items:
         style_of.setdefault(item.work, item.style)
-    styles = sorted(set(style_of.values()))
-    return {style: sorted(work for work in style_of if style_of[work] == style) for style in styles}
-
-
-def split_works(items: Sequence[Item], seed: int, shares: tuple[float, float] = (0.1, 0.1)) -> dict[str, str]:
-    """Put every work into one part, within each style by the same shares; so the parts are disjoint by construction.
-
-    Args:
-        items: all items of the set.
-        seed: decides the order in which works are dealt.
-        shares: of the validation and the test part; each gets at least one work where a style has three or more.
-
-    Returns:
-        work -> "train", "valid" or "test".
-    """
-    split: dict[str, str] = {}
-    for style, works in works_by_style(items).items():
-        order = list(works)
-        seeded(seed, "split", style).shuffle(order)
-        counts = [max(round(len(order) * share), 1) if len(order) >= 3 else 0 for share in shares]
-        for i, work in enumerate(order):
-            split[work] = "valid" if i < counts[0] else "test" if i < sum(counts) else "train"
-    return split
+    found: dict[str, list[str]] = {}
+    for work in sorted(style_of):
+        found.setdefault(style_of[work], []).append(work)
+    return dict(sorted(found.items()))

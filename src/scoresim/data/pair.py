@@ -14,18 +14,26 @@ note tokens of the same bars. The rules by which they are the same music:
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from math import gcd
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from scoresim.score.engrave import System
-from scoresim.score.notes import Bar, Score, spelled
-from scoresim.score.tokens import Vocabulary, encode
+from scoresim.data.harmonize import complexity
+from scoresim.score.engrave import Box, System
+from scoresim.score.notes import Bar, Ints, Score, spelled
+from scoresim.score.tokens import GRID, Vocabulary, encode
+
+if TYPE_CHECKING:
+    from scoresim.score.degrade import Degraded
+
+Boxes = NDArray[np.float64]
+Look: TypeAlias = "Callable[[NDArray[np.uint8], float], Degraded]"  # (picture, staff space) -> what it looks like now
 
 HEIGHT_TOLERANCE = 0.3  # staff spaces between a drawn head and where its pitch stands; a step is half a space
 
@@ -57,6 +65,16 @@ class Pair:
         spelling: N names of the first written note, as "C#4".
         onset_exact, duration_exact: N fractions of a quarter note as "numerator/denominator".
         agreement: share of drawn heads and tokens that agree (1.0 when accepted).
+        format: of the file: "musicxml", "mxl", "mei", "kern", "abc" or "midi".
+        notation: "composer" where the file is notation, "machine" where it was made from MIDI (`score.notate`).
+        official_split: what the source says, "" where it says nothing.
+        labels: what the source says of the piece, a JSON object of texts.
+        font: music font of the picture.
+        page_width: of the page that it was laid out for, in staff spaces.
+        degraded: "none", "scan" or "photo".
+        texts: T texts on the picture as "kind:content"; empty unless asked for.
+        text_boxes: [T, 4] float32 x0, y0, x1, y1 in pixels.
+        density, pitch_range, variety: measures of complexity (see `harmonize.complexity`).
     """
 
     id: str
@@ -88,6 +106,18 @@ class Pair:
     onset_exact: list[str]
     duration_exact: list[str]
     agreement: float
+    format: str = ""
+    notation: str = "composer"
+    official_split: str = ""
+    labels: str = "{}"
+    font: str = "Leipzig"
+    page_width: float = 50.0
+    degraded: str = "none"
+    texts: list[str] = field(default_factory=list)
+    text_boxes: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    density: float = 0.0
+    pitch_range: float = 0.0
+    variety: float = 0.0
 
 
 ARRAYS: dict[str, tuple[str, int]] = {  # column: (dtype, number of columns; 1 is a vector)
@@ -99,6 +129,7 @@ ARRAYS: dict[str, tuple[str, int]] = {  # column: (dtype, number of columns; 1 i
     "heads": ("float32", 5),
     "bar_boxes": ("float32", 4),
     "staff_boxes": ("float32", 6),
+    "text_boxes": ("float32", 4),
 }
 
 
@@ -127,7 +158,7 @@ class PassageRules:
 
     max_notes: int = 128
     min_notes: int = 4
-    max_height: int = 640  # pixels
+    max_height: float = 80.0  # staff spaces
 
 
 def passages(heads: Sequence[int], max_systems: int, few_notes: int) -> list[tuple[int, ...]]:
@@ -160,10 +191,11 @@ def cut(score: Score, first_bar: int, n_bars: int) -> tuple[Score, NDArray[np.in
         Bar(bar.onset - start, bar.duration, bar.numerator, bar.denominator, bar.id, bar.label)
         for bar in score.bars[first_bar : first_bar + n_bars]
     )
-    tempos = tuple((max(tick - start, 0), tempo) for tick, tempo in score.tempos if tick < start + sum_of(bars))
+    before = [(0, tempo) for tick, tempo in score.tempos if tick <= start][-1:]
+    inside = [(tick - start, tempo) for tick, tempo in score.tempos if start < tick < start + sum_of(bars)]
     moved = {name: getattr(notes, name) for name in notes.__dataclass_fields__}
     moved |= {"onset": notes.onset - start, "bar": notes.bar - first_bar}
-    return Score(score.resolution, type(notes)(**moved), bars, score.staves, tempos[-1:], score.source), index
+    return Score(score.resolution, type(notes)(**moved), bars, score.staves, (*before, *inside), score.source), index
 
 
 def sum_of(bars: Sequence[Bar]) -> int:
@@ -177,6 +209,7 @@ def make_pair(
     vocabulary: Vocabulary,
     rules: PassageRules,
     about: dict[str, Any],
+    look: Look | None = None,
 ) -> Pair:
     """Make and check the pair of one passage.
 
@@ -185,13 +218,14 @@ def make_pair(
         systems: the engraved systems of the passage, from top to bottom.
         vocabulary: of the note tokens.
         rules: which passages are kept.
-        about: the fields of `Pair` that say where it comes from (id, corpus, ..., split).
+        about: the fields of `Pair` that say where it comes from (id, corpus, ..., split), and how it was engraved.
+        look: makes a clean picture look scanned or photographed, and moves the boxes on it; the check comes before.
 
     Raises:
         Rejected: with the reason, when the picture and the notes do not agree or the rules leave it out.
     """
     bars = [bar for system in systems for bar in system.bars]
-    first, n_bars = bars[0].index, len(bars)
+    first, n_bars, space = bars[0].index, len(bars), systems[0].staff_space
     if [bar.index for bar in bars] != list(range(first, first + n_bars)):
         raise Rejected("bars are not consecutive")
     part, _ = cut(score, first, n_bars)
@@ -201,22 +235,32 @@ def make_pair(
     tokens = encode(part, vocabulary)
     if len(tokens.bar_starts) != n_bars + 1:
         raise Rejected("a bar is longer than sixteen quarter notes")
-    heads = _join_heads(part, systems, tokens.of_note)
+    token, head_boxes = _join_heads(part, systems, tokens.of_note)
     image, offsets = stack([system.ink for system in systems])
-    if image.shape[0] > rules.max_height:
+    if image.shape[0] > rules.max_height * space:
         raise Rejected("picture is too high")
-    for row, system in zip(heads, [s for s in systems for _ in s.heads], strict=True):
-        row[[2, 4]] += offsets[systems.index(system)]
-    bar_boxes = [_moved(bar.box, y) for system, y in zip(systems, offsets, strict=True) for bar in system.bars]
-    staff_boxes = [
-        (number, staff, *_moved(box, y))
-        for number, (system, y) in enumerate(zip(systems, offsets, strict=True))
-        for staff, box in sorted(system.staves.items())
-    ]
-    first_note = tokens.note
-    notes = part.notes.take(first_note)
+    placed = list(zip(systems, offsets, strict=True))
+    boxes = _Boxes(
+        heads=_moved(head_boxes, [y for system, y in placed for _ in system.heads]),
+        bars=_moved([bar.box for system in systems for bar in system.bars], [y for s, y in placed for _ in s.bars]),
+        staves=_moved(
+            [box for system in systems for _, box in sorted(system.staves.items())],
+            [y for system, y in placed for _ in system.staves],
+        ),
+        texts=_moved(
+            [text.box for system in systems for text in system.texts],
+            [y for s, y in placed for _ in s.texts],
+        ),
+    )
+    if look is not None:
+        image, space, boxes = _looked(image, space, boxes, look)
+    first_note, notes = tokens.note, part.notes.take(tokens.note)
     chain = np.zeros(len(first_note), dtype=np.int64)
     np.add.at(chain, tokens.of_note, part.notes.duration)
+    durations = np.maximum(chain / part.resolution, 1 / GRID)
+    length = float(part.quarters(sum_of(part.bars)))
+    measures = complexity(notes.onset / part.resolution, durations, notes.pitch, length)
+    numbers = [(i, staff) for i, system in enumerate(systems) for staff in sorted(system.staves)]
     return Pair(
         **about,
         first_bar=first,
@@ -225,17 +269,17 @@ def make_pair(
         image=png(image),
         width=image.shape[1],
         height=image.shape[0],
-        staff_space=systems[0].staff_space,
+        staff_space=space,
         notes=tokens.ids,
         bar_of_note=tokens.bar.astype(np.int32),
         onset=(notes.onset / part.resolution).astype(np.float32),
-        length=float(part.quarters(sum_of(part.bars))),
+        length=length,
         staff=notes.staff.astype(np.int16),
         voice=notes.voice.astype(np.int16),
         n_staves=len(score.staves),
-        heads=heads.astype(np.float32),
-        bar_boxes=np.array(bar_boxes, dtype=np.float32),
-        staff_boxes=np.array(staff_boxes, dtype=np.float32).reshape(-1, 6),
+        heads=np.concatenate([token[:, None], boxes.heads], axis=1).astype(np.float32),
+        bar_boxes=boxes.bars.astype(np.float32),
+        staff_boxes=np.concatenate([np.array(numbers).reshape(-1, 2), boxes.staves], axis=1).astype(np.float32),
         spelling=[
             spelled(*spelling)
             for spelling in zip(notes.step.tolist(), notes.alter.tolist(), notes.octave.tolist(), strict=True)
@@ -243,7 +287,33 @@ def make_pair(
         onset_exact=[_fraction(part, tick) for tick in notes.onset.tolist()],
         duration_exact=[_fraction(part, tick) for tick in chain.tolist()],
         agreement=1.0,
+        texts=[f"{text.kind}:{text.content}" for system in systems for text in system.texts],
+        text_boxes=boxes.texts.astype(np.float32),
+        density=measures.density,
+        pitch_range=measures.pitch_range,
+        variety=measures.variety,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Boxes:
+    """All boxes of a passage, [K, 4] each: x0, y0, x1, y1 in pixels of its picture."""
+
+    heads: Boxes
+    bars: Boxes
+    staves: Boxes
+    texts: Boxes
+
+
+def _looked(image: NDArray[np.uint8], space: float, boxes: _Boxes, look: Look) -> tuple[Any, float, _Boxes]:
+    """The picture with another look, its staff space, and the boxes where they are now."""
+    changed = look(image, space)
+    height, width = changed.image.shape
+    moved = {}
+    for f in fields(boxes):
+        box = changed.move(getattr(boxes, f.name))
+        moved[f.name] = np.clip(box, 0, [width, height, width, height])
+    return changed.image, changed.staff_space, _Boxes(**moved)
 
 
 def _check_bars(part: Score) -> None:
@@ -256,10 +326,10 @@ def _check_bars(part: Score) -> None:
         raise Rejected("a note does not fit into its bar")
 
 
-def _join_heads(part: Score, systems: tuple[System, ...], of_note: NDArray[np.int64]) -> NDArray[np.float64]:
-    """[K, 5] token and box of every drawn head; the two-way check between picture and notes."""
+def _join_heads(part: Score, systems: tuple[System, ...], of_note: NDArray[np.int64]) -> tuple[Ints, list[Box]]:
+    """[K] token and box of every drawn head, on its system; the two-way check between picture and notes."""
     index = {note_id: i for i, note_id in enumerate(part.notes.id)}
-    rows, drawn = [], set()
+    tokens, boxes, drawn = [], [], set()
     for system in systems:
         for head in system.heads:
             if head.id not in index:
@@ -269,10 +339,11 @@ def _join_heads(part: Score, systems: tuple[System, ...], of_note: NDArray[np.in
             if abs(head.height_error) > HEIGHT_TOLERANCE:
                 raise Rejected("a note head does not stand where its pitch does")
             drawn.add(head.id)
-            rows.append((of_note[index[head.id]], *head.box))
+            tokens.append(int(of_note[index[head.id]]))
+            boxes.append(head.box)
     if len(drawn) != len(index):
         raise Rejected("a note is not drawn")
-    return np.array(rows, dtype=np.float64)
+    return np.array(tokens, dtype=np.int64), boxes
 
 
 def stack(pictures: list[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], list[int]]:
@@ -286,16 +357,30 @@ def stack(pictures: list[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], list[in
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """A grey picture as PNG bytes, the same bytes for the same picture."""
-    buffer = io.BytesIO()
-    Image.fromarray(image, mode="L").save(buffer, format="PNG", compress_level=6)
-    return buffer.getvalue()
+    """A grey picture ([h, w] uint8) as PNG bytes, the same bytes for the same picture.
+
+    Engraved music is mostly runs of one value, which deflate packs best unfiltered; Pillow's encoder tries all filters
+    on every row. On 186 systems of 16 scores: 0.4 ms and 8.9 kB a picture, against 1.7 ms and 8.5 kB by Pillow.
+    """
+    height, width = image.shape
+    rows = np.zeros((height, width + 1), dtype=np.uint8)  # every row begins with its filter, 0
+    rows[:, 1:] = image
+    pack = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)  # 8 bits, grey
+    chunks = ((b"IHDR", header), (b"IDAT", pack.compress(rows.tobytes()) + pack.flush()), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
 
 
-def _moved(box: tuple[float, float, float, float], y: int) -> tuple[float, float, float, float]:
-    return box[0], box[1] + y, box[2], box[3] + y
+def _moved(boxes: Sequence[Box], down: Sequence[int]) -> Boxes:
+    """[K, 4] boxes of systems moved to where their systems stand on the passage's picture."""
+    out = np.array(boxes, dtype=np.float64).reshape(-1, 4)
+    out[:, [1, 3]] += np.array(down, dtype=np.float64).reshape(-1, 1)
+    return out
 
 
 def _fraction(score: Score, ticks: int) -> str:
-    exact = score.quarters(ticks)
-    return f"{exact.numerator}/{exact.denominator}"
+    """Ticks as a reduced fraction of a quarter note."""
+    common = gcd(ticks, score.resolution)
+    return f"{ticks // common}/{score.resolution // common}"

@@ -18,13 +18,17 @@ import pyarrow.parquet as pq
 
 from scoresim.data.pair import ARRAYS, Pair, from_row, to_row
 from scoresim.errors import BadInput
-from scoresim.files import read_json, replacing, sha256
+from scoresim.files import Place, place, read_json, replacing, sha256
 
 MANIFEST = "manifest.json"
 ROW_GROUP = 100
 CACHED_GROUPS = 512
 SCALARS = {"str": pa.string(), "int": pa.int32(), "float": pa.float64(), "bytes": pa.binary()}
-META = ("id", "item", "work", "style", "composer", "corpus", "n_bars", "n_staves", "width", "height", "n_systems")
+META = (
+    *("id", "item", "work", "style", "composer", "corpus", "n_bars", "n_staves", "width", "height", "n_systems"),
+    *("staff_space", "format", "notation", "official_split", "labels", "font", "page_width", "degraded"),
+    *("density", "pitch_range", "variety"),
+)
 
 
 def schema() -> pa.Schema:
@@ -45,7 +49,7 @@ def to_table(pairs: Sequence[Pair]) -> pa.Table:
     return pa.Table.from_pylist([to_row(pair) for pair in pairs], schema=schema())
 
 
-def write_table(path: Path, table: pa.Table) -> None:
+def write_table(path: Place, table: pa.Table) -> None:
     """Write one shard, whole or not at all."""
     with replacing(path) as temporary:
         pq.write_table(
@@ -53,19 +57,25 @@ def write_table(path: Path, table: pa.Table) -> None:
         )
 
 
-def shard_entry(path: Path, rows: int) -> dict[str, Any]:
+def shard_entry(path: Place, rows: int) -> dict[str, Any]:
     """What the manifest says of a shard."""
     return {"name": path.name, "rows": rows, "bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def parquet(path: Place) -> pq.ParquetFile:
+    """A shard, opened so that damaged pages are noticed when they are read."""
+    source = path if isinstance(path, Path) else path.open("rb")
+    return pq.ParquetFile(source, page_checksum_verification=True)
 
 
 class PairSplit(Sequence[Pair]):
     """The pairs of one part, in a fixed order; random access reads a row group at a time and keeps some of them."""
 
-    def __init__(self, folder: Path, name: str, shards: list[dict[str, Any]]) -> None:
+    def __init__(self, folder: Place, name: str, shards: list[dict[str, Any]]) -> None:
         self.name = name
-        self._groups: list[tuple[Path, int, int]] = []  # file, row group, first row
+        self._groups: list[tuple[Place, int, int]] = []  # file, row group, first row
         self._cache: OrderedDict[int, pa.Table] = OrderedDict()
-        self._files: dict[Path, pq.ParquetFile] = {}
+        self._files: dict[Place, pq.ParquetFile] = {}
         row = 0
         for shard in shards:
             path = folder / shard["name"]
@@ -75,10 +85,10 @@ class PairSplit(Sequence[Pair]):
                 row += file.metadata.row_group(group).num_rows
         self._length = row
 
-    def _open(self, path: Path) -> pq.ParquetFile:
+    def _open(self, path: Place) -> pq.ParquetFile:
         if path not in self._files:
             try:
-                self._files[path] = pq.ParquetFile(path, page_checksum_verification=True)
+                self._files[path] = parquet(path)
             except (OSError, pa.ArrowException) as error:
                 raise BadInput(
                     f"{path} is missing or damaged ({error}); run scoresim verify, or build again."
@@ -143,7 +153,7 @@ class PairSet:
         manifest: what `build` wrote about it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder
         self.manifest: dict[str, Any] = read_json(folder / MANIFEST)
         kind = self.manifest.get("kind") if isinstance(self.manifest, dict) else None
@@ -157,13 +167,13 @@ class PairSet:
         return PairSplit(self.folder, name, self.manifest["shards"][name])
 
 
-def open(path: Path | str) -> PairSet:  # noqa: A001 - the name a user expects: scoresim.data.open
-    """Open a data set.
+def open(path: Place | str) -> PairSet:  # noqa: A001 - the name a user expects: scoresim.data.open
+    """Open a data set: a local folder, or an address such as ``s3://bucket/folder``.
 
     Raises:
         BadInput: there is no data set at `path`, or its manifest is damaged.
     """
-    folder = Path(path)
+    folder = place(path)
     if not (folder / MANIFEST).is_file():
         raise BadInput(f"{folder} holds no data set; build one with: scoresim build {folder} --corpus NAME.")
     return PairSet(folder)

@@ -6,6 +6,7 @@ Call this in a worker process (see `sandbox`): verovio can abort on a broken fil
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,26 +14,108 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.score.mei import Reading, read_mei
-from scoresim.score.svg import HREF, SVG, Drawing, Sheet, add_shape, numbers, paint, parse
+from scoresim.score.svg import HREF, PATH, TEXT, USE, Drawing, G, Sheet, add_shape, paint, parse, plain_numbers
+from scoresim.score.texts import Box, Text, Words, name_header, words, write
 
-Box = tuple[float, float, float, float]
 UNIT = 10  # verovio units per half staff space
+SPACE = 20 * UNIT  # units of the drawn page per staff space
+PAPER = 128  # darker than this is ink
 TEXTS = {"label", "labelAbbr", "mNum", "verse", "harm", "dir", "tempo", "reh", "fing", "pgHead", "pgFoot"}
-HEAD_WIDTH = {"E0A0": 2.4, "E0A1": 2.4, "E0A2": 1.69}  # staff spaces; all other heads 1.18 (SMuFL, Leipzig)
+FONTS = ("Leipzig", "Bravura", "Leland", "Gootville", "Petaluma")  # all that verovio 6.4 ships
+# The ranges that `vary` draws from. Lengths are in half staff spaces, verovio's unit, unless stated.
+STAFF_SPACES = (6.0, 11.0)  # pixels
+PAGE_WIDTHS = (40.0, 70.0)  # staff spaces
+STAFF_DISTANCES = (6, 14)
+SPACING_LINEAR = (0.18, 0.35)  # share of room that grows with a note's duration
+SPACING_NON_LINEAR = (0.5, 0.68)  # exponent with which it grows
+STAFF_LINES = (0.12, 0.24)
+STEMS = (0.15, 0.32)
+BAR_LINES = (0.22, 0.5)
+LEDGER_LINES = (0.2, 0.4)
+SLURS = (0.4, 0.9)
+CONDENSE = ("auto", "none")
+
+
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True)
 class EngraveConfig:
-    """How a score is engraved."""
+    """How a score is engraved. Widths of strokes are in half staff spaces."""
 
-    staff_space: float = field(default=8.0, metadata={"help": "Pixels between two staff lines."})
-    page_width: float = field(default=50.0, metadata={"help": "Width of a system in staff spaces."})
-    staff_distance: int = field(default=8, metadata={"help": "Least gap between staves, in half staff spaces."})
+    staff_space: float = _setting(8.0, "Pixels between two staff lines.")
+    page_width: float = _setting(50.0, "Width of a system in staff spaces.")
+    staff_distance: int = _setting(8, "Least gap between staves, in half staff spaces.")
+    font: str = _setting("Leipzig", "Music font: Leipzig, Bravura, Leland, Gootville or Petaluma.")
+    texts: bool = _setting(False, "Draw titles, names, lyrics and other words, each with its box.")
+    spacing_linear: float = _setting(0.25, "How much of a note's room grows with its duration, 0 to 1.")
+    spacing_non_linear: float = _setting(0.6, "The exponent with which a note's room grows with its duration, 0 to 1.")
+    staff_line: float = _setting(0.15, "Thickness of staff lines, 0.1 to 0.3.")
+    stem: float = _setting(0.2, "Thickness of stems, 0.1 to 0.5.")
+    bar_line: float = _setting(0.3, "Thickness of bar lines, 0.1 to 0.8.")
+    ledger_line: float = _setting(0.25, "Thickness of ledger lines, 0.1 to 0.5.")
+    slur: float = _setting(0.6, "Thickness of slurs and ties in their middle, 0.2 to 1.")
+    condense: str = _setting("auto", "Leave out the empty staves of large scores: auto or none.")
+
+    def __post_init__(self) -> None:
+        """Refuse a font or a size that cannot be drawn, where verovio would silently take another one."""
+        if self.font not in FONTS:
+            raise ValueError(f"there is no music font {self.font}; choose one of {', '.join(FONTS)}")
+        if not 2 <= self.staff_space <= 200:
+            raise ValueError(f"a staff space of {self.staff_space} pixels cannot be drawn; choose 2 to 200")
+
+    def options(self) -> dict[str, Any]:
+        """The options of verovio."""
+        return {
+            "unit": UNIT,
+            "font": self.font,
+            "pageWidth": round(2 * UNIT * (self.page_width + 2)),
+            "pageHeight": 12000,
+            "pageMarginLeft": 2 * UNIT,
+            "pageMarginRight": 2 * UNIT,
+            "adjustPageHeight": True,
+            "header": "auto" if self.texts else "none",
+            "footer": "none",
+            "breaks": "auto",
+            "condense": self.condense,
+            "spacingStaff": self.staff_distance,
+            "spacingLinear": self.spacing_linear,
+            "spacingNonLinear": self.spacing_non_linear,
+            "staffLineWidth": self.staff_line,
+            "stemWidth": self.stem,
+            "barLineWidth": self.bar_line,
+            "ledgerLineThickness": self.ledger_line,
+            "slurMidpointThickness": self.slur,
+            "tieMidpointThickness": self.slur - 0.1,
+            "xmlIdSeed": 1,
+        }
+
+
+def vary(chance: random.Random) -> EngraveConfig:
+    """A way of engraving drawn from the ranges above, every value uniformly and apart from the others.
+
+    Text is off: whether words are drawn is a question of what a picture may tell, not of style.
+    """
+    return EngraveConfig(
+        staff_space=round(chance.uniform(*STAFF_SPACES), 2),
+        page_width=round(chance.uniform(*PAGE_WIDTHS), 1),
+        staff_distance=chance.randint(*STAFF_DISTANCES),
+        font=chance.choice(FONTS),
+        spacing_linear=round(chance.uniform(*SPACING_LINEAR), 3),
+        spacing_non_linear=round(chance.uniform(*SPACING_NON_LINEAR), 3),
+        staff_line=round(chance.uniform(*STAFF_LINES), 3),
+        stem=round(chance.uniform(*STEMS), 3),
+        bar_line=round(chance.uniform(*BAR_LINES), 3),
+        ledger_line=round(chance.uniform(*LEDGER_LINES), 3),
+        slur=round(chance.uniform(*SLURS), 3),
+        condense=chance.choice(CONDENSE),
+    )
 
 
 @dataclass(frozen=True)
 class Head:
-    """A drawn note head: the note's identifier, its box in pixels, and its error of height in staff spaces."""
+    """A drawn note head: the note's identifier, the box of its ink in pixels, its error of height in staff spaces."""
 
     id: str
     box: Box
@@ -57,6 +140,7 @@ class System:
         staves: staff number -> box of its five lines over the whole system, in pixels.
         heads: all drawn note heads.
         staff_space: pixels between two staff lines.
+        texts: all words drawn; none unless the configuration asks for them.
     """
 
     ink: NDArray[np.uint8]
@@ -64,15 +148,21 @@ class System:
     staves: dict[int, Box]
     heads: tuple[Head, ...]
     staff_space: float
+    texts: tuple[Text, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Layout:
-    """A system that is laid out but not drawn: its page, its SVG element, its number of note heads."""
+    """A system that is laid out but not drawn: its page, its SVG element, its number of note heads.
+
+    `header` holds the words above the score, on its first system only; `sketch` the shapes, once it was drawn.
+    """
 
     sheet: Sheet
     element: Any
     heads: int
+    header: Any = None
+    sketch: _Sketch | None = None
 
 
 class Engraving:
@@ -80,6 +170,7 @@ class Engraving:
 
     Attributes:
         reading: the notes, with the identifiers of the picture.
+        config: how it is engraved.
         pages: number of pages it is laid out on.
     """
 
@@ -93,150 +184,176 @@ class Engraving:
 
         verovio.enableLog(verovio.LOG_OFF)
         toolkit = verovio.toolkit()
-        toolkit.setOptions(
-            {
-                "unit": UNIT,
-                "scale": 100 * config.staff_space / (2 * UNIT),
-                "pageWidth": round(2 * UNIT * (config.page_width + 2)),
-                "pageHeight": 12000,
-                "pageMarginLeft": 2 * UNIT,
-                "pageMarginRight": 2 * UNIT,
-                "adjustPageHeight": True,
-                "header": "none",
-                "footer": "none",
-                "breaks": "auto",
-                "spacingStaff": config.staff_distance,
-                "xmlIdSeed": 1,
-            }
-        )
+        toolkit.setOptions(config.options())
         if not toolkit.loadData(text):
             raise ValueError("the engraver does not read it; check that it is valid notation")
         self.reading: Reading = read_mei(toolkit.getMEI({"scoreBased": True}), source, bar_accidentals)
-        self._toolkit, self._config = toolkit, config
+        self._toolkit, self.config = toolkit, config
         self._bars = {bar.id: i for i, bar in enumerate(self.reading.score.bars)}
         self.pages = int(toolkit.getPageCount())
 
     def page(self, number: int) -> list[Layout]:
         """Lay out one page, counted from 0, and return its systems, not yet drawn."""
         sheet = parse(self._toolkit.renderToSVG(number + 1))
-        return [Layout(sheet, system, _count_notes(system)) for system in sheet.systems]
+        layouts = [Layout(sheet, system, _count_notes(system)) for system in sheet.systems]
+        if number == 0 and layouts and self.config.texts:
+            layouts[0].header = sheet.header
+        return layouts
 
-    def draw(self, layout: Layout) -> System:
+    def draw(self, layout: Layout, staff_space: float | None = None) -> System:
         """Draw one system.
+
+        Args:
+            layout: from `page` of this engraving.
+            staff_space: pixels between two staff lines; as in the configuration if it is not given. The shapes are
+                drawn at that size, no picture is resized.
 
         Raises:
             ValueError: a bar or staff on it is not one of the score, or it has no staff lines.
         """
-        sketch = _Sketch(layout.sheet, self._config.staff_space, self.reading, self._bars)
-        sketch.walk(layout.element)
-        return sketch.finish()
+        if layout.sketch is None:
+            sketch = _Sketch(layout.sheet, self.reading, self._bars, self.config.texts)
+            if layout.header is not None:
+                sketch.walk(layout.header, "")
+                name_header(sketch.words)
+            sketch.walk(layout.element, "")
+            layout.sketch = sketch
+        return layout.sketch.finish(staff_space or self.config.staff_space)
 
 
 def _count_notes(system: Any) -> int:
-    return sum(1 for group in system.iter(f"{SVG}g") if group.get("class") == "note")
+    return sum(1 for group in system.iter(G) if group.get("class") == "note")
 
 
 class _Sketch:
-    """Collects the shapes and boxes of one system in page pixels, then paints and crops it."""
+    """Collects the shapes and boxes of one system in units of the page; paints and crops it at any size."""
 
-    def __init__(self, sheet: Sheet, space: float, reading: Reading, bars: dict[str, int]) -> None:
-        self.sheet, self.space, self.reading, self.bar_index = sheet, space, reading, bars
-        self.drawing = Drawing()
+    def __init__(self, sheet: Sheet, reading: Reading, bars: dict[str, int], texts: bool) -> None:
+        self.sheet, self.reading, self.bar_index = sheet, reading, bars
+        self.left_out = {"pgFoot"} if texts else TEXTS
+        self.with_texts = texts
+        self.drawing = Drawing(sheet.origin)
+        self.words: list[Words] = []
         self.bars: list[tuple[int, list[Box]]] = []
         self.staves: dict[int, Box] = {}
-        self.lines: dict[int, Box] = {}  # staff number -> box of its lines in the current bar
         self.heads: list[tuple[str, Box, float, int]] = []  # id, box, height of its centre, bar
 
-    def walk(self, element: Any) -> None:
-        """Add an SVG element and everything in it."""
-        if element.tag != f"{SVG}g":
-            add_shape(self.drawing, element, self.sheet)
-            return
+    def walk(self, element: Any, group: str) -> None:
+        """Add a group and everything in it; `group` is the class of the group around it."""
         classes = (element.get("class") or "").split()
         kind = classes[0] if classes else ""
-        if kind in TEXTS or "placeholder" in classes:
+        if kind in self.left_out or "placeholder" in classes:
             return
         if kind == "measure":
             self._measure(element)
         elif kind == "note":
             self._note(element)
+        group = group if kind in ("", "text", "syl") else kind
         for child in element:
-            self.walk(child)
+            tag = child.tag
+            if tag == G:
+                if len(child):
+                    self.walk(child, group)
+            elif tag != TEXT:
+                add_shape(self.drawing, child, self.sheet.glyphs)
+            elif self.with_texts:
+                self.words += words(child, group)
 
     def _measure(self, element: Any) -> None:
         if element.get("id") not in self.bar_index:
             raise ValueError("a drawn bar is not among the bars")
-        self.lines = {}
-        for staff in element.iterfind(f"{SVG}g"):
+        lines = []
+        for staff in element.iterfind(G):
             number = self.reading.staff_number.get(staff.get("id", ""))
             if number is None or staff.get("class") != "staff":
                 continue
-            box = self._five_lines(staff)
+            box = _five_lines(staff)
             if box is not None:
-                self.lines[number] = box
+                lines.append(box)
                 self.staves[number] = _union([box, *([self.staves[number]] if number in self.staves else [])])
-        self.bars.append((self.bar_index[element.get("id")], list(self.lines.values())))
-
-    def _five_lines(self, staff: Any) -> Box | None:
-        paths = [numbers(p.get("d")) for p in staff.iterfind(f"{SVG}path")]
-        lines = [p for p in paths if len(p) == 4 and p[1] == p[3]]
-        if not lines:
-            return None
-        k, (ox, oy) = self.sheet.scale, self.sheet.origin
-        xs, ys = [x for p in lines for x in p[0::2]], [p[1] for p in lines]
-        return (min(xs) + ox) * k, (min(ys) + oy) * k, (max(xs) + ox) * k, (max(ys) + oy) * k
+        self.bars.append((self.bar_index[element.get("id")], lines))
 
     def _note(self, element: Any) -> None:
-        k, (ox, oy) = self.sheet.scale, self.sheet.origin
-        for child in element.iterfind(f"{SVG}g"):
-            use = child.find(f"{SVG}use") if "notehead" in (child.get("class") or "").split() else None
+        for child in element.iterfind(G):
+            use = child.find(USE) if "notehead" in (child.get("class") or "").split() else None
             if use is None:
                 continue
-            move = numbers(use.get("transform"))
-            x, y = (move[0] + ox) * k, (move[1] + oy) * k
-            size = self.space * (move[2] if len(move) > 2 else 1.0) / (0.08 * UNIT)
-            width = HEAD_WIDTH.get(use.get(HREF)[1:5], 1.18) * size
-            box = (x, y - size / 2, x + width, y + size / 2)
+            x, y, *scale = plain_numbers(use.get("transform"))
+            size = scale[0] if scale else 1.0
+            left, low, right, high = (size * v for v in self.sheet.glyphs[use.get(HREF)].extent)
+            box = (x + left, y - high, x + right, y - low)
             self.heads.append((element.get("id"), box, y, len(self.bars) - 1))
             return
 
-    def finish(self) -> System:
-        """Paint, crop to the ink with a margin of one staff space, and move all boxes along."""
+    def finish(self, space: float) -> System:
+        """Paint at `space` pixels per staff space, crop to the ink with a margin of one, move all boxes along."""
         if not self.staves:
             raise ValueError("a system has no staff lines")
-        space = self.space
-        top = np.floor(self.drawing.highest - 5 * space)
-        height = int(np.ceil(self.drawing.lowest + 5 * space - top))
-        width = int(np.ceil(max(box[2] for box in self.staves.values()) + 3 * space))
-        ink = paint(self.drawing, self.sheet, width, top, height)
-        margin = int(space)
-        if not (ink < 128).any():
+        k, (ox, oy) = space / SPACE, self.drawing.origin
+        ys = [w.y + sign * max(run.size for run in w.runs) for w in self.words for sign in (-1, 1)]
+        top = float(np.floor((min([self.drawing.highest, *ys]) + oy) * k - 5 * space))
+        height = int(np.ceil((max([self.drawing.lowest, *ys]) + oy) * k + 5 * space - top))
+        width = int(np.ceil((max(box[2] for box in self.staves.values()) + ox) * k + 3 * space))
+        image = paint(self.drawing, k, width, top, height)
+        texts = write(image, self.words, self.drawing.origin, k, top)
+        ink = np.asarray(image)
+        rows, columns = np.flatnonzero(ink.min(1) < PAPER), np.flatnonzero(ink.min(0) < PAPER)
+        if not len(rows):
             raise ValueError("a system has no ink")
-        rows, columns = np.flatnonzero((ink < 128).any(1)), np.flatnonzero((ink < 128).any(0))
-        y0, y1 = max(rows[0] - margin, 0), min(rows[-1] + margin + 1, height)
-        x0, x1 = max(columns[0] - margin, 0), min(columns[-1] + margin + 1, width)
+        margin = int(space)
+        y0, y1 = max(int(rows[0]) - margin, 0), min(int(rows[-1]) + margin + 1, height)
+        x0, x1 = max(int(columns[0]) - margin, 0), min(int(columns[-1]) + margin + 1, width)
+        right, bottom = float(x1 - x0), float(y1 - y0)
+        left, up = ox * k - x0, oy * k - top - y0
+
+        def cut(x_low: float, y_low: float, x_high: float, y_high: float) -> Box:
+            return (
+                min(max(x_low, 0.0), right), min(max(y_low, 0.0), bottom),
+                min(max(x_high, 0.0), right), min(max(y_high, 0.0), bottom),
+            )  # fmt: skip
 
         def moved(box: Box) -> Box:
-            x, y = (np.clip((box[0] - x0, box[2] - x0), 0, x1 - x0), np.clip((box[1], box[3]) - top - y0, 0, y1 - y0))
-            return float(x[0]), float(y[0]), float(x[1]), float(y[1])
+            return cut(box[0] * k + left, box[1] * k + up, box[2] * k + left, box[3] * k + up)
 
-        bars = []
+        return System(
+            ink=np.ascontiguousarray(ink[y0:y1, x0:x1]),
+            bars=tuple(BarBox(index, moved(box)) for index, box in self._bar_boxes()),
+            staves={number: moved(box) for number, box in self.staves.items()},
+            heads=tuple(Head(note, moved(box), self._height_error(note, y)) for note, box, y, _ in self.heads),
+            staff_space=space,
+            texts=tuple(
+                Text(t.kind, t.content, cut(t.box[0] - x0, t.box[1] - y0, t.box[2] - x0, t.box[3] - y0)) for t in texts
+            ),
+        )
+
+    def _bar_boxes(self) -> list[tuple[int, Box]]:
+        """Every bar with its box: from two staff spaces over the staves to two under them, and its note heads."""
+        inside: dict[int, list[Box]] = {}
+        for _, box, _, bar in self.heads:
+            inside.setdefault(bar, []).append(box)
+        found = []
         for number, (index, boxes) in enumerate(self.bars):
-            inside = [box for _, box, _, bar in self.heads if bar == number]
-            frame = _union(boxes or list(self.staves.values()))
-            high = min([frame[1] - 2 * space, *(box[1] for box in inside)])
-            low = max([frame[3] + 2 * space, *(box[3] for box in inside)])
-            bars.append(BarBox(index, moved((frame[0], high, frame[2], low))))
-        heads = tuple(Head(note, moved(box), self._height_error(note, y)) for note, box, y, _ in self.heads)
-        staves = {number: moved(box) for number, box in self.staves.items()}
-        return System(np.ascontiguousarray(ink[y0:y1, x0:x1]), tuple(bars), staves, heads, space)
+            frame, heads = _union(boxes or list(self.staves.values())), inside.get(number, [])
+            high = min([frame[1] - 2 * SPACE, *(box[1] for box in heads)])
+            low = max([frame[3] + 2 * SPACE, *(box[3] for box in heads)])
+            found.append((index, (frame[0], high, frame[2], low)))
+        return found
 
     def _height_error(self, note: str, y: float) -> float:
         """How far a head stands from where its pitch does on its staff, in staff spaces; infinite if unknown."""
         staff, position = self.reading.place.get(note, (0, 0))
         if staff not in self.staves:
             return float("inf")
-        return (y - (self.staves[staff][3] - position * self.space / 2)) / self.space
+        return (y - (self.staves[staff][3] - position * SPACE / 2)) / SPACE
+
+
+def _five_lines(staff: Any) -> Box | None:
+    paths = [plain_numbers(p.get("d")) for p in staff.iterfind(PATH)]
+    lines = [p for p in paths if len(p) == 4 and p[1] == p[3]]
+    if not lines:
+        return None
+    xs, ys = [x for p in lines for x in p[0::2]], [p[1] for p in lines]
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _union(boxes: list[Box]) -> Box:

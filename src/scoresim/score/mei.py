@@ -1,4 +1,4 @@
-"""MEI -> `Score`: walk the notation that the engraver has loaded and add up its durations in exact fractions.
+"""MEI -> `Score`: walk the notation that the engraver has loaded and add up its durations in exact ticks.
 
 verovio turns every notation it reads (MusicXML, kern, ABC, MEI) into MEI and gives each element an identifier that
 also stands in the picture. So one walk serves all formats, and every note joins its drawn head by identifier.
@@ -8,53 +8,23 @@ since a drawn head has no note), never guessed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from fractions import Fraction
-from math import lcm
+from dataclasses import dataclass
+from math import gcd, lcm
 from typing import Any
 
+import numpy as np
 from lxml import etree
 
-from scoresim.score.notes import DRUMS, STEP_PITCH, STEPS, TIED_FROM, TIED_TO, Bar, Score, Staff, notes_from_columns
+from scoresim.score.mei_layer import KINDS, XML_ID, Layer, Part, Walk, clef
+from scoresim.score.notes import DRUMS, STEP_PITCH, TIED_FROM, TIED_TO, Bar, Ints, Score, Staff, notes_from_columns
 
-XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
-LENGTHS = {"long": Fraction(16), "breve": Fraction(8), "maxima": Fraction(32)}
-ALTERATIONS = {"s": 1, "f": -1, "n": 0, "ss": 2, "x": 2, "ff": -2, "xs": 3, "ts": 3, "tf": -3, "nf": -1, "ns": 1}
-CLEF_BASE = {"G": 32, "F": 24, "C": 28}  # diatonic number (7 * octave + step) of the clef's line
 SHARPS = (3, 0, 4, 1, 5, 2, 6)  # steps in the order in which a key signature sharpens them; flats in reverse
-SHIFT_STEPS = {"8": 7, "15": 14, "22": 21}
-HOLDERS = {"beam", "tuplet", "graceGrp", "app", "lem", "rdg", "choice", "orig", "sic", "corr", "reg", "ligature"}
-OPTIONS = {"app": "lem", "choice": "orig"}
-
-
-@dataclass
-class _Note:
-    """A note while it is being read."""
-
-    onset: Fraction
-    duration: Fraction
-    bar: int
-    staff: int
-    home: int  # staff of its layer: transposition and program belong to the part, not to where the head is drawn
-    voice: int
-    step: int
-    octave: int
-    written_octave: int
-    alter: int
-    grace: bool
-    id: str
-    tie: int = 0
-
-
-@dataclass
-class _Part:
-    """What is in force on one staff."""
-
-    label: str = ""
-    transposition: int = 0
-    program: int = 0
-    meter: tuple[int, int] = (0, 0)
+DURATION = re.compile(r'\bdur(?:\.ges)?="([0-9]{1,6})"')
+DOTS = re.compile(r'\bdots(?:\.ges)?="([0-9]{1,6})"')
+SYMBOL = re.compile(r'(?<=") symbol="[^"]*"(?=[^<>]* symbol=")')  # verovio 6.4 writes this attribute twice
+LARGEST_TICKS = 1 << 40  # ticks per quarter note; 64 bits then hold 8 million quarter notes
 
 
 @dataclass
@@ -72,29 +42,12 @@ class Reading:
     staff_number: dict[str, int]
 
 
-@dataclass
-class _Walk:
-    """State of the walk over one MEI tree."""
-
-    bar_accidentals: bool
-    notes: list[_Note] = field(default_factory=list)
-    bars: list[tuple[Fraction, Fraction, tuple[int, int], str, str]] = field(default_factory=list)
-    parts: dict[int, _Part] = field(default_factory=dict)
-    clefs: dict[int, list[tuple[Fraction, int]]] = field(default_factory=dict)
-    tempos: list[tuple[Fraction, float]] = field(default_factory=list)
-    ties: list[tuple[str, str]] = field(default_factory=list)
-    staff_number: dict[str, int] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    now: Fraction = Fraction(0)
-    accidentals: dict[tuple[int, int, int], int] = field(default_factory=dict)
-    key: dict[int, int] = field(default_factory=dict)
-
-    def part(self, number: int) -> _Part:
-        return self.parts.setdefault(number, _Part())
-
-
 def read_mei(mei: str, source: str = "", bar_accidentals: bool = False) -> Reading:
     """Read the MEI text that verovio gives for a loaded score.
+
+    Where verovio keeps the source's own duration of a note (``dur.ppq``, from MusicXML) and the written one differs
+    from it by a tick of the source or more, the source's duration counts: a triplet that is not marked as one, a whole
+    rest in a bar of 2/4. A smaller difference is the rounding of the source, and the written duration is exact.
 
     Args:
         mei: the document; only its first movement (`mdiv`) is read, as it is the one that is engraved.
@@ -107,88 +60,131 @@ def read_mei(mei: str, source: str = "", bar_accidentals: bool = False) -> Readi
         The score (resolution is the least common denominator) and the staff position of every note.
 
     Raises:
-        ValueError: the text is not MEI or has no bars.
+        ValueError: the text is not MEI, has no bars, or its durations have no common denominator that fits.
     """
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True)
+    # Identifiers are not collected: verovio gives some twice (to fingerings), and the parser would refuse the text.
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        huge_tree=True,
+        remove_comments=True,
+        remove_blank_text=True,
+        collect_ids=False,
+    )
     try:
-        root = etree.fromstring(mei.encode(), parser)
+        root = etree.fromstring(SYMBOL.sub("", mei).encode(), parser)
     except etree.XMLSyntaxError as error:
         raise ValueError(f"not well-formed MEI: {error}") from error
-    score = next((e for e in root.iter() if _tag(e) == "score"), None)
+    score = next((e for e in root.iter() if KINDS[e.tag] == "score"), None)
     if score is None:
         raise ValueError("no score in it")
-    walk = _Walk(bar_accidentals)
-    for element in score.iter():
-        kind = _tag(element)
-        if kind in ("scoreDef", "staffDef", "staffGrp"):
-            _definition(walk, element, kind)
-        elif kind == "measure":
+    walk = Walk(bar_accidentals, *_resolution(mei, score))
+    for element in _definitions_and_bars(score):
+        kind = KINDS[element.tag]
+        if kind == "measure":
             _measure(walk, element)
+        else:
+            _definition(walk, element, kind)
     if not walk.bars:
         raise ValueError("no bars in it")
-    _ties(walk, score)
+    _ties(walk)
     return _finish(walk, source)
 
 
-def _tag(element: Any) -> str:
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
-
-
-def _children(element: Any) -> Iterator[tuple[str, Any]]:
+def _definitions_and_bars(element: Any) -> Iterator[Any]:
+    """Definitions and bars in order, without looking into the bars."""
     for child in element:
-        kind = _tag(child)
-        if kind:
-            yield kind, child
+        kind = KINDS[child.tag]
+        if kind == "measure":
+            yield child
+        elif kind in ("scoreDef", "staffDef"):
+            yield child
+            yield from _definitions_and_bars(child)
+        elif kind:
+            yield from _definitions_and_bars(child)
 
 
-def _definition(walk: _Walk, element: Any, kind: str) -> None:
-    """A scoreDef or staffDef: metre, clef, transposition, program, tempo from here on."""
+def _resolution(mei: str, score: Any) -> tuple[int, bool]:
+    """Ticks per quarter note that make every duration whole, and whether the source's own ticks can be believed.
+
+    verovio writes a change of the source's ticks for all parts, whichever it belongs to; then they are not used.
+    """
+    longest = max(map(int, DURATION.findall(mei)), default=4)
+    dots = max(4 if "<dot" in mei else 0, max(map(int, DOTS.findall(mei)), default=0))
+    tremolo = 4 if "<fTrem" in mei else 1
+    tuplets = {1}
+    for element in score.iter("{*}tuplet"):
+        product = 1
+        for holder in (element, *element.iterancestors("{*}tuplet")):
+            product *= int(holder.get("num", "3"))
+        tuplets.add(product)
+    definitions = [e for e in score.iter("{*}scoreDef", "{*}staffDef") if (e.get("ppq") or "").isdigit()]
+    steady = all(KINDS[e.tag] == "staffDef" for e in definitions)
+    ppq = [max(int(e.get("ppq")), 1) for e in definitions]
+    if longest > 1 << 12 or dots > 8 or min(tuplets) < 1:
+        raise ValueError("its durations have no common denominator that fits")
+    written = lcm(*tuplets) * tremolo * (1 << (longest.bit_length() + dots))
+    return lcm(written, *ppq) if steady else written, steady
+
+
+def _definition(walk: Walk, element: Any, kind: str) -> None:
+    """A scoreDef or staffDef: metre, key, clef, transposition, program, tempo from here on."""
+    key = _key(element)
     if kind == "scoreDef":
         if element.get("midi.bpm"):
             walk.tempos.append((walk.now, float(element.get("midi.bpm"))))
-        walk.key = _key(element.get("keysig") or element.get("key.sig"), walk.key)
         meter = _meter(element)
-        if meter:
-            for part in walk.parts.values():
-                part.meter = meter
-            walk.part(0).meter = meter
+        for part in (*walk.parts.values(), walk.part(0)):
+            part.meter = meter or part.meter
+            part.fifths = part.fifths if key is None else key
+        _set_key(walk)
         return
-    if kind != "staffDef" or not element.get("n", "").isdigit():
+    if not element.get("n", "").isdigit():
         return
     number = int(element.get("n"))
     known = number in walk.parts
     part = walk.part(number)
     if not known:
-        part.meter = walk.part(0).meter
+        part.meter, part.fifths = walk.part(0).meter, walk.part(0).fifths
     part.meter = _meter(element) or part.meter
+    part.fifths = part.fifths if key is None else key
+    part.ppq = int(element.get("ppq")) if (element.get("ppq") or "").isdigit() else part.ppq
+    _set_key(walk)
     if element.get("trans.semi"):
         part.transposition = int(float(element.get("trans.semi")))
     if element.get("clef.shape"):
-        _clef(walk, number, walk.now, element, "clef.")
-    for child_kind, child in _children(element):
+        clef(walk, number, walk.now, element, "clef.")
+    for child in element:
+        child_kind = KINDS[child.tag]
         if child_kind == "label":
             part.label = " ".join("".join(child.itertext()).split())
         elif child_kind == "instrDef":
             drums = child.get("midi.channel") == "9"
             part.program = DRUMS if drums else min(max(int(child.get("midi.instrnum", "0")), 0), 127)
         elif child_kind == "clef":
-            _clef(walk, number, walk.now, child, "")
+            clef(walk, number, walk.now, child, "")
 
 
-def _key(signature: str | None, before: dict[int, int]) -> dict[int, int]:
-    """step -> alteration of a key signature as MEI writes it ("3s", "1f", "0"); `before` where it says nothing."""
+def _key(element: Any) -> int | None:
+    """Sharps (positive) or flats of the key signature that a definition states, None where it states none."""
+    signature = element.get("keysig") or element.get("key.sig")
+    if not signature:
+        signature = next((c.get("sig") for c in element if KINDS[c.tag] == "keySig"), None)
     if not signature or not signature.rstrip("sf").isdigit():
-        return before
+        return None
     count = min(int(signature.rstrip("sf")), 7)
-    if signature.endswith("f"):
-        return dict.fromkeys(SHARPS[::-1][:count], -1)
-    return dict.fromkeys(SHARPS[:count], 1)
+    return -count if signature.endswith("f") else count
+
+
+def _set_key(walk: Walk) -> None:
+    for part in walk.parts.values():
+        order = SHARPS if part.fifths > 0 else SHARPS[::-1]
+        part.key = dict.fromkeys(order[: abs(part.fifths)], 1 if part.fifths > 0 else -1)
 
 
 def _meter(element: Any) -> tuple[int, int] | None:
     """The (numerator, denominator) that a definition states, or None."""
-    sources = [(element, "meter."), *((child, "") for kind, child in _children(element) if kind == "meterSig")]
+    sources = [(element, "meter."), *((child, "") for child in element if KINDS[child.tag] == "meterSig")]
     for source, prefix in sources:
         count, unit, sym = (source.get(prefix + key) for key in ("count", "unit", "sym"))
         if count and unit:
@@ -201,209 +197,123 @@ def _meter(element: Any) -> tuple[int, int] | None:
     return None
 
 
-def _clef(walk: _Walk, staff: int, onset: Fraction, element: Any, prefix: str) -> None:
-    """Remember the diatonic number of the bottom line from `onset` on."""
-    shape = element.get(prefix + "shape")
-    if shape not in CLEF_BASE:
-        return
-    line = int(element.get(prefix + "line", {"G": "2", "F": "4", "C": "3"}[shape]))
-    shift = SHIFT_STEPS.get(element.get(prefix + "dis", ""), 0)
-    if element.get(prefix + "dis.place") == "below":
-        shift = -shift
-    walk.clefs.setdefault(staff, []).append((onset, CLEF_BASE[shape] - 2 * (line - 1) + shift))
+def _measure(walk: Walk, element: Any) -> None:
+    """Read one bar; its length is that of its fullest layer, or of its time signature where no layer says one.
 
-
-def _measure(walk: _Walk, element: Any) -> None:
-    """Read one bar; its length is that of its fullest layer, or of its time signature where no layer says one."""
-    index = len(walk.bars)
-    meters = [part.meter for number, part in sorted(walk.parts.items()) if number and part.meter[0]]
-    meter = meters[0] if meters else walk.part(0).meter
-    nominal = Fraction(4 * meter[0], meter[1]) if meter[0] and meter[1] else Fraction(4)
+    A rest for several bars is drawn as one bar and read as several, so that later bars keep their numbers.
+    """
+    index, now = len(walk.bars), walk.now
+    top = next((part for n, part in sorted(walk.parts.items()) if n and part.meter[0]), walk.part(0))
+    meter = top.meter
+    nominal = walk.whole * meter[0] // meter[1] if meter[0] and meter[1] else walk.whole
     walk.accidentals = {}
-    longest, whole_bar_rest = Fraction(0), False
-    for kind, child in _children(element):
+    longest, whole_bar_rest, several = 0, False, 1
+    for child in element:
+        kind = KINDS[child.tag]
         if kind == "staff" and child.get("n", "").isdigit():
             number = int(child.get("n"))
             walk.staff_number[child.get(XML_ID, "")] = number
-            for layer_number, layer in enumerate((c for k, c in _children(child) if k == "layer"), start=1):
-                voice = int(layer.get("n")) if layer.get("n", "").isdigit() else layer_number
-                cursor = _Cursor(walk, index, number, voice, walk.now, nominal)
-                cursor.sequence(layer, Fraction(1), False)
-                longest = max(longest, cursor.time - walk.now)
-                whole_bar_rest |= cursor.whole_bar_rest
+            for count, layer in enumerate((c for c in child if KINDS[c.tag] == "layer"), start=1):
+                voice = int(layer.get("n")) if layer.get("n", "").isdigit() else count
+                reader = Layer(walk, index, number, voice, now)
+                reader.sequence(layer, 1, 1, False)
+                longest = max(longest, reader.time - now)
+                whole_bar_rest |= reader.whole_bar_rest
+                several = max(several, reader.several)
         elif kind == "tempo" and child.get("midi.bpm"):
-            walk.tempos.append((walk.now, float(child.get("midi.bpm"))))
+            walk.tempos.append((now, float(child.get("midi.bpm"))))
         elif kind == "tie":
             walk.ties.append((child.get("startid", "").lstrip("#"), child.get("endid", "").lstrip("#")))
     length = longest if longest > 0 else nominal
     if whole_bar_rest and longest < nominal and element.get("metcon") != "false":
         length = nominal
-    walk.bars.append((walk.now, length, meter, element.get(XML_ID, ""), element.get("n", "")))
+    walk.bars.append((now, length, meter, element.get(XML_ID, ""), element.get("n", ""), top.fifths))
     walk.now += length
+    for _ in range(several - 1):
+        walk.bars.append((walk.now, nominal, meter, "", "", top.fifths))
+        walk.now += nominal
 
 
-@dataclass
-class _Cursor:
-    """Reads one layer of one bar from left to right."""
+def _ties(walk: Walk) -> None:
+    """Turn tie elements into the tie bits of the notes at their two ends.
 
-    walk: _Walk
-    bar: int
-    staff: int
-    voice: int
-    time: Fraction
-    nominal: Fraction
-    whole_bar_rest: bool = False
-
-    def sequence(self, element: Any, scale: Fraction, grace: bool) -> None:
-        """Read the children of a layer, beam, tuplet or grace group in order."""
-        for kind, child in _children(element):
-            if kind in ("note", "chord", "rest", "space"):
-                self.event(kind, child, scale, grace)
-            elif kind == "tuplet":
-                ratio = Fraction(int(child.get("numbase", "2")), int(child.get("num", "3")))
-                self.sequence(child, scale * ratio, grace)
-            elif kind in OPTIONS:
-                chosen = [c for k, c in _children(child) if k == OPTIONS[kind]][:1] or [c for _, c in _children(child)][
-                    :1
-                ]
-                for option in chosen:
-                    self.sequence(option, scale, grace)
-            elif kind in HOLDERS:
-                self.sequence(child, scale, grace or kind == "graceGrp")
-            elif kind == "bTrem":
-                self.sequence(child, scale, grace)
-            elif kind == "fTrem":
-                self.sequence(child, scale / 2, grace)
-            elif kind in ("mRest", "mSpace", "mRpt", "multiRest"):
-                self.whole_bar_rest = True  # as long as the bar, however long that turns out to be
-            elif kind == "clef":
-                _clef(self.walk, self.staff, self.time, child, "")
-
-    def event(self, kind: str, element: Any, scale: Fraction, grace: bool) -> None:
-        """A note, chord, rest or space: add its notes and move on by its duration."""
-        grace = grace or element.get("grace") is not None
-        written = _length(element)
-        if written is None and kind == "chord":
-            written = next((v for k, c in _children(element) if k == "note" and (v := _length(c)) is not None), None)
-        if written is None:
-            self.walk.warnings.append(f"bar {self.bar + 1}: a {kind} has no duration")
-            written = Fraction(0)
-        length = Fraction(0) if grace else written * scale
-        notes = [element] if kind == "note" else [c for k, c in _children(element) if k == "note"]
-        for note in notes if kind in ("note", "chord") else ():
-            self.note(note, element, length, grace)
-        self.time += length
-
-    def note(self, element: Any, holder: Any, length: Fraction, grace: bool) -> None:
-        """Add one note; one without a pitch is left out with a warning."""
-        name, octave = element.get("pname"), element.get("oct")
-        if name is None or octave is None or name.upper() not in STEPS:
-            self.walk.warnings.append(f"bar {self.bar + 1}: a note has no pitch")
-            return
-        step = STEPS.index(name.upper())
-        staff = element.get("staff") or holder.get("staff") or str(self.staff)
-        staff_number = int(staff) if staff.isdigit() else self.staff
-        tie = element.get("tie") or holder.get("tie") or ""
-        bits = (TIED_TO if set(tie) & {"i", "m"} else 0) | (TIED_FROM if set(tie) & {"m", "t"} else 0)
-        self.walk.notes.append(
-            _Note(
-                onset=self.time,
-                duration=length,
-                bar=self.bar,
-                staff=staff_number,
-                home=self.staff,
-                voice=self.voice,
-                step=step,
-                octave=int(element.get("oct.ges") or octave),
-                written_octave=int(octave),
-                alter=self.alteration(element, step, int(octave), tie),
-                grace=grace,
-                id=element.get(XML_ID, ""),
-                tie=bits,
-            )
-        )
-
-    def alteration(self, element: Any, step: int, octave: int, tie: str) -> int:
-        """Sharps or flats of the sounding note."""
-        sources = [element, *(child for kind, child in _children(element) if kind == "accid")]
-        written = next((s.get("accid") for s in sources if s.get("accid")), None)
-        sounding = next((s.get("accid.ges") for s in sources if s.get("accid.ges")), None)
-        key = (self.staff, step, octave)
-        if self.walk.bar_accidentals:
-            if written is not None:
-                self.walk.accidentals[key] = ALTERATIONS.get(written, 0)
-            return self.walk.accidentals.get(key, self.walk.key.get(step, 0))
-        return ALTERATIONS.get(sounding or written or "n", 0)
-
-
-def _length(element: Any) -> Fraction | None:
-    """Written duration in quarter notes with its dots, before tuplets; None where none is stated."""
-    name = element.get("dur")
-    if name is None:
-        return None
-    if name in LENGTHS:
-        base = LENGTHS[name]
-    elif name.isdigit() and int(name) > 0:
-        base = Fraction(4, int(name))
-    else:
-        return None
-    dots = int(element.get("dots", "0")) or sum(1 for kind, _ in _children(element) if kind == "dot")
-    return base * (2 - Fraction(1, 2**dots))
-
-
-def _ties(walk: _Walk, score: Any) -> None:
-    """Turn tie elements into the tie bits of the notes at their two ends; an open tie marks the end it has."""
-    index = {note.id: note for note in walk.notes}
+    Where two voices hold the same pitch, verovio 6.4 may lead a tie to the wrong one: a tie whose ends do not meet in
+    time goes to the note of that pitch that begins where its first note ends.
+    """
+    columns = walk.notes
+    index = {note: i for i, note in enumerate(columns.id)}
+    begins: dict[tuple[int, int, int], list[int]] = {}
+    for i, key in enumerate(zip(columns.onset, columns.step, columns.octave, strict=True)):
+        begins.setdefault(key, []).append(i)
     for start, end in walk.ties:
-        first, last = index.get(start), index.get(end)
-        if first is not None and last is not None and (first.step, first.octave) == (last.step, last.octave):
-            first.tie |= TIED_TO
-            last.tie |= TIED_FROM
-            if not last.grace and last.alter != first.alter and walk.bar_accidentals:
-                last.alter = first.alter  # a tie carries its accidental over the bar line
-
-
-def _finish(walk: _Walk, source: str) -> Reading:
-    """Exact fractions -> ticks of the least common denominator; sounding pitch and staff position of every note."""
-    fractions = [f for n in walk.notes for f in (n.onset, n.duration)]
-    fractions += [f for onset, length, *_ in walk.bars for f in (onset, length)]
-    resolution = lcm(1, *(f.denominator for f in fractions))
-    if resolution > 1 << 40:
-        raise ValueError("its durations have no common denominator that fits")
-    place, kept = {}, []
-    for note in sorted(walk.notes, key=lambda n: (n.onset, n.octave * 12 + STEP_PITCH[n.step] + n.alter)):
-        part = walk.parts.get(note.home, _Part())
-        pitch = 12 * (note.octave + 1) + STEP_PITCH[note.step] + note.alter + part.transposition
-        if not 0 <= pitch <= 127:
-            walk.warnings.append(f"bar {note.bar + 1}: a pitch lies outside 0-127")
+        first, last = index.get(start, -1), index.get(end, -1)
+        if first < 0 or last < 0:
             continue
-        bottom = 30
-        for onset, line in sorted(walk.clefs.get(note.staff, []), key=lambda clef: clef[0]):
-            if onset <= note.onset:
-                bottom = line
-        place[note.id] = note.staff, 7 * note.written_octave + note.step - bottom
-        kept.append((note, pitch, part.program))
+        pitch = columns.step[first], columns.octave[first]
+        if pitch != (columns.step[last], columns.octave[last]):
+            continue
+        meets = columns.onset[first] + columns.duration[first]
+        if meets != columns.onset[last]:
+            home = columns.home[first]
+            rivals = (i for i in begins.get((meets, *pitch), []) if i != first and columns.home[i] == home)
+            last = next(rivals, last)
+        columns.tie[first] |= TIED_TO
+        columns.tie[last] |= TIED_FROM
+        if walk.bar_accidentals and not columns.grace[last]:
+            columns.alter[last] = columns.alter[first]  # a tie carries its accidental over the bar line
+
+
+def _finish(walk: Walk, source: str) -> Reading:
+    """Ticks in lowest terms; sounding pitch and staff position of every note; notes by (onset, spelled pitch)."""
+    columns = walk.notes
+    times = [t for onset, length, *_ in walk.bars for t in (onset, length)]
+    shared = gcd(walk.quarter, *times, *columns.onset, *columns.duration)
+    resolution = walk.quarter // shared
+    if resolution > LARGEST_TICKS:
+        raise ValueError("its durations have no common denominator that fits")
+    whole = {name: np.asarray(getattr(columns, name), dtype=np.int64) for name in columns.NUMBERS}
+    whole["onset"] = np.asarray([t // shared for t in columns.onset], dtype=np.int64)
+    whole["duration"] = np.asarray([t // shared for t in columns.duration], dtype=np.int64)
+    spelled = whole["octave"] * 12 + np.asarray(STEP_PITCH, dtype=np.int64)[whole["step"]] + whole["alter"]
+    parts = {home: walk.parts.get(home, Part()) for home in set(columns.home)}
+    moved = np.asarray([parts[home].transposition for home in columns.home], dtype=np.int64)
+    drum = whole["drum"]
+    pitch = np.where(drum >= 0, drum, 12 + spelled + moved)
+    program = np.asarray([parts[home].program for home in columns.home], dtype=np.int64)
+    order = np.lexsort((np.where(drum >= 0, drum - 12, spelled), whole["onset"]))
+    fits = (pitch >= 0) & (pitch <= 127)
+    for i in order[~fits[order]]:
+        walk.warnings.append(f"bar {columns.bar[i] + 1}: a pitch lies outside 0-127")
+    order = order[fits[order]]
+    height = np.where(drum >= 0, whole["written"], 7 * whole["written"] + whole["step"] - _bottoms(walk, whole, shared))
+    place = {columns.id[i]: (columns.staff[i], int(height[i])) for i in order}
+    kept = {name: whole[name][order] for name in columns.NUMBERS if name not in ("home", "written", "drum")}
+    kept["step"] = np.where(drum[order] >= 0, -1, kept["step"])
     notes = notes_from_columns(
-        onset=[int(n.onset * resolution) for n, _, _ in kept],
-        duration=[int(n.duration * resolution) for n, _, _ in kept],
-        pitch=[pitch for _, pitch, _ in kept],
-        program=[program for _, _, program in kept],
-        bar=[n.bar for n, _, _ in kept],
-        staff=[n.staff for n, _, _ in kept],
-        voice=[n.voice for n, _, _ in kept],
-        step=[n.step for n, _, _ in kept],
-        alter=[n.alter for n, _, _ in kept],
-        octave=[n.octave for n, _, _ in kept],
-        tie=[n.tie for n, _, _ in kept],
-        grace=[n.grace for n, _, _ in kept],
-        id=[n.id for n, _, _ in kept],
+        **kept,
+        pitch=pitch[order],
+        program=np.where(drum[order] >= 0, DRUMS, program[order]),
+        grace=np.asarray(columns.grace, dtype=bool)[order],
+        id=[columns.id[i] for i in order],
     )
     bars = tuple(
-        Bar(int(onset * resolution), int(length * resolution), *meter, bar_id, label)
-        for onset, length, meter, bar_id, label in walk.bars
+        Bar(onset // shared, length // shared, *meter, bar_id, label, fifths)
+        for onset, length, meter, bar_id, label, fifths in walk.bars
     )
     staves = tuple(Staff(n, p.label, p.transposition) for n, p in sorted(walk.parts.items()) if n > 0)
-    tempos = tuple((int(onset * resolution), bpm) for onset, bpm in walk.tempos if bpm > 0)
+    tempos = tuple((onset // shared, bpm) for onset, bpm in walk.tempos if bpm > 0)
     return Reading(
         Score(resolution, notes, bars, staves, tempos, source, tuple(walk.warnings)), place, walk.staff_number
     )
+
+
+def _bottoms(walk: Walk, whole: dict[str, Ints], shared: int) -> Ints:
+    """[N] diatonic number of the bottom line under the clef in force at every note; 30 (treble) where none is."""
+    bottom = np.full(len(whole["staff"]), 30)
+    for staff, clefs in walk.clefs.items():
+        on = whole["staff"] == staff
+        clefs = sorted(clefs, key=lambda clef: clef[0])
+        starts = np.asarray([onset / shared for onset, _ in clefs])
+        lines = np.asarray([30, *(line for _, line in clefs)])
+        bottom[on] = lines[np.searchsorted(starts, whole["onset"][on], side="right")]
+    return bottom

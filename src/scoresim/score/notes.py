@@ -108,7 +108,10 @@ class Beats:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: where it begins and how long it is in ticks, its time signature, the engraver's id and label."""
+    """One bar: where it begins and how long it is in ticks, its time signature, the engraver's id and label.
+
+    `fifths` is the key signature written on the top staff: sharps (positive) or flats (negative), None where unknown.
+    """
 
     onset: int
     duration: int
@@ -116,6 +119,7 @@ class Bar:
     denominator: int
     id: str = ""
     label: str = ""
+    fifths: int | None = None
 
 
 @dataclass(frozen=True)
@@ -173,15 +177,18 @@ def spelled_pitch(name: str) -> int | None:
 def tied_chains(notes: Notes) -> Ints:
     """Which sounding note each written note belongs to: [N] indices of the chain's first note.
 
-    A note that is tied from before joins the note of the same pitch and staff that ends where it begins and is
-    tied onward; where there is none (the beginning of the chain is outside these notes) it stands for itself.
+    A note that is tied from before joins the note of the same pitch that ends where it begins and is tied onward, on
+    the same staff before another (a tie may cross to the other staff of a part); where there is none (the beginning of
+    the chain is outside these notes) it stands for itself.
     """
     head = np.arange(len(notes))
-    open_ends: dict[tuple[int, int, int], int] = {}
+    open_ends: dict[tuple[int, int], dict[int, int]] = {}
     for i in np.lexsort((notes.duration, notes.onset)):
         onset, pitch, staff = int(notes.onset[i]), int(notes.pitch[i]), int(notes.staff[i])
         if notes.tie[i] & TIED_FROM:
-            head[i] = open_ends.pop((onset, pitch, staff), i)
+            ends = open_ends.get((onset, pitch), {})
+            if ends:
+                head[i] = ends.pop(staff if staff in ends else next(iter(ends)))
         if notes.tie[i] & TIED_TO:
-            open_ends[(onset + int(notes.duration[i]), pitch, staff)] = int(head[i])
+            open_ends.setdefault((onset + int(notes.duration[i]), pitch), {})[staff] = int(head[i])
     return head

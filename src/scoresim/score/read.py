@@ -19,6 +19,7 @@ import numpy as np
 from lxml import etree
 
 from scoresim.errors import BadInput
+from scoresim.score.abc import check_abc as check_abc
 from scoresim.score.notes import DRUMS, Bar, Score, notes_from_columns
 
 MAX_BYTES = 20_000_000
@@ -28,7 +29,9 @@ UNZIP_ERRORS = (
     *(zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, NotImplementedError),  # the last: an unknown compression
     *(RuntimeError, EOFError, OSError, ValueError),
 )
-INNER_KEY = re.compile(r"^K:.*\n(?:.*\n)*?(?:K:|.*\[K:)", re.MULTILINE)
+KERN_SLASH = re.compile(r"(?m)(?<![^\t\n])\*X?rep(?![^\t\r\n])")
+MULTIPLE_REST = re.compile(r"<multiple-rest\b[^>]*(?:/>|>[^<]*</multiple-rest\s*>)")
+TRANSPOSE = re.compile(r"<transpose\b([^>]*)>(.*?)</transpose", re.DOTALL)
 ENCODING = re.compile(r"""\s+encoding=("[^"]*"|'[^']*')""")
 
 
@@ -72,33 +75,58 @@ def read_text(path: Path, form: str) -> str:
         raise BadInput(f"{path} is not Humdrum: no line begins with **.")
     if form == "abc" and "K:" not in text:
         raise BadInput(f"{path} is not ABC: it has no K: field.")
+    return _engravable(text, form, path)
+
+
+def _engravable(text: str, form: str, path: Path) -> str:
+    """The text with what verovio 6.4 leaves out of its picture written out.
+
+    Repeats written as slashes (kern ``*rep``) and rests drawn as one for several bars become the notes and bars that
+    they stand for.
+
+    Raises:
+        BadInput: a part changes its transposition on the way, which verovio does not follow.
+    """
+    if form == "kern" and "*rep" in text:
+        text = KERN_SLASH.sub("*", text)
+    if form in ("musicxml", "mxl"):
+        if "<multiple-rest" in text:
+            text = MULTIPLE_REST.sub("", text)
+        for part in text.split("<part ")[1:] if text.count("<transpose") > 1 else ():
+            if any(len(set(moves)) > 1 for moves in _transpositions(part).values()):
+                raise BadInput(f"{path} changes the transposition of a part on the way, which the engraver misses.")
     return text
 
 
-def check_abc(tune: str, path: Path) -> str:
-    """A single ABC tune, when the engraver draws all that it says.
-
-    Raises:
-        BadInput: the tune changes its key on the way, which verovio 6.4 neither draws nor plays right.
-    """
-    if INNER_KEY.search(tune):
-        raise BadInput(f"{path} changes its key inside a tune, which the engraver does not draw.")
-    return tune
+def _transpositions(part: str) -> dict[str, list[tuple[str, ...]]]:
+    """The transpositions that the text of a MusicXML part states, by staff."""
+    moves: dict[str, list[tuple[str, ...]]] = {}
+    for attributes, inner in TRANSPOSE.findall(part):
+        moves.setdefault(attributes, []).append(tuple(re.findall(r"-?[0-9]+", inner)))
+    return moves
 
 
 def _decoded(data: bytes) -> str | None:
-    """Text in UTF-8, UTF-16 (by its mark) or Latin-1; None for what cannot be text."""
+    """Text in UTF-8, UTF-16 (by its mark) or Latin-1, without the name of another encoding; None for what is no text.
+
+    The engraver is given UTF-8 and would believe the name.
+    """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         try:
-            return ENCODING.sub("", data.decode("utf-16"), count=1)
+            text = data.decode("utf-16")
         except UnicodeDecodeError:
             return None
-    if b"\0" in data:
+    elif b"\0" in data:
         return None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    else:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("latin-1")
+    declared = ENCODING.search(text, 0, 200) if text.startswith("<?xml") else None
+    if declared and declared[1].strip("\"'").upper() not in ("UTF-8", "UTF8"):
+        text = text[: declared.start()] + text[declared.end() :]
+    return text
 
 
 def _check_xml(path: Path, data: bytes) -> None:

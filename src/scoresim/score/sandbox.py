@@ -42,6 +42,7 @@ def run_all(
     workers: int,
     timeout: float = 60.0,
     memory: int = MEMORY,
+    tasks_per_worker: int = TASKS_PER_WORKER,
 ) -> Iterator[tuple[int, Any]]:
     """Run `function` on every task in worker processes; yield (index of the task, result or `Failure`) as they end.
 
@@ -51,6 +52,7 @@ def run_all(
         workers: number of processes.
         timeout: seconds after which a task is given up and its worker killed.
         memory: bytes of address space for each worker.
+        tasks_per_worker: after so many tasks a worker is replaced by a fresh one.
 
     Expected errors (`ScoresimError`, ValueError, MemoryError, a crash, a time-out) become a `Failure`. Any other
     exception is a bug and is raised here.
@@ -58,7 +60,7 @@ def run_all(
     context = multiprocessing.get_context("forkserver")
     with ProcessPool(
         max_workers=workers,
-        max_tasks=TASKS_PER_WORKER,
+        max_tasks=tasks_per_worker,
         initializer=_begin_worker,
         initargs=[memory],
         context=context,

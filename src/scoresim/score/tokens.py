@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -68,6 +67,16 @@ class Vocabulary:
     def hash(self) -> str:
         """SHA-256 of the vocabulary as JSON, in hexadecimal."""
         return hashlib.sha256(json.dumps(self.to_json(), separators=(",", ":")).encode()).hexdigest()
+
+    @cached_property
+    def arrays(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Durations, velocities and the logarithms of the tempos, for looking up the nearest."""
+        return np.array(self.durations), np.array(self.velocities), np.log(np.array(self.tempos))
+
+    @cached_property
+    def signature_index(self) -> dict[tuple[int, int], int]:
+        """(numerator, denominator) -> place among the time signatures."""
+        return {pair: i for i, pair in enumerate(self.time_signatures)}
 
     def to_json(self) -> dict[str, Any]:
         """The vocabulary as plain lists and numbers."""
@@ -163,6 +172,11 @@ def to_grid(ticks: NDArray[np.int64], resolution: int) -> NDArray[np.int64]:
     return (2 * GRID * ticks + resolution) // (2 * resolution)
 
 
+def grid_step(tick: int, resolution: int) -> int:
+    """One tick rounded to a grid step, as `to_grid` does."""
+    return (2 * GRID * tick + resolution) // (2 * resolution)
+
+
 def encode(score: Score, vocabulary: Vocabulary) -> Tokens:
     """Write a score as note tokens; never raises for a valid `Score` (see the rules on top of this file)."""
     notes = score.notes
@@ -181,13 +195,14 @@ def encode(score: Score, vocabulary: Vocabulary) -> Tokens:
     if score.bars and len(bars) == len(score.bars):
         bar = np.where(known >= 0, known, bar)
     position = np.clip(onset - starts[bar], 0, vocabulary.positions - 1)
+    durations, velocities, _ = vocabulary.arrays
     columns = np.stack(
         [
             bar % vocabulary.bars,
             position,
             notes.pitch[firsts],
-            _nearest(np.array(vocabulary.durations), duration),
-            _nearest(np.array(vocabulary.velocities), notes.velocity[firsts]),
+            _nearest(durations, duration),
+            _nearest(velocities, notes.velocity[firsts]),
             _tempo_index(score, notes.onset[firsts], vocabulary),
             _signature_index(bars, vocabulary)[bar],
             notes.program[firsts],
@@ -224,7 +239,7 @@ def _bar_table(score: Score, last_onset: int) -> list[Bar]:
     """The bars on the grid; bars longer than sixteen quarter notes are cut, and bars go on past the last note."""
     bars: list[Bar] = []
     for bar in score.bars:
-        start, end = (int(to_grid(np.array(tick), score.resolution)) for tick in (bar.onset, bar.onset + bar.duration))
+        start, end = (grid_step(tick, score.resolution) for tick in (bar.onset, bar.onset + bar.duration))
         while end - start > LONGEST_BAR:
             bars.append(Bar(start, LONGEST_BAR, bar.numerator, bar.denominator))
             start += LONGEST_BAR
@@ -250,12 +265,12 @@ def _tempo_index(score: Score, onset: NDArray[np.int64], vocabulary: Vocabulary)
     tempos = [DEFAULT_TEMPO, *(tempo for _, tempo in score.tempos)]
     if ticks and ticks[0] > 0:
         tempos[0] = tempos[1]
-    at = np.array([tempos[bisect_right(ticks, tick)] for tick in onset.tolist()], dtype=np.float64)
-    return _nearest(np.log(np.array(vocabulary.tempos)), np.log(np.maximum(at, 1e-3)))
+    at = np.array(tempos, dtype=np.float64)[np.searchsorted(ticks, onset, side="right")]
+    return _nearest(vocabulary.arrays[2], np.log(np.maximum(at, 1e-3)))
 
 
 def _signature_index(bars: list[Bar], vocabulary: Vocabulary) -> NDArray[np.int64]:
-    index = {pair: i for i, pair in enumerate(vocabulary.time_signatures)}
+    index = vocabulary.signature_index
     return np.array([index.get((bar.numerator, bar.denominator), 0) for bar in bars], dtype=np.int64)
 
 

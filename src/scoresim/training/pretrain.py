@@ -8,11 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from scoresim import checkpoint
 from scoresim.data import shards
 from scoresim.data.batches import BatchConfig, Passages, Source
+from scoresim.data.harmonize import read_sampling
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json
@@ -45,14 +48,14 @@ def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
         Stopped: after SIGTERM or Ctrl-C; run again to go on.
         CheckFailed: the loss is no longer a number.
     """
-    source, vocabulary, data_hash = open_training_split(data)
+    source, vocabulary, data_hash, weight = open_training_split(data)
     asked = {"pretrain": json.loads(json.dumps(asdict(config))), "data_manifest_sha256": data_hash}
     resolved = read_json(out / "config.json") if (out / "config.json").is_file() else None
     if resolved is not None and {name: resolved.get(name) for name in asked} != asked:
         raise BadInput(f"{out} holds a run with another config or data; choose another folder, or remove this one.")
     sim_config = SIZES[config.size]
     shape = BatchConfig(config.batch_size, patch_height=sim_config.patch_height, patch_width=sim_config.patch_width)
-    batches = Passages(source, shape)
+    batches = Passages(source, shape, weight=weight)
     torch.manual_seed(config.seed)
     model = SIM(sim_config, vocabulary.sizes)
     objectives = make_objectives(config)
@@ -74,20 +77,22 @@ def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
     }
 
 
-def open_training_split(data: Path) -> tuple[Source, Vocabulary, str]:
-    """The training rows of a data set, its vocabulary, and the hash of its manifest.
+def open_training_split(data: Path) -> tuple[Source, Vocabulary, str, NDArray[np.float64] | None]:
+    """The training rows of a data set, its vocabulary, the hash of its manifest, and how often each row is drawn.
 
     Raises:
         BadInput: the data set cannot be read, or its training split is empty.
     """
     if str(data) == "synthetic":
-        return synthetic(SYNTHETIC, seed=0), default_vocabulary(), f"synthetic {SYNTHETIC}"
+        return synthetic(SYNTHETIC, seed=0), default_vocabulary(), f"synthetic {SYNTHETIC}", None
     pairs = shards.open(data)
     split = pairs.split("train")
     if len(split) == 0:
         raise BadInput(f"{data} has no passages in its training split; build it with more scores.")
-    text = json.dumps(pairs.manifest, sort_keys=True)
-    return split, default_vocabulary(), hashlib.sha256(text.encode()).hexdigest()
+    text = json.dumps({name: value for name, value in pairs.manifest.items() if name != "seconds"}, sort_keys=True)
+    weight = read_sampling(pairs.folder, "train")
+    even = bool((weight == 1).all())
+    return split, default_vocabulary(), hashlib.sha256(text.encode()).hexdigest(), None if even else weight
 
 
 def make_objectives(config: PretrainConfig) -> list[Objective]:

@@ -89,8 +89,13 @@ def _read_book(path: Path, changed: int, size: int) -> tuple[str, ...]:
     return tuple(split_abc(path.read_text(encoding="utf-8", errors="replace")))
 
 
-def tunes(books: Iterable[Path], collection: str, style: str | Callable[[Path, str], str]) -> Iterator[Item]:
-    """Items of tune books, in order; the work of a tune is its title within the collection.
+def tunes(
+    books: Iterable[Path],
+    collection: str,
+    style: str | Callable[[Path, str], str],
+    name: Callable[[str, str], str] | None = None,
+) -> Iterator[Item]:
+    """Items of tune books, in order; the work of a tune is its title within the collection, or as `name` has it.
 
     The composer is "traditional": the ``C:`` of old tune books names nations and publishers as often.
 
@@ -98,17 +103,18 @@ def tunes(books: Iterable[Path], collection: str, style: str | Callable[[Path, s
         books: files whose stems differ.
         collection: first half of every work's name.
         style: the style of all tunes, or (path, tune) -> style.
+        name: (title, collection) -> work, for titles that other collections share.
     """
     for path in books:
         for index, tune in enumerate(read_book(path)):
             title = field(tune, "T")
             # a tune without a title is a work of its own
-            work = slug(title) if title else f"{slug(path.stem)}-{index}"
+            local = f"{collection}/{slug(title) if title else f'{slug(path.stem)}-{index}'}"
             yield Item(
                 id=f"{path.stem}/{index:04d}",
                 path=path,
                 format="abc",
-                work=f"{collection}/{work}",
+                work=name(title, collection) if name is not None and title else local,
                 style=style if isinstance(style, str) else style(path, tune),
                 composer="traditional",
                 title=title,

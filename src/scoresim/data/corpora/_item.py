@@ -21,6 +21,8 @@ FORMATS = {
 }
 """File name suffix (lower case) -> format; a name is a claim, the reader checks it."""
 
+# letters that Unicode does not take apart into a plain one and a sign
+_PLAIN = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "ß": "ss", "æ": "ae", "Æ": "Ae", "’": "'"})
 _ARTICLE_FIRST = re.compile(r"^(?:the|an?)\s+(?=\S)", re.IGNORECASE)
 _ARTICLE_LAST = re.compile(r",\s*(?:the|an?)\W*$", re.IGNORECASE)
 
@@ -89,7 +91,7 @@ def slug(text: str) -> str:
     >>> slug("The Rakes of Mallow."), slug("RAKES OF MALLOW, THE")
     ('rakes-of-mallow', 'rakes-of-mallow')
     """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().strip()
+    plain = unicodedata.normalize("NFKD", text.translate(_PLAIN)).encode("ascii", "ignore").decode().strip()
     plain = _ARTICLE_FIRST.sub("", _ARTICLE_LAST.sub("", plain))
     # an apostrophe joins (Jack's = Jacks), anything else separates
     return re.sub(r"[^a-z0-9]+", "-", plain.replace("'", "").lower()).strip("-") or "untitled"

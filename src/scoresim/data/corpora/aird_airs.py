@@ -6,12 +6,13 @@ from pathlib import Path
 from scoresim.data.corpora import _music21
 from scoresim.data.corpora._abc import tunes
 from scoresim.data.corpora._item import Corpus, Item
+from scoresim.data.corpora._works import tune
 
 _STYLE = "scottish air"
 
 
 def _items(root: Path) -> Iterator[Item]:
-    return tunes(sorted(root.glob("*.abc")), "aird", _STYLE)
+    return tunes(sorted(root.glob("*.abc")), "aird", _STYLE, tune)
 
 
 CORPUS = Corpus(

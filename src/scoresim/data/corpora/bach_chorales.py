@@ -2,7 +2,8 @@
 
 The work is the BWV number: the chorales of one passion, an instrumental version beside a vocal one and the
 early version of a cantata ("BWV 120a") all belong to the one work, since they share tunes and often
-settings. The Prelude BWV 846, which lies in the same folder, is no chorale and is in `music21_misc`.
+settings. Three chorales are there in MusicXML and in kern, as items of one work. The Prelude BWV 846, which
+lies in the same folder, is no chorale and is in `music21_misc`.
 """
 
 import re
@@ -22,13 +23,11 @@ def _items(root: Path) -> Iterator[Item]:
         found = _NAME.match(path.stem)
         if found is None or path.suffix not in FORMATS or found[1] in _NOT_CHORALES:
             continue
-        if path.suffix == ".krn" and path.with_suffix(".mxl").exists():
-            continue  # three chorales are there twice
         yield Item(
             id=path.name,
             path=path,
             format=FORMATS[path.suffix],
-            work=f"bach/bwv-{found[1]}",
+            work=f"bach/bwv{found[1]}",
             style=_STYLE,
             composer="Johann Sebastian Bach",
             title=f"Chorale BWV {found[1]}{found[2]}",

@@ -1,8 +1,8 @@
 """The Essen folk song collection, in ABC: songs of Germany and its neighbours, and of China.
 
 The style is the region that ``O:`` names. The work is the title: the collection holds dozens of variants of
-one ballad under one title, and a split may not tear them apart. The books test*.abc only repeat songs of
-the others.
+one ballad under one title, and a split may not tear them apart. Where another tune
+book has a song of that title, it is the same work.
 """
 
 from collections.abc import Iterator
@@ -11,22 +11,20 @@ from pathlib import Path
 from scoresim.data.corpora import _music21
 from scoresim.data.corpora._abc import field, tunes
 from scoresim.data.corpora._item import Corpus, Item
+from scoresim.data.corpora._works import tune
 
-_TESTS = frozenset({"test0.abc", "test1.abc", "testd.abc", "teste.abc"})
 _OTHER = "other folk song"
 # The first word found in the origin decides. The Lorraine songs (Pinck) come before Germany: their origin
 # often reads "Deutschland / Frankreich, Lothringen".
 _REGIONS = {
     "china": "chinese folk song",
-    "irland": "irish folk song",
-    "luxemburg": "luxembourg folk song",
     "lothringen": "lorraine folk song",
     "deutschland": "german folk song",
-    "oesterreich": "austrian folk song",
-    "tirol": "austrian folk song",
-    "steiermark": "austrian folk song",
+    "oesterreich": "alpine folk song",
+    "tirol": "alpine folk song",
+    "steiermark": "alpine folk song",
     "niederlande": "dutch folk song",
-    "schweiz": "swiss folk song",
+    "schweiz": "alpine folk song",
 }
 
 
@@ -38,8 +36,7 @@ def _style(path: Path, tune: str) -> str:
 
 
 def _items(root: Path) -> Iterator[Item]:
-    books = (path for path in sorted(root.glob("*.abc")) if path.name not in _TESTS)
-    return tunes(books, "essen", _style)
+    return tunes(sorted(root.glob("*.abc")), "essen", _style, tune)
 
 
 CORPUS = Corpus(

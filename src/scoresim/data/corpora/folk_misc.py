@@ -6,8 +6,9 @@ from pathlib import Path
 from scoresim.data.corpora import _music21
 from scoresim.data.corpora._abc import tunes
 from scoresim.data.corpora._item import Corpus, Item
+from scoresim.data.corpora._works import tune
 
-# path -> (collection, style)
+# path -> (collection, style, tune)
 _BOOKS = {
     "miscFolk/americanfifeopus.abc": ("american-fife", "american fife tune"),
     "miscFolk/northumbrianminstrelsyopus.abc": ("northumbrian-minstrelsy", "northumbrian tune"),
@@ -18,7 +19,7 @@ _BOOKS = {
 def _items(root: Path) -> Iterator[Item]:
     for name, (collection, style) in _BOOKS.items():
         if (root / name).is_file():
-            yield from tunes([root / name], collection, style)
+            yield from tunes([root / name], collection, style, tune)
 
 
 CORPUS = Corpus(

@@ -21,8 +21,8 @@ _CYCLES = {
 
 
 def _items(root: Path) -> Iterator[Item]:
-    # the older encoding "madrigal.3.1_old.mxl" is left out
-    found = [(re.fullmatch(r"madrigal\.(\d+)\.(\d+)", path.stem), path) for path in root.glob("*.mxl")]
+    # one madrigal is there in an older encoding too ("_old"), of the same work
+    found = [(re.fullmatch(r"madrigal\.(\d+)\.(\d+)(?:_old)?", path.stem), path) for path in root.glob("*.mxl")]
     for book, number, path in sorted((int(name[1]), int(name[2]), path) for name, path in found if name):
         first = next((a for a, b in _CYCLES.get(book, ()) if a <= number <= b), number)
         yield Item(

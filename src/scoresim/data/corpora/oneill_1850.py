@@ -11,12 +11,13 @@ from pathlib import Path
 from scoresim.data.corpora import _music21
 from scoresim.data.corpora._abc import abc_text, field, tunes
 from scoresim.data.corpora._item import Corpus, Item
+from scoresim.data.corpora._works import tune
 
 _STYLE = "irish tune"
 
 
 def _items(root: Path) -> Iterator[Item]:
-    found = [(item, field(abc_text(item), "X")) for item in tunes(sorted(root.glob("*.abc")), "oneill", _STYLE)]
+    found = [(item, field(abc_text(item), "X")) for item in tunes(sorted(root.glob("*.abc")), "oneill", _STYLE, tune)]
     parent: dict[str, str] = {}
 
     def first(name: str) -> str:

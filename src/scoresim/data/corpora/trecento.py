@@ -17,8 +17,6 @@ _FRENCH = ("PMFC_01", "PMFC_23")
 _NUMBER = re.compile(r"^PMFC_(\d+)[-_](Jacopo|Giovanni|Piero)?[-_]?(\d+)?[ab]?[-_ ]?(.*)$")
 # Kyrie "Summe clementissime" stands in two volumes; PMFC_06_8 and _10 are by Jacopo
 _SAME = {"pmfc-23-22": "pmfc-13-1", "pmfc-6-8": "pmfc-6-jacopo-8", "pmfc-6-10": "pmfc-6-jacopo-10"}
-# second copies of a piece in the folder
-_COPIES = frozenset({"PMFC_12_4-Gloria Rvat 1419_bak.xml", "PMFC_13_01-Kyrie-Summe-Clementissime.mxl"})
 _COMPOSERS = {
     "PMFC_01": "Philippe de Vitry",
     "PMFC_04": "Francesco Landini",
@@ -44,7 +42,7 @@ _COMPOSERS = {
 
 def _items(root: Path) -> Iterator[Item]:
     for path in sorted(root.iterdir()):
-        if path.suffix not in FORMATS or path.name in _COPIES:
+        if path.suffix not in FORMATS:
             continue
         work, title = _work_and_title(path.stem)
         yield Item(

@@ -1,0 +1,261 @@
+"""How fast scores become pairs: our stages, beside the engraver's bare layout and two notation programs.
+
+    python benchmarks/build.py [--scores 100] [--repeat 3] [--memory 5000] [--lilypond 10] [--workers]
+
+The scores are the first of ``build_scores.txt``, MusicXML files of music21's corpus that all programs read. Times are
+CPU seconds (user and system, children included) of one process, the median of `--repeat` runs in turns; the ratio that
+counts is taken within one run. The limit is verovio alone: load, lay out, write every page as SVG, nothing else.
+MuseScore converts the same files to PNG in one process; LilyPond takes one after the other, so it gets fewer of them.
+Neither gives boxes or notes. A program that is not installed is left out with a message.
+Prints tables and ends with one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from scoresim.data import corpora, parts
+from scoresim.data.config import BuildConfig
+from scoresim.data.corpora import Item
+from scoresim.data.pair import PassageRules, make_pair
+from scoresim.data.shards import to_table, write_table
+from scoresim.score.engrave import EngraveConfig, Engraving
+from scoresim.score.read import read_text
+from scoresim.score.sandbox import Failure, run_all
+from scoresim.score.tokens import default_vocabulary
+
+LIST = Path(__file__).with_name("build_scores.txt")
+SETTINGS = EngraveConfig()
+
+
+def cpu() -> float:
+    """CPU seconds of this process and of its children that have ended."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def items(count: int) -> list[Item]:
+    """The first of the named scores."""
+    spec = find_spec("music21")
+    if spec is None or spec.origin is None:
+        sys.exit("benchmarks/build.py needs the music21 package; pip install 'scoresim[corpora]'.")
+    root = Path(spec.origin).parent / "corpus"
+    names = LIST.read_text().splitlines()[:: max(100 // count, 1)][:count]
+    return [
+        Item(name, root / name, "mxl" if name.endswith(".mxl") else "musicxml", f"bench/{i}", "", "", "")
+        for i, name in enumerate(names)
+    ]
+
+
+class Clock:
+    """CPU seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        begun = cpu()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + cpu() - begun
+
+
+def limit(todo: list[Item]) -> float:
+    """CPU seconds of verovio alone."""
+    import verovio
+
+    verovio.enableLog(verovio.LOG_OFF)
+    texts = [read_text(item.path, item.format) for item in todo]
+    begun = cpu()
+    for text in texts:
+        toolkit = verovio.toolkit()
+        toolkit.setOptions(SETTINGS.options())
+        toolkit.loadData(text)
+        for page in range(toolkit.getPageCount()):
+            toolkit.renderToSVG(page + 1)
+    return cpu() - begun
+
+
+def ours(todo: list[Item], folder: Path) -> tuple[Clock, int, int]:
+    """CPU seconds of every stage from file to shard, and the bars and pairs made."""
+    clock, vocabulary, rules = Clock(), default_vocabulary(), PassageRules()
+    bars = made = 0
+    for number, item in enumerate(todo):
+        with clock("read"):
+            text = read_text(item.path, item.format)
+        with clock("engrave, notes"):
+            engraving = Engraving(text, SETTINGS, str(item.path))
+        bars += len(engraving.reading.score.bars)
+        pairs = []
+        for page in range(engraving.pages):
+            with clock("engrave, SVG"):
+                layouts = engraving.page(page)
+            for k, layout in enumerate(layouts):
+                with clock("rasterize, boxes"):
+                    try:
+                        system = engraving.draw(layout)
+                    except ValueError:
+                        continue
+                about = dict.fromkeys(("corpus", "item", "work", "style", "composer", "title", "split", "id"), "")
+                with clock("verify, tokens, PNG"):
+                    try:
+                        pair = make_pair(
+                            engraving.reading.score,
+                            (system,),
+                            vocabulary,
+                            rules,
+                            about | {"id": f"{page}.{k}"},
+                        )
+                    except Exception as reason:
+                        if type(reason).__name__ not in ("Rejected", "ValueError"):
+                            raise
+                        continue
+                pairs.append(pair)
+        with clock("write"):
+            write_table(folder / f"{number}.parquet", to_table(pairs))
+        made += len(pairs)
+    return clock, bars, made
+
+
+def musescore(todo: list[Item], folder: Path) -> float:
+    """CPU seconds of MuseScore, files to PNG pages at the resolution of 8 pixels per staff space."""
+    program = shutil.which("mscore3") or shutil.which("mscore")
+    jobs = [{"in": str(item.path), "out": str(folder / f"m{i}.png")} for i, item in enumerate(todo)]
+    (folder / "jobs.json").write_text(json.dumps(jobs))
+    environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)}
+    begun = cpu()
+    command = [str(program), "-r", "115", "-j", str(folder / "jobs.json")]
+    subprocess.run(command, env=environment, capture_output=True, check=False)
+    seconds = cpu() - begun
+    pages = len(list(folder.glob("m*.png")))
+    if pages < len(todo):
+        print(f"MuseScore left only {pages} pages of {len(todo)} scores", file=sys.stderr)
+    return seconds
+
+
+def lilypond(todo: list[Item], folder: Path) -> float:
+    """CPU seconds of LilyPond, files to PNG pages."""
+    begun = cpu()
+    for i, item in enumerate(todo):
+        flags = ["--compressed"] if item.format == "mxl" else []
+        into = folder / f"l{i}.ly"
+        subprocess.run(["musicxml2ly", *flags, "-o", str(into), str(item.path)], capture_output=True, check=False)
+        command = ["lilypond", "--png", "-dresolution=115", "-o", str(folder / f"l{i}"), str(into)]
+        subprocess.run(command, capture_output=True, check=False)
+    return cpu() - begun
+
+
+def bars_of(todo: list[Item]) -> int:
+    """Number of bars in the scores."""
+    return sum(len(Engraving(read_text(i.path, i.format), SETTINGS).reading.score.bars) for i in todo)
+
+
+def wall(tasks: list[parts.Task], workers: int) -> float:
+    """Seconds in which some workers make the parts of all tasks."""
+    begun = time.monotonic()
+    for _, outcome in run_all(parts.make_part, tasks, workers, 120.0):
+        if isinstance(outcome, Failure):
+            print(f"left out: {outcome.reason}", file=sys.stderr)
+    return time.monotonic() - begun
+
+
+def resident(task: parts.Task) -> float:
+    """Make a part; the largest memory that this worker has had so far, in MB."""
+    parts.make_part(task)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory(count: int, folder: Path) -> list[float]:
+    """Largest memory of one worker in MB after each of some files of all kinds, in one process to the end."""
+    names = ("bach_chorales", "oneill_1850", "palestrina_masses", "essen_folksong", "quartets", "trecento", "aird_airs")
+    found: list[list[tuple[str, Item]]] = []
+    for name in names:
+        root = corpora.get(name).find(None)
+        found.append([(name, item) for item in corpora.get(name).items(root)] if root is not None else [])
+    mixed = sorted((i / len(group), name, item) for group in found for i, (name, item) in enumerate(group))
+    chosen = [(name, item) for _, name, item in mixed][:: max(len(mixed) // count, 1)][:count]
+    config = BuildConfig(corpora=())
+    tasks = [parts.Task(item, name, folder / f"x{i % 16}.parquet", config) for i, (name, item) in enumerate(chosen)]
+    return [mb for _, mb in run_all(resident, tasks, 1, 120.0, tasks_per_worker=10**9) if not isinstance(mb, Failure)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scores", type=int, default=100)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--lilypond", type=int, default=10, help="scores for LilyPond; 0 leaves it out")
+    parser.add_argument("--memory", type=int, default=0, help="files for the memory of one worker; 5000 takes minutes")
+    parser.add_argument("--workers", action="store_true", help="also compare two workers with one")
+    asked = parser.parse_args()
+    todo = items(asked.scores)
+    out: dict[str, Any] = {"benchmark": "build", "scores": len(todo), "repeat": asked.repeat, "cpus": os.cpu_count()}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        out |= speed(todo, asked, folder)
+        if asked.workers:
+            config = BuildConfig(corpora=(), vary=False)
+            tasks = [parts.Task(item, "folder", folder / f"w{i}.parquet", config) for i, item in enumerate(todo)]
+            one, two = zip(*((wall(tasks, 1), wall(tasks, 2)) for _ in range(asked.repeat)), strict=True)
+            out["two_workers_over_one"] = round(statistics.median(a / b for a, b in zip(one, two, strict=True)), 2)
+            print(f"two workers are {out['two_workers_over_one']} times as fast as one")
+        if asked.memory:
+            course = memory(asked.memory, folder)
+            marks = [course[round(k * (len(course) - 1))] for k in (0.02, 0.1, 0.25, 0.5, 0.75, 1.0)]
+            out["memory_files"], out["memory_mb"] = len(course), [round(mb) for mb in marks]
+            print(f"largest memory of one worker after 2, 10, 25, 50, 75, 100 % of {len(course)} files: ", end="")
+            print(", ".join(f"{mb:.0f} MB" for mb in marks))
+    print(json.dumps(out))
+
+
+def speed(todo: list[Item], asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The table of stages and programs."""
+    runs: list[dict[str, float]] = []
+    bars = made = 0
+    others: dict[str, tuple[Callable[[], float], int]] = {}
+    if shutil.which("mscore3") or shutil.which("mscore"):
+        others["MuseScore"] = (partial(musescore, todo, folder), 0)
+    else:
+        print("MuseScore is not installed and left out (Debian: musescore3)", file=sys.stderr)
+    few = todo[:: max(len(todo) // asked.lilypond, 1)][: asked.lilypond] if asked.lilypond else []
+    if few and shutil.which("lilypond"):
+        others["LilyPond"] = (partial(lilypond, few, folder), bars_of(few))
+    elif few:
+        print("LilyPond is not installed and left out (Debian: lilypond)", file=sys.stderr)
+    for _ in range(asked.repeat):
+        bare = limit(todo)
+        clock, bars, made = ours(todo, folder)
+        total = sum(clock.seconds.values())
+        runs.append({"limit": bare, "ours": total} | {f"  {k}": v for k, v in clock.seconds.items()})
+    per_bar = {name: statistics.median(run[name] for run in runs) / bars for name in runs[0]}
+    for name, (run, count) in others.items():
+        per_bar[name] = run() / (count or bars)
+    print(f"{len(todo)} scores, {bars} bars, {made} pairs; median of {asked.repeat}, one core")
+    print(f"{'':24}{'ms per bar':>12}{'bars/s':>10}{'of the limit':>14}")
+    for name, seconds in per_bar.items():
+        print(f"{name:24}{1000 * seconds:12.2f}{1 / seconds:10.1f}{per_bar['limit'] / seconds:14.2f}")
+    ratio = statistics.median(run["limit"] / run["ours"] for run in runs)
+    result: dict[str, Any] = {"bars": bars, "pairs": made, "share_of_limit": round(ratio, 3)}
+    result["ms_per_bar"] = {name.strip(): round(1000 * seconds, 3) for name, seconds in per_bar.items()}
+    for name in others:
+        result[f"times_{name.lower()}"] = round(per_bar[name] / per_bar["ours"], 2)
+        print(f"ours is {result[f'times_{name.lower()}']} times as fast as {name}")
+    return result
+
+
+if __name__ == "__main__":
+    main()

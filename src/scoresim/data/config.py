@@ -1,0 +1,113 @@
+"""What a data set is to be made of, and how: the options of `scoresim build`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import Any, Literal
+
+from scoresim.errors import BadInput
+from scoresim.score.tokens import default_vocabulary
+
+FORMAT = 2  # of parts and shards; a new number makes old parts useless
+LOOKS = ("none", "scan", "photo", "mix")
+NOT_IDENTITY = ("workers", "timeout", "cluster", "resume", "style_balance", "complexity_balance")
+LEAST: dict[str, float] = {
+    "limit": 1,
+    "max_items": 1,
+    "max_passages": 1,
+    "max_systems": 1,
+    "few_notes": 0,
+    "max_notes": 1,
+    "min_notes": 0,
+    "staff_space": 2,
+    "page_width": 10,
+    "shard_rows": 1,
+    "workers": 1,
+    "timeout": 0.1,
+    "style_balance": 0,
+    "duplicate_threshold": 0,
+}
+MOST: dict[str, float] = {"style_balance": 1, "duplicate_threshold": 1}
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """What `scoresim build` makes."""
+
+    corpora: tuple[str, ...] = field(metadata={"help": "Sources, each NAME or NAME=PATH."})
+    limit: int | None = field(default=None, metadata={"help": "At most this many works of every style."})
+    max_items: int | None = field(default=None, metadata={"help": "At most this many files or tunes of one work."})
+    seed: int = field(default=0, metadata={"help": "Decides the choice of works and passages, and how they look."})
+    workers: int = field(default=2, metadata={"help": "Number of worker processes."})
+    cluster: str | None = field(
+        default=None,
+        metadata={
+            "help": "Address of a Ray cluster that does the work (auto, HOST:PORT, ray://HOST:PORT), or local for a "
+            "cluster of as many processes as --workers on this machine. OUT must be a place that all of it reaches."
+        },
+    )
+    resume: bool = field(
+        default=True, metadata={"help": "Go on with a build that was stopped; else such a folder is refused."}
+    )
+    max_passages: int | None = field(default=None, metadata={"help": "At most this many passages of one file or tune."})
+    max_systems: int = field(default=1, metadata={"help": "Systems of a passage: 1, or 2 where they hold few notes."})
+    few_notes: int = field(
+        default=24, metadata={"help": "Two systems are joined when they hold at most this many notes."}
+    )
+    max_notes: int = field(default=128, metadata={"help": "Passages with more written notes are left out."})
+    min_notes: int = field(default=4, metadata={"help": "Passages with fewer written notes are left out."})
+    vary: bool = field(
+        default=True,
+        metadata={"help": "Draw staff size, font, width and distances of every piece from ranges, by the seed."},
+    )
+    staff_space: float = field(default=8.0, metadata={"help": "Pixels between two staff lines, with --no-vary."})
+    page_width: float = field(default=50.0, metadata={"help": "Width of a system in staff spaces, with --no-vary."})
+    texts: bool = field(
+        default=False,
+        metadata={"help": "Keep titles, names, lyrics and other words on the pictures, with their boxes."},
+    )
+    degrade: Literal["none", "scan", "photo", "mix"] = field(
+        default="none", metadata={"help": "Look of the pictures; mix is a third each of clean, scan and photo."}
+    )
+    style_balance: float = field(
+        default=0.0, metadata={"help": "How even the styles are sampled: 0 as they are, 1 all alike."}
+    )
+    complexity_balance: Literal["on", "off"] = field(
+        default="off", metadata={"help": "Whether easy and hard passages of a style are sampled alike."}
+    )
+    duplicate_threshold: float = field(
+        default=0.5,
+        metadata={"help": "Two files are the same music when this share of the shorter one is in the other."},
+    )
+    shard_rows: int = field(default=5000, metadata={"help": "Pairs per shard."})
+    timeout: float = field(default=60.0, metadata={"help": "Seconds after which a file is given up."})
+
+
+def check(config: BuildConfig) -> None:
+    """Refuse numbers that make no sense.
+
+    Raises:
+        BadInput: naming the option and its bounds.
+    """
+    for name, low in LEAST.items():
+        value, high = getattr(config, name), MOST.get(name, float("inf"))
+        if value is not None and not (low <= value <= high and value < float("inf")):
+            bounds = f"at least {low}" if name not in MOST else f"from {low} to {high}"
+            raise BadInput(f"{name.replace('_', '-')} is {value}; it must be {bounds}.")
+    if config.degrade not in LOOKS:
+        raise BadInput(f"degrade is {config.degrade!r}; choose one of {', '.join(LOOKS)}.")
+    if config.complexity_balance not in ("on", "off"):
+        raise BadInput(f"complexity-balance is {config.complexity_balance!r}; choose on or off.")
+
+
+def identity(config: BuildConfig) -> dict[str, Any]:
+    """The part of a configuration that decides what the shards hold (not how many workers make them)."""
+    settings = {k: v for k, v in asdict(config).items() if k not in NOT_IDENTITY}
+    settings["corpora"] = [printable(entry) for entry in config.corpora]
+    return settings | {"format": FORMAT, "vocabulary": default_vocabulary().hash, "verovio": version("verovio")}
+
+
+def printable(text: str) -> str:
+    """The text with bytes that are no UTF-8 (file names can hold them) written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()

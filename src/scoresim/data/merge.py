@@ -1,0 +1,181 @@
+"""Parts -> shards: works are grouped by their music, put into their split, and written down in one order.
+
+The merge is a function of the parts and their order alone, so that it does not matter which worker made which part,
+when, or how often the build was stopped.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from scoresim.data.curate import SPLITS, merge_splits
+from scoresim.data.parts import INFO, Task
+from scoresim.data.shards import parquet, schema, shard_entry, write_table
+from scoresim.data.similar import Fingerprint, near_duplicates
+from scoresim.files import Place
+from scoresim.score.tokens import default_vocabulary
+
+SHORT_PRINT = 8 * 16  # bytes: fewer than eight notes may be alike by chance
+READERS = 8  # threads that open parts; on an object store each waits for the network
+
+
+def merge(
+    out: Place,
+    tasks: list[Task],
+    split: Mapping[str, str],
+    sources: list[dict[str, Any]],
+    settings: dict[str, Any],
+) -> dict[str, Any]:
+    """Join the parts, in the order of the tasks, into shards; gather the records into the manifest.
+
+    Args:
+        out: the data set.
+        tasks: all items; their parts are there.
+        split: part of every work by its name alone.
+        sources: what the manifest says of the corpora.
+        settings: the configuration as the manifest keeps it.
+
+    Returns:
+        The manifest.
+    """
+    with ThreadPoolExecutor(READERS) as pool:
+        records = list(pool.map(_record, tasks))
+    same, music = _same_works(records, settings["duplicate_threshold"])
+    split, group = merge_splits({r["work"]: split[r["work"]] for r in records}, [(a, b) for a, b, _ in same])
+    for record in records:
+        record["split"] = split[record["work"]]
+    shards, twins, kept = _write_shards(out, tasks, records, settings["shard_rows"])
+    rejected = Counter[str]({"the same notes stand in another part of the split": twins} if twins else {})
+    for record in records:
+        rejected.update(record.get("rejected", {}))
+    vocabulary = default_vocabulary()
+    return {
+        "kind": "scoresim pairs",
+        "format": settings["format"],
+        "config": settings,
+        "vocabulary": vocabulary.to_json(),
+        "vocabulary_hash": vocabulary.hash,
+        "tools": {name: version(name) for name in ("scoresim", "verovio", "aggdraw", "pyarrow", "numpy")},
+        "sources": sources,
+        "shards": shards,
+        "pairs": {part: sum(shard["rows"] for shard in shards[part]) for part in SPLITS},
+        "items": len(records),
+        "items_by_corpus": _by_corpus(records, kept),
+        "works": {part: len({r["work"] for r in records if r["split"] == part}) for part in SPLITS},
+        "groups": {
+            "pairs": music,
+            "merged_works": [[a, b, round(share, 3)] for a, b, share in same],
+            "largest": max(Counter(group.values()).values(), default=0),
+        },
+        "passages": sum(record.get("passages", 0) for record in records),
+        "bars": sum(record.get("bars", 0) for record in records),
+        "rejected": dict(rejected.most_common()),
+        "quarantine": _quarantine(records),
+        "warnings": sum(len(record.get("warnings", [])) for record in records),
+    }
+
+
+def _record(task: Task) -> dict[str, Any]:
+    file = parquet(task.part)
+    record: dict[str, Any] = json.loads(file.schema_arrow.metadata[INFO])
+    file.close()
+    return record
+
+
+def _quarantine(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Items that were not read, and items of which no passage was kept, each with its reason."""
+    entries = []
+    for record in records:
+        reason = record["reason"]
+        if not reason and sum(record["rejected"].values()) == record["passages"]:
+            most = max(
+                record["rejected"], key=lambda r: (record["rejected"][r], r), default="there is no passage in it"
+            )
+            reason = f"no passage was kept, most often because {most}"
+        if reason:
+            entries.append({key: record[key] for key in ("corpus", "item", "file", "format")} | {"reason": reason})
+    return entries
+
+
+def _by_corpus(records: list[dict[str, Any]], kept: Mapping[tuple[str, str], int]) -> dict[str, dict[str, Any]]:
+    """corpus -> format, number of items, of those that gave pairs, and of pairs."""
+    table: dict[str, dict[str, Any]] = {}
+    for record in records:
+        entry = table.setdefault(record["corpus"], {"formats": {}, "items": 0, "with_pairs": 0, "pairs": 0})
+        entry["formats"][record["format"]] = entry["formats"].get(record["format"], 0) + 1
+        entry["items"] += 1
+        made = record.get("passages", 0) - sum(record.get("rejected", {}).values())
+        entry["with_pairs"] += made > 0
+        entry["pairs"] += kept[record["corpus"], record["item"]]
+    return table
+
+
+def _same_works(records: list[dict[str, Any]], threshold: float) -> tuple[list[tuple[str, str, float]], int]:
+    """Pairs of different works that hold the same music, with the largest similarity; and the number of item pairs."""
+    with_music = [record for record in records if record.get("fingerprint")]
+    prints = [Fingerprint.from_bytes(base64.b64decode(record.pop("fingerprint"))) for record in with_music]
+    pairs = near_duplicates(prints, threshold) if threshold > 0 else []
+    same: dict[tuple[str, str], float] = {}
+    for i, j, share in pairs:
+        a, b = sorted((with_music[i]["work"], with_music[j]["work"]))
+        if a != b:
+            same[a, b] = max(share, same.get((a, b), 0.0))
+    return [(a, b, share) for (a, b), share in sorted(same.items())], len(pairs)
+
+
+def _write_shards(
+    out: Place, tasks: list[Task], records: list[dict[str, Any]], shard_rows: int
+) -> tuple[dict[str, list[dict[str, Any]]], int, Counter[tuple[str, str]]]:
+    """Shards of every split, the number of passages left out as twins, and the pairs kept of every (corpus, item)."""
+    shards: dict[str, list[dict[str, Any]]] = {}
+    seen: set[bytes] = set()  # music of the parts before: test first, so that training loses what both hold
+    kept = Counter[tuple[str, str]]()
+    twins = 0
+    for split in reversed(SPLITS):
+        shards[split] = []
+        tables: list[pa.Table] = []
+        rows, new = 0, set[bytes]()
+        for task, record in zip(tasks, records, strict=True):
+            if record["split"] != split or not record.get("passages"):
+                continue
+            file = parquet(task.part)
+            table = file.read().cast(schema())
+            file.close()
+            prints = [music_print(notes) for notes in table.column("notes").to_pylist()]
+            new.update(prints)
+            fresh = [p not in seen or len(p) < SHORT_PRINT for p in prints]
+            twins += len(fresh) - sum(fresh)
+            table = table.filter(pa.array(fresh, type=pa.bool_()))
+            at = table.schema.get_field_index("split")
+            table = table.set_column(at, schema().field(at), pa.array([split] * len(table), pa.string()))
+            kept[record["corpus"], record["item"]] += len(table)
+            tables.append(table)
+            rows += len(table)
+            if rows >= shard_rows:
+                shards[split].append(_shard(out, split, len(shards[split]), tables))
+                tables, rows = [], 0
+        if rows or not shards[split]:
+            shards[split].append(_shard(out, split, len(shards[split]), tables))
+        seen |= new
+    return {split: shards[split] for split in SPLITS}, twins, kept
+
+
+def music_print(notes: list[int]) -> bytes:
+    """Bar, position, pitch and duration of all notes of a passage ([N * 8] ids): equal for equal music."""
+    return np.array(notes, dtype=np.int32).reshape(-1, 8)[:, :4].tobytes()
+
+
+def _shard(out: Place, split: str, number: int, tables: list[pa.Table]) -> dict[str, Any]:
+    table = pa.concat_tables(tables) if tables else schema().empty_table()
+    path = out / f"{split}-{number:05d}.parquet"
+    write_table(path, table.replace_schema_metadata(None))
+    return shard_entry(path, len(table))

@@ -1,0 +1,230 @@
+"""The pairs of one item: what a worker process does, and the file that it leaves.
+
+An item's *part* is ``parts/<name>.parquet``; its name follows from the item, its file and the configuration, so a part
+that exists is a part that is done. What the merge needs besides the pairs (counts, reasons, the fingerprint of the
+music) stands in the part's metadata.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from scoresim.data import corpora
+from scoresim.data.config import BuildConfig, printable
+from scoresim.data.corpora import Item
+from scoresim.data.curate import seeded
+from scoresim.data.pair import Look, Pair, PassageRules, Rejected, make_pair, passages
+from scoresim.data.shards import to_table, write_table
+from scoresim.data.similar import fingerprint
+from scoresim.errors import BadInput, ScoresimError
+from scoresim.files import Place
+from scoresim.score.degrade import degrade
+from scoresim.score import engrave as TMP
+from scoresim.score.engrave import EngraveConfig, Engraving, Layout
+from scoresim.score.notate import notate_all
+from scoresim.score.notes import Score
+from scoresim.score.performance import performed
+from scoresim.score.read import check_abc, read_midi, read_text
+from scoresim.score.tokens import default_vocabulary
+
+INFO = b"scoresim"
+SPACE_RANGE = (0.85, 1.2)  # staff size of a passage, as a share of its piece's
+
+
+class Unwritable(Exception):
+    """A worker could not write its part; the item is not to blame and stays to be done."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that a worker needs for one item."""
+
+    item: Item
+    corpus: str
+    part: Place
+    config: BuildConfig
+
+
+@dataclass(frozen=True, eq=False)
+class _Stretch:
+    """An engraved stretch of an item: the whole of a notated file, some bars of a MIDI file.
+
+    Attributes:
+        name: what the ids of its passages begin with.
+        first_bar: its place in the item.
+        engraving: its layout.
+        score: its notes, with what the MIDI file knows of them.
+    """
+
+    name: str
+    first_bar: int
+    engraving: Engraving
+    score: Score
+
+
+def part_name(corpus: str, item: Item) -> str:
+    """A name that changes when the item or its file does, so that a stale part is never taken."""
+    state = item.path.stat()
+    key = (corpus, item.id, item.work, item.part_of_file, item.split, state.st_size, state.st_mtime_ns)
+    return hashlib.sha256(repr(key).encode("utf-8", "backslashreplace")).hexdigest()[:24] + ".parquet"
+
+
+def make_part(task: Task) -> int:
+    """Make all pairs of one item and leave them on disk; runs in a worker process.
+
+    Returns:
+        Number of pairs.
+
+    Raises:
+        ScoresimError, ValueError: the item is not to be read; the message is the reason.
+    """
+    try:
+        pairs, info = make_pairs(task)
+    except (ScoresimError, ValueError, MemoryError):
+        raise
+    except Exception as error:  # whatever a strange file does to a parser costs that file; the reason says what it was
+        raise ValueError(f"the reader failed ({type(error).__name__}: {error})") from None
+    write_part(task, pairs, info)
+    return len(pairs)
+
+
+def write_part(task: Task, pairs: list[Pair], info: dict[str, Any]) -> None:
+    """Leave the part of an item.
+
+    Raises:
+        Unwritable: the place cannot be written.
+    """
+    table = to_table(pairs).replace_schema_metadata({INFO: json.dumps(info, sort_keys=True).encode()})
+    try:
+        write_table(task.part, table)
+    except BadInput as error:
+        raise Unwritable(str(error)) from None
+
+
+def refused(task: Task, reason: str) -> dict[str, Any]:
+    """The record of an item; with a reason it goes to the quarantine list."""
+    item = task.item
+    return {
+        "corpus": task.corpus,
+        "item": item.id,
+        "file": printable(str(item.path)),
+        "format": item.format,
+        "reason": printable(reason),
+        "work": item.work,
+        "style": item.style,
+    }
+
+
+def make_pairs(task: Task) -> tuple[list[Pair], dict[str, Any]]:
+    """The pairs of one item, and the record of what was left out and why."""
+    config = task.config
+    rules = PassageRules(max_notes=config.max_notes, min_notes=config.min_notes)
+    random = seeded(config.seed, "engraving", task.corpus, task.item.id)
+    settings = TMP.vary(random) if config.vary and hasattr(TMP, 'vary') else EngraveConfig(config.staff_space, config.page_width)
+    if hasattr(settings, 'texts'):
+        settings = replace(settings, texts=config.texts)
+    pairs: list[Pair] = []
+    rejected = Counter[str]()
+    counts = Counter[str]()
+    warnings: list[str] = []
+    onsets, pitches, begun = [], [], 0.0
+    stretches = _stretches(task, settings)
+    for stretch in stretches:
+        score = stretch.score
+        onsets.append(begun + score.notes.onset / score.resolution)
+        pitches.append(score.notes.pitch)
+        begun += float(score.quarters(score.bars[-1].onset + score.bars[-1].duration))
+        counts.update(bars=len(score.bars), written_notes=len(score.notes))
+        warnings += score.warnings
+        limit = None if config.max_passages is None else config.max_passages - counts["passages"]
+        for number, layouts in _choose(stretch, limit, task) if limit is None or limit > 0 else ():
+            counts.update(passages=1)
+            try:
+                pairs.append(_passage(stretch, number, layouts, rules, task))
+            except (Rejected, ValueError) as reason:
+                rejected[str(reason)] += 1
+    info = refused(task, "") | dict(counts) | {"warnings": warnings[:5], "rejected": dict(sorted(rejected.items()))}
+    info["passages"] = counts["passages"]
+    mark = fingerprint(np.concatenate(onsets), np.concatenate(pitches))
+    info["fingerprint"] = base64.b64encode(mark.to_bytes()).decode()
+    return pairs, info
+
+
+def _stretches(task: Task, settings: EngraveConfig) -> Iterator[_Stretch]:
+    """The item engraved: in one piece, or a MIDI file's notation in pieces of some bars."""
+    item = task.item
+    if item.format == "midi":
+        midi = read_midi(item.path)
+        beats = corpora.get(task.corpus).beats
+        for i, notation in enumerate(notate_all(midi, beats(item) if beats is not None else None)):
+            engraving = Engraving(notation.mei, settings, str(item.path))
+            score = performed(engraving.reading.score, midi, notation.source_note)
+            yield _Stretch(f"{i}.", notation.first_bar, engraving, score)
+        return
+    text = read_text(item.path, item.format)
+    if item.format == "abc":
+        text = check_abc(corpora.abc_text(item), item.path)
+    engraving = Engraving(text, settings, str(item.path), bar_accidentals=item.format == "abc")
+    yield _Stretch("", 0, engraving, engraving.reading.score)
+
+
+def _choose(stretch: _Stretch, limit: int | None, task: Task) -> list[tuple[str, list[Layout]]]:
+    """The passages of a stretch, as "<page>.<number>" and their systems; with a limit, from pages by the seed."""
+    config, engraving = task.config, stretch.engraving
+    pages = list(range(engraving.pages))
+    random = seeded(config.seed, "passages", task.corpus, task.item.id, stretch.name)
+    if limit is not None:
+        random.shuffle(pages)
+    chosen: list[tuple[int, int, list[Layout]]] = []
+    for page in pages:
+        if limit is not None and len(chosen) >= limit:
+            break
+        systems = engraving.page(page)
+        groups = passages([system.heads for system in systems], config.max_systems, config.few_notes)
+        chosen += [(page, number, [systems[i] for i in group]) for number, group in enumerate(groups)]
+    if limit is not None and len(chosen) > limit:
+        chosen = random.sample(chosen, limit)
+    return [
+        (f"{stretch.name}{page}.{number}", layouts) for page, number, layouts in sorted(chosen, key=lambda c: c[:2])
+    ]
+
+
+def _passage(stretch: _Stretch, number: str, layouts: list[Layout], rules: PassageRules, task: Task) -> Pair:
+    """One pair, engraved and degraded as the seed says."""
+    item, config, engraved = task.item, task.config, getattr(stretch.engraving, 'config', None) or stretch.engraving._config
+    name = f"{task.corpus}/{item.id}#{number}"
+    random = seeded(config.seed, "look", name)
+    space = engraved.staff_space * (random.uniform(*SPACE_RANGE) if config.vary else 1.0)
+    kind = random.choice(("none", "scan", "photo")) if config.degrade == "mix" else config.degrade
+    look: Look | None = None
+    if kind != "none":
+        look = partial(degrade, kind=kind, seed=random.getrandbits(32))
+    about = {
+        "id": name,
+        "corpus": task.corpus,
+        "item": item.id,
+        "work": item.work,
+        "style": item.style,
+        "composer": item.composer,
+        "title": item.title,
+        "split": "",
+        "format": item.format,
+        "notation": "machine" if item.format == "midi" else "composer",
+        "official_split": item.split or "",
+        "labels": json.dumps(dict(item.labels), ensure_ascii=False, sort_keys=True),
+        "font": getattr(engraved, "font", "Leipzig"),
+        "page_width": engraved.page_width,
+        "degraded": kind,
+    }
+    systems = tuple((stretch.engraving.draw(layout, space) if hasattr(TMP, 'vary') else stretch.engraving.draw(layout)) for layout in layouts)
+    pair = make_pair(stretch.score, systems, default_vocabulary(), rules, about, look)
+    return replace(pair, first_bar=pair.first_bar + stretch.first_bar)

@@ -1,0 +1,182 @@
+"""A single ABC tune as the engraver draws it right, or a refusal.
+
+verovio 6.4 reads most tunes to the letter of ABC 2.1, and some things wrong without saying so. What can be written in
+another way is rewritten here; what cannot is refused:
+
+- A tuplet takes in the notes that are beamed to it (``cF(3dcA``): spaces around it keep them apart. A tuplet with a
+  note of a quarter or more loses its ratio: refused.
+- A change of key sounds right inside brackets but is not drawn, and as a line of its own does neither: the tune is
+  turned into MEI, where the change is written down.
+- A chord symbol right after the number of an ending (``[1"G"``) kills the process: a space between them does not.
+- A rest of several bars is drawn as one: written out. Voices are read one after the other: refused.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+from scoresim.errors import BadInput
+from scoresim.score.mei_layer import KINDS
+
+_FIELD = re.compile(r"^[A-Za-z+]:")
+_QUOTED = re.compile(r'("[^"]*"|\[[A-Za-z]:[^\]]*\])')
+_ONE = re.compile(
+    r"(?:\{[^}]*\}|![^!\s]*!|[.~HLMOPSTuv(\s])*(?:\[[^\]|:]*\]|[_=^]*[A-Ga-gxz][,']*)"
+    r"(?P<length>[0-9]*/*[0-9]*)[)\-<>]*"
+)
+_TUPLET = re.compile(r"(?P<slur>\(*)\((?P<n>[2-9])(?P<ratio>(?::[0-9]*){0,2})(?![0-9:])")
+_INNER_KEY = re.compile(r"\[K:([^\]]*)\]")
+_BAR_FIRST = re.compile(r"\s*\|[|:\]]*")
+_ENDING = re.compile(r"[\[|][0-9](?:[-,][0-9])*(?=\")")
+_REST = re.compile(r"[ZX]([0-9]{1,2})")
+_TONIC = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
+_MODES = {
+    "": 0,
+    "maj": 0,
+    "ion": 0,
+    "m": -3,
+    "min": -3,
+    "aeo": -3,
+    "dor": -2,
+    "phr": -4,
+    "lyd": 1,
+    "mix": -1,
+    "loc": -5,
+}
+_KEY = re.compile(r"\s*([A-G])([#b]?)\s*([A-Za-z]*)\s*$")
+
+
+def check_abc(tune: str, path: Path) -> str:
+    """The notation text of a single ABC tune for the engraver: ABC, or MEI where it changes its key.
+
+    Args:
+        tune: one tune, complete (see `split_abc`).
+        path: what to call it in a refusal.
+
+    Raises:
+        BadInput: the tune holds what verovio 6.4 neither draws nor plays right, and no rewriting helps.
+    """
+    header, body, unit = _parts(tune)
+    if any(line.startswith("V:") for line in (*header, *body)) or "[V:" in tune:
+        raise BadInput(f"{path} has several voices, which the engraver reads one after the other.")
+    body = [line if _FIELD.match(line) else _outside_quotes(line, unit, path) for line in body]
+    keys = [line for line in body if line.startswith("K:")]
+    text = "\n".join([*header, *_inline(body)]) + "\n"
+    return _with_keys(text, path) if keys or _INNER_KEY.search("\n".join(body)) else text
+
+
+def _parts(tune: str) -> tuple[list[str], list[str], Fraction | None]:
+    """Header up to ``K:``, the lines after it, and the unit length; None where it changes on the way."""
+    lines = tune.split("\n")
+    while lines and not lines[-1]:
+        lines.pop()
+    at = next((i for i, line in enumerate(lines) if line.startswith("K:")), len(lines) - 1) + 1
+    found = next((m for line in lines[:at] if (m := re.match(r"L:\s*([0-9]+)/([0-9]+)", line))), None)
+    unit = Fraction(4 * int(found[1]), max(int(found[2]), 1)) if found else Fraction(1, 2)
+    changes = any(line.startswith("L:") for line in lines[at:]) or "[L:" in tune
+    return lines[:at], lines[at:], None if changes else unit
+
+
+def _outside_quotes(line: str, unit: Fraction | None, path: Path) -> str:
+    """One line of notes: rests of several bars written out, tuplets kept apart. Chord symbols stay as they are."""
+    texts: list[str] = []
+
+    def put_away(match: re.Match[str]) -> str:
+        texts.append(match.group())
+        return f"\0{len(texts) - 1}\1"
+
+    line = _QUOTED.sub(put_away, _ENDING.sub(r"\g<0> ", line))
+    line = _REST.sub(lambda m: "|".join(["Z"] * max(int(m[1]), 1)), line)
+    done, at = "", 0
+    for match in _TUPLET.finditer(line):
+        if match.start() < at:
+            continue
+        end = match.end()
+        parts = match["ratio"].split(":")
+        count = int(parts[2]) if len(parts) > 2 and parts[2] else int(match["n"])
+        for _ in range(count):
+            note = _ONE.match(re.sub("[\0-\1]", " ", _blank(line)), end)
+            if note is None:
+                raise BadInput(f"{path} has a tuplet that is not followed by its notes on the same line.")
+            if unit is None or unit * _factor(note["length"]) >= 1:
+                raise BadInput(f"{path} has a tuplet of quarter notes or longer, which the engraver reads without it.")
+            end = note.end()
+        done += line[at : match.start()] + " " + line[match.start() : end] + " "
+        at = end
+    return re.sub("\0([0-9]+)\1", lambda m: texts[int(m[1])], done + line[at:])
+
+
+def _blank(line: str) -> str:
+    """The line with what was put away as blanks of the same length."""
+    return re.sub("\0[0-9]+\1", lambda m: " " * len(m.group()), line)
+
+
+def _factor(length: str) -> Fraction:
+    """A note's length in units: "" is 1, "2" is 2, "/" is 1/2, "3/2" is 3/2."""
+    above, slash, below = length.partition("/")
+    slashes = 1 + below.count("/") if slash else 0
+    below = below.lstrip("/")
+    return Fraction(int(above or 1), int(below) if below and int(below) else 2**slashes)
+
+
+def _inline(body: list[str]) -> list[str]:
+    """Lines with ``K:`` moved, in brackets, to the beginning of the next line of notes."""
+    lines: list[str] = []
+    waiting = ""
+    for line in body:
+        if line.startswith("K:"):
+            waiting = f"[K:{line[2:].strip()}]"
+        elif waiting and not _FIELD.match(line):
+            bar = _BAR_FIRST.match(line)
+            at = bar.end() if bar else 0  # before a bar line it would stand in an empty bar of its own
+            lines.append(line[:at] + waiting + line[at:])
+            waiting = ""
+        else:
+            lines.append(line)
+    return lines
+
+
+def fifths(key: str) -> int | None:
+    """Sharps (positive) or flats (negative) of a ``K:`` field such as "G", "Bb", "F#m" or "D dor"; None if unclear."""
+    match = _KEY.match(key)
+    mode = match[3].lower()[:3] if match else ""
+    if match is None or mode not in _MODES:
+        return 0 if key.strip().lower() == "none" else None
+    count = _TONIC[match[1]] + {"": 0, "#": 7, "b": -7}[match[2]] + _MODES[mode]
+    return count if abs(count) <= 7 else None
+
+
+def _with_keys(text: str, path: Path) -> str:
+    """The tune as MEI, with a key signature where each bracketed key stands.
+
+    verovio leaves a clef at the place of every bracketed key. A change inside a bar, or one whose clefs do not match
+    the keys one to one, is refused.
+    """
+    import verovio
+
+    verovio.enableLog(verovio.LOG_OFF)
+    toolkit = verovio.toolkit()
+    keys = [fifths(match[1]) for match in _INNER_KEY.finditer(text)]
+    if None in keys or not toolkit.loadData(text):
+        raise BadInput(f"{path} changes to a key that is not known.")
+    root: Any = etree.fromstring(toolkit.getMEI({"scoreBased": True}).encode(), etree.XMLParser(collect_ids=False))
+    clefs = [c for layer in root.iter("{*}layer") for c in layer.iter("{*}clef")]
+    if len(clefs) != len(keys):
+        raise BadInput(f"{path} changes its key in a way that the engraver does not follow.")
+    for clef, key in zip(clefs, keys, strict=True):
+        layer, measure = clef.getparent(), next(clef.iterancestors("{*}measure"))
+        if KINDS[layer.tag] != "layer" or layer.index(clef) != 0:
+            raise BadInput(f"{path} changes its key inside a bar, which is not drawn.")
+        layer.remove(clef)
+        definition = etree.Element(measure.tag.replace("measure", "scoreDef"), keysig=_signature(key or 0))
+        measure.addprevious(definition)
+    return etree.tostring(root, encoding="unicode")
+
+
+def _signature(count: int) -> str:
+    return f"{abs(count)}{'s' if count > 0 else 'f'}" if count else "0"

@@ -1,0 +1,166 @@
+"""MIDI without notation -> a score that reads well, as MEI.
+
+The way: bars and beats (`timeline`, `pulse`), rounding (`quantize`), key signatures and names (`spelling`), parts and
+hands (`hands`), voices (`voices`), notes, rests, tuplets and beams (`rhythm`), text (`mei_write`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoresim.errors import BadInput
+from scoresim.score import hands, pulse, spelling
+from scoresim.score.mei_write import Plan, mei
+from scoresim.score.notes import DRUMS, Beats, Score
+from scoresim.score.quantize import quantize
+from scoresim.score.timeline import QUARTER, Timeline, from_beats, from_grid, on_grid
+from scoresim.score.voices import Chord, voices
+
+Ints = NDArray[np.int64]
+MOST_NOTES, MOST_BARS = 20_000, 5_000
+
+
+@dataclass(frozen=True)
+class Notation:
+    """A written-down MIDI file, or some bars of it.
+
+    Attributes:
+        mei: a complete MEI 5 text; every note has an identifier.
+        source_note: identifier of every note -> index of its MIDI note; all heads of a tied note have the same.
+        warnings: what could not be kept, in sentences.
+        how: where the beats came from: "grid", "beats" or "estimated".
+        first_bar: index of its first bar in the whole piece.
+    """
+
+    mei: str
+    source_note: dict[str, int]
+    warnings: tuple[str, ...]
+    how: str
+    first_bar: int = 0
+
+
+def notate(midi: Score, beats: Beats | None = None) -> Notation:
+    """Write a MIDI file down as one score.
+
+    Args:
+        midi: notes in ticks; with `bars` where its metre is known, else the metre is estimated. Percussion is left out.
+        beats: the beats of a performance. They are not used when the notes lie on the MIDI file's own beats.
+
+    Raises:
+        BadInput: it has no notes but percussion, more than 20,000 notes, or would fill more than 5,000 bars.
+    """
+    plan, warnings, how = _plan(midi, beats)
+    text, source = mei(plan, 0, len(plan.bars))
+    return Notation(text, source, warnings, how)
+
+
+def notate_all(midi: Score, beats: Beats | None = None, bars: int = 64) -> list[Notation]:
+    """Write a MIDI file down in pieces of at most `bars` bars, since engraving takes longer per bar in long scores.
+
+    Every piece states clefs, key and metre. A note that sounds over the border is two notes, one in each piece. A piece
+    without notes is left out.
+
+    Raises:
+        BadInput: as `notate`.
+        ValueError: `bars` is less than 1.
+    """
+    if bars < 1:
+        raise ValueError("a piece has at least one bar")
+    plan, warnings, how = _plan(midi, beats)
+    out = []
+    for first in range(0, len(plan.bars), bars):
+        text, source = mei(plan, first, min(first + bars, len(plan.bars)))
+        if source:
+            out.append(Notation(text, source, warnings, how, first))
+    return out
+
+
+def _plan(midi: Score, beats: Beats | None) -> tuple[Plan, tuple[str, ...], str]:
+    name = midi.source or "The MIDI file"
+    kept = np.flatnonzero(midi.notes.program != DRUMS)
+    warnings = []
+    if len(kept) < len(midi.notes):
+        warnings.append(f"{len(midi.notes) - len(kept)} percussion notes are left out")
+    if not len(kept):
+        raise BadInput(f"{name} has no notes but percussion; there is nothing to write down.")
+    if len(kept) > MOST_NOTES:
+        raise BadInput(f"{name} has {len(kept)} notes, more than {MOST_NOTES}; cut it into pieces.")
+    notes = midi.notes.take(kept)
+    line = _timeline(Score(midi.resolution, notes, midi.bars, midi.staves, midi.tempos, midi.source), beats)
+    if len(line.bars) > MOST_BARS:
+        raise BadInput(f"{name} would fill {len(line.bars)} bars, more than {MOST_BARS}; cut it into pieces.")
+    onset, end = quantize(line)
+    starts = np.asarray([bar.onset for bar in line.bars])
+    bar = np.searchsorted(starts, onset, side="right") - 1
+    quarters = onset / QUARTER
+    fifths = spelling.key_signatures(notes.pitch, (end - onset) / QUARTER, bar, len(line.bars))
+    names = [np.zeros(len(midi.notes), dtype=np.int64) for _ in range(3)]
+    for column, values in zip(names, spelling.spell(notes.pitch, quarters, fifths[bar]), strict=True):
+        column[kept] = values
+    parts, staff = hands.parts(notes.program, notes.pitch, quarters, end / QUARTER)
+    chords: dict[tuple[int, int], list[Chord]] = {}
+    lost = 0
+    for number in range(1, sum(part.staves for part in parts) + 1):
+        mine = np.flatnonzero(staff == number)
+        mine, ends = _without_doubles(mine, onset, end, notes.pitch)
+        lost += int((staff == number).sum()) - len(mine)
+        exact = line.exact_ends
+        chords[number, 1], chords[number, 2] = voices(onset[mine], ends, notes.pitch[mine], kept[mine], exact)
+    if lost:
+        warnings.append(f"{lost} notes fall together with another of the same pitch and are left out")
+    clefs = {n: _clefs(n, parts, notes.pitch[staff == n], bar[staff == n], len(line.bars)) for n in _staves(parts)}
+    plan = Plan(line.bars, line.cells, line.pickup, fifths, parts, chords, clefs, *names)
+    return plan, tuple(warnings), line.how
+
+
+def _timeline(midi: Score, beats: Beats | None) -> Timeline:
+    if on_grid(midi):
+        return from_grid(midi, midi.bars or pulse.bars(midi))
+    if beats is not None and len(beats.seconds) >= 2:
+        return from_beats(midi, beats, "beats")
+    return from_beats(midi, pulse.beats(midi), "estimated")
+
+
+def _staves(parts: tuple[hands.Part, ...]) -> range:
+    return range(1, sum(part.staves for part in parts) + 1)
+
+
+def _without_doubles(mine: Ints, onset: Ints, end: Ints, pitch: Ints) -> tuple[Ints, Ints]:
+    """The notes of a staff without those that stand on the place of another, and their ends.
+
+    Of two on one place the longer is kept. A note that sounds on when its pitch is struck again ends there.
+    """
+    order = mine[np.lexsort((-end[mine], onset[mine], pitch[mine]))]
+    if not len(order):
+        return order, order
+    same = (np.diff(pitch[order]) == 0) & (np.diff(onset[order]) == 0)
+    order = order[np.r_[True, ~same]]
+    ends = end[order].copy()
+    again = np.diff(pitch[order]) == 0
+    ends[:-1][again] = np.minimum(ends[:-1], onset[order][1:])[again]
+    return order, ends
+
+
+def _clefs(number: int, parts: tuple[hands.Part, ...], pitch: Ints, bar: Ints, bars: int) -> list[str]:
+    """The clef of every bar of a staff: the one with fewer ledger lines, changed only where that saves many."""
+    part = next(p for p in parts if p.first <= number < p.first + p.staves)
+    ledger = np.zeros((bars, 2))
+    for column, (low, high) in enumerate(((59, 81), (40, 62))):
+        np.add.at(ledger[:, column], bar, (np.maximum(low - pitch, 0) + np.maximum(pitch - high, 0)) / 3.0)
+    usual = 1 if part.staves == 2 and number > part.first else 0
+    if part.staves == 1:
+        usual = int(ledger[:, 1].sum() < ledger[:, 0].sum())
+    change = 14.0
+    total = ledger[0] + change * np.asarray([usual == 1, usual == 0])
+    back = np.zeros((bars, 2), dtype=np.int64)
+    for i in range(1, bars):
+        step = total[:, None] + change * (1 - np.eye(2))
+        back[i] = step.argmin(0)
+        total = step[back[i], [0, 1]] + ledger[i]
+    path = [int(total.argmin())]
+    for i in range(bars - 1, 0, -1):
+        path.append(int(back[i, path[-1]]))
+    return ["GF"[c] for c in path[::-1]]
