@@ -93,7 +93,7 @@ def statistics(image: Grey, space: float) -> tuple[float, ...] | None:
     angle = skew(ink)
     height, width = ink.shape
     shear = np.array([[1, 0, 0], [-np.tan(np.radians(angle)), 1, np.tan(np.radians(angle)) * width / 2]])
-    level = cv2.warpAffine(ink, shear, (width, height), flags=cv2.INTER_NEAREST)
+    level = np.asarray(cv2.warpAffine(ink, shear, (width, height), flags=cv2.INTER_NEAREST), dtype=np.uint8)
     staves = find_staves(level, space)
     if not staves:
         return None

@@ -1,6 +1,8 @@
 """Other programs' readings of a music file, in the terms of the comparison: (bar, onset in it, duration, pitch).
 
-None of this uses scoresim. partitura reads MusicXML and MXL, music21 reads kern and ABC, mido reads MIDI.
+None of this uses scoresim. partitura reads MusicXML and MXL, music21 reads them too, and kern and ABC, mido reads MIDI.
+The second opinion on kern is a plain reading of its tokens by the Humdrum guide: music21 10 loses notes where spines
+split, and partitura 1.9 stops on such files.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import tempfile
 import warnings
 import zipfile
 from collections import Counter
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -40,8 +43,10 @@ def read(path: Path, form: str, text: str | None = None, second: bool = False) -
             raise NotImplementedError(form)
         if form == "midi":
             return by_mido(path)
+        if form == "kern" and second:
+            return by_tokens(path)
         if (form in ("musicxml", "mxl")) != (second or _moves_octaves(path)):
-            return by_partitura(path, form)
+            return by_partitura(path)
         return by_music21(path, form, text)
 
 
@@ -49,7 +54,7 @@ def _exact(value: Any) -> Fraction:
     return Fraction(value).limit_denominator(SMALLEST)
 
 
-def by_partitura(path: Path, form: str) -> Counter[Event]:
+def by_partitura(path: Path) -> Counter[Event]:
     """partitura's notes; written pitches are moved by the transpositions it lists, tied notes joined as it does.
 
     Files whose ticks are too coarse for their tuplets state rounded times: a time within one tick of a simple fraction
@@ -59,8 +64,7 @@ def by_partitura(path: Path, form: str) -> Counter[Event]:
     from partitura.score import GraceNote, Measure, Note, Transposition
 
     found: Counter[Event] = Counter()
-    load = partitura.load_kern if form == "kern" else partitura.load_musicxml
-    for part in load(str(path), force_note_ids=True).parts:
+    for part in partitura.load_musicxml(str(path), force_note_ids=True).parts:
         bars = sorted(part.iter_all(Measure), key=lambda m: m.start.t)
         shifts = [(s.start.t, s.chromatic) for s in part.iter_all(Transposition)]
         quarters, ticks = part.quarter_map, part.quarter_duration_map
@@ -146,20 +150,27 @@ def _music21_part(part: Any, found: Counter[Event]) -> None:
                 if hasattr(note, "pitch"):
                     tie = (note.tie or element.tie).type if (note.tie or element.tie) else ""
                     events.append((begin + onset, index, onset, int(note.pitch.ps), length, tie))
-    open_ties: dict[tuple[Fraction, int], list[Any]] = {}
+    found.update(_tied(events))
+
+
+def _tied(events: list[tuple[Fraction, int, Fraction, int, Fraction, str]]) -> Counter[Event]:
+    """Join tied notes: (onset from the beginning, bar, onset in it, pitch, duration, tie) -> events."""
+    found: Counter[Event] = Counter()
+    open_ties: dict[tuple[Fraction, int], tuple[int, Fraction, Fraction]] = {}
     for start, index, onset, pitch, length, tie in sorted(events, key=lambda e: (e[0], e[4])):
         head = open_ties.pop((start, pitch), None) if tie in ("stop", "continue") else None
         bar_on, onset_on, so_far = head or (index, onset, Fraction(0))
         if tie in ("start", "continue"):
-            open_ties[start + length, pitch] = [bar_on, onset_on, so_far + length]
+            open_ties[start + length, pitch] = (bar_on, onset_on, so_far + length)
         else:
             found[bar_on, onset_on, so_far + length, pitch, start - so_far] += 1
     for (end, pitch), (bar_on, onset_on, so_far) in open_ties.items():
         found[bar_on, onset_on, so_far, pitch, end - so_far] += 1
+    return found
 
 
 def by_mido(path: Path) -> Counter[Event]:
-    """Notes of a MIDI file from its messages: a note ends at its first note-off, or where the key is struck again."""
+    """Notes of a MIDI file from its messages: a note ends at its first note-off, one tick later at least."""
     import mido
 
     file = mido.MidiFile(str(path), clip=True)
@@ -175,6 +186,96 @@ def by_mido(path: Path) -> Counter[Event]:
             elif sounding.get(key):
                 begin = sounding[key].pop(0)
                 quarter = file.ticks_per_beat
-                onset, length = Fraction(begin, quarter), Fraction(tick - begin, quarter)
+                onset, length = Fraction(begin, quarter), Fraction(max(tick - begin, 1), quarter)
                 found[0, onset, length, message.note, onset] += 1
     return found
+
+
+@dataclass
+class _Spine:
+    """A column of a kern file while it is read."""
+
+    kind: str
+    until: Fraction = Fraction(0)  # when its last token ends
+    hidden: bool = False  # the other reading of a place that has two (``*S/ossia``)
+
+
+def by_tokens(path: Path) -> Counter[Event]:
+    """The notes of a kern file, token by token: a line begins where the earliest running token of all columns ends."""
+    spines: list[_Spine] = []
+    events: list[tuple[Fraction, int, Fraction, int, Fraction, str]] = []
+    now, bar, bar_start, begun = Fraction(0), 0, Fraction(0), False
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        tokens = line.split("\t")
+        if not line or line.startswith("!"):
+            continue
+        if line.startswith("**"):
+            spines = [_Spine(token) for token in tokens]
+        elif line.startswith("*"):
+            spines = _moved_spines(spines, tokens)
+        elif line.startswith("="):
+            now = max([now, *(s.until for s in spines if s.kind == "**kern")])
+            bar, bar_start = (bar + 1 if begun and now > bar_start else bar), now
+        else:
+            kern = [(s, t) for s, t in zip(spines, tokens, strict=True) if s.kind == "**kern"]
+            waiting = [s.until for s, t in kern if t != "." and _recip(t) > 0]
+            now = max([now, *waiting])
+            for spine, token in kern:
+                if token == ".":
+                    continue
+                begun = True
+                if not spine.hidden:
+                    events += [(now, bar, now - bar_start, *note) for note in _kern_notes(token)]
+                spine.until = now + _recip(token)
+            ends = [s.until for s, _ in kern if s.until >= now]  # one that ends now is read on the next line
+            now = min(ends) if ends else now
+    return _tied(events)
+
+
+def _recip(token: str) -> Fraction:
+    """Duration of a token in quarter notes; 0 for a grace note."""
+    found = re.search(r"([0-9]+)(?:%([0-9]+))?(\.*)", token.split(" ")[0])
+    if found is None or "q" in token.lower():
+        return Fraction(0)
+    zeros = found[1] if not found[1].strip("0") else ""
+    base = Fraction(4 * 2 ** len(zeros)) if zeros else Fraction(4 * int(found[2] or 1), int(found[1]))
+    return base * (2 - Fraction(1, 2 ** len(found[3])))
+
+
+def _kern_notes(token: str) -> list[tuple[int, Fraction, str]]:
+    """Pitch, duration and tie of every note in a token."""
+    notes = []
+    for part in token.split(" "):
+        name = re.search(r"([a-gA-G])\1*", part)
+        if name is None or "r" in part:
+            continue
+        letters, low = name[0], name[0][0].isupper()
+        octave = 4 - len(letters) if low else 3 + len(letters)
+        pitch = 12 * (octave + 1) + (9, 11, 0, 2, 4, 5, 7)["abcdefg".index(letters[0].lower())]
+        tie = "continue" if "_" in part or ("[" in part and "]" in part) else ""
+        tie = tie or ("start" if "[" in part else "stop" if "]" in part else "")
+        grace = "q" in token.lower()
+        length = Fraction(0) if grace else _recip(part) or _recip(token)
+        notes.append((pitch + part.count("#") - part.count("-"), length, tie))
+    return notes
+
+
+def _moved_spines(spines: list[_Spine], tokens: list[str]) -> list[_Spine]:
+    """Columns after a line of interpretations: split, joined, added, ended."""
+    out: list[_Spine] = []
+    joined = False
+    for spine, token in zip(spines, tokens, strict=True):
+        joined = joined and token == "*v"
+        if token == "*S/ossia":
+            spine.hidden = True
+        elif token in ("*S/fin", "*S-"):
+            spine.hidden = False
+        if token == "*^":
+            out += [replace(spine), replace(spine)]
+        elif token == "*v" and joined:
+            out[-1].until = max(out[-1].until, spine.until)
+            out[-1].hidden = False
+        elif token != "*-":
+            out.append(spine)
+            joined = token == "*v"
+    return out

@@ -116,6 +116,11 @@ def test_the_way_back_is_the_inverse(squeeze: float, bow: float, shift: list[flo
     assert (warp.forward(points) >= margin - 1e-6).all()
 
 
+def test_turning_is_clockwise_and_keeps_lengths() -> None:
+    middle, right = Warp.turned(100, 300, 0, 5.0).forward(np.array([[150.0, 50.0], [250.0, 50.0]]))
+    assert right - middle == pytest.approx([100 * np.cos(np.radians(5)), 100 * np.sin(np.radians(5))])
+
+
 @settings(max_examples=25, deadline=None)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 99), kind=st.sampled_from(KINDS))
 def test_any_size_works_and_no_boxes_stay_none(height: int, width: int, seed: int, kind: Kind) -> None:

@@ -136,16 +136,17 @@ def test_a_tune_that_changes_its_key() -> None:
     )
 
 
-def test_a_chord_symbol_after_the_number_of_an_ending_does_not_kill_the_process() -> None:
-    text = check_abc('X:1\nM:4/4\nL:1/4\nK:C\nabcd|[1"G"abcd:|[2"C"abcd||\nabcd|]\n', Path("a.abc"))
-    assert len(engraved(text, abc=True).notes) == 16
+@pytest.mark.parametrize("endings", ['[1"G"abcd:|[2"C"abcd||', "[1abcd:|[2abcd||", "|1abcd:|2 abcd||"])
+def test_no_note_and_no_process_is_lost_after_the_number_of_an_ending(endings: str) -> None:
+    text = check_abc(f"X:1\nM:4/4\nL:1/4\nK:C\nabcd|{endings}\nabcd|]\n", Path("a.abc"))
+    assert engraved(text, abc=True).notes.pitch.tolist() == [81, 83, 72, 74] * 4
 
 
 def test_a_key_before_a_repeat_makes_no_empty_bar() -> None:
-    text = check_abc("X:1\nM:2/4\nL:1/4\nK:A\nac:|\nK:D\n|:fc|Bc:|\n", Path("a.abc"))
+    text = check_abc("X:1\nM:2/4\nL:1/4\nK:A\nac:|\nK:D\n|:f/c/c|Bc:|\n", Path("a.abc"))
     score = engraved(text, abc=True)
     assert [(bar.fifths, score.quarters(bar.duration)) for bar in score.bars] == [(3, 2), (2, 2), (2, 2)]
-    assert score.notes.pitch.tolist() == [81, 73, 78, 73, 71, 73]
+    assert score.notes.pitch.tolist() == [81, 73, 78, 73, 73, 71, 73]
 
 
 @pytest.mark.parametrize(

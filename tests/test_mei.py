@@ -71,7 +71,7 @@ def test_any_nest_of_tuplets_and_dots_is_exact(
     assert all((score.resolution * value).denominator == 1 for value in exact)
 
 
-def test_the_sources_duration_counts_where_the_written_one_is_off_by_a_tick_or_more() -> None:
+def test_the_sources_duration_counts_where_the_written_one_is_off_by_more_than_rounding() -> None:
     """A triplet that is not marked as one and a whole rest in 2/4; rounded thirds stay thirds."""
     bare = "".join(note("c4", "8", f"a{i}", 'dur.ppq="4"') for i in range(3))
     rounded = "".join(note("c4", "8", f"b{i}", f'dur.ppq="{n}"') for i, n in enumerate((85, 85, 86)))

@@ -45,7 +45,7 @@ def place(address: str | Place) -> Place:
     """
     text = str(address)
     if "://" not in text:
-        return Path(address)
+        return Path(text)
     if text.startswith("file://"):
         return Path(text.removeprefix("file://"))
     try:
@@ -153,8 +153,11 @@ def sha256(path: Place) -> str:
         BadInput: the file is missing or cannot be read.
     """
     try:
+        digest = hashlib.sha256()
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror or error}).") from error
 

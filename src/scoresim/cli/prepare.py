@@ -1,6 +1,7 @@
 """Commands that make and check data sets: corpora, build, verify, card."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -104,16 +105,32 @@ def verify(data: DataSet, /, *, json: Json = False) -> None:
         raise CheckFailed(f"{data} has {some}, the first: {problems[0]}")
 
 
-def card(data: DataSet, /, *, json: Json = False) -> None:
-    """Print the data card of a data set: counts by source, style and split, rejected passages by reason."""
+def card(
+    data: DataSet,
+    /,
+    *,
+    out: Annotated[
+        Path | None,
+        Parameter(help="Folder for the card as a page (README.md for a data hub, and its plots); made when missing."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the data card of a data set: sources and licences, counts, splits, harmonization, what was left out and why.
+
+    With --out it is also written as a page in the form of a Hugging Face data card, with plots.
+    """
     from scoresim.data import card as step
 
     with results_only():
         facts = step.card(data)
+        if out is not None:
+            step.write_card(data, out)
     if json:
         show_json(facts)
-    else:
-        _show_card(facts)
+        return
+    _show_card(facts)
+    if out is not None:
+        print(f"\nThe card is in {out / 'README.md'}.")
 
 
 def _show_card(facts: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from scoresim.errors import BadInput
@@ -59,7 +60,9 @@ class BuildConfig:
     min_notes: int = field(default=4, metadata={"help": "Passages with fewer written notes are left out."})
     vary: bool = field(
         default=True,
-        metadata={"help": "Draw staff size, font, width and distances of every piece from ranges, by the seed."},
+        metadata={
+            "help": "Draw fonts and distances of every piece, and the staff size of every passage, by the seed."
+        },
     )
     staff_space: float = field(default=8.0, metadata={"help": "Pixels between two staff lines, with --no-vary."})
     page_width: float = field(default=50.0, metadata={"help": "Width of a system in staff spaces, with --no-vary."})
@@ -77,8 +80,8 @@ class BuildConfig:
         default="off", metadata={"help": "Whether easy and hard passages of a style are sampled alike."}
     )
     duplicate_threshold: float = field(
-        default=0.5,
-        metadata={"help": "Two files are the same music when this share of the shorter one is in the other."},
+        default=0.2,
+        metadata={"help": "Two files are the same music when this share of the shorter is in the other; 0: never."},
     )
     shard_rows: int = field(default=5000, metadata={"help": "Pairs per shard."})
     timeout: float = field(default=60.0, metadata={"help": "Seconds after which a file is given up."})
@@ -97,6 +100,8 @@ def check(config: BuildConfig) -> None:
             raise BadInput(f"{name.replace('_', '-')} is {value}; it must be {bounds}.")
     if config.degrade not in LOOKS:
         raise BadInput(f"degrade is {config.degrade!r}; choose one of {', '.join(LOOKS)}.")
+    if config.degrade != "none" and find_spec("cv2") is None:
+        raise BadInput("--degrade needs OpenCV; install it with: pip install 'scoresim[degrade]'.")
     if config.complexity_balance not in ("on", "off"):
         raise BadInput(f"complexity-balance is {config.complexity_balance!r}; choose on or off.")
 

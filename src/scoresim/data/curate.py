@@ -64,32 +64,17 @@ def split_works(items: Sequence[Item]) -> dict[str, str]:
     return split
 
 
-def merge_splits(split: Mapping[str, str], same: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
-    """Bring works that hold the same music into one part.
+def merge_splits(split: Mapping[str, str], group: Mapping[str, str]) -> dict[str, str]:
+    """Bring works that hold the same music into one part: the most protected among them.
 
     Args:
         split: work -> part.
-        same: pairs of works.
-
-    Returns:
-        work -> part, and work -> name of its group (the first of its works by name).
+        group: work -> name of the group of works whose music is the same.
     """
-    parent = {work: work for work in split}
-
-    def root(work: str) -> str:
-        while parent[work] != work:
-            parent[work] = parent[parent[work]]
-            work = parent[work]
-        return work
-
-    for a, b in same:
-        low, high = sorted((root(a), root(b)))
-        parent[high] = low
-    group = {work: root(work) for work in split}
     part: dict[str, str] = {}
     for work, name in group.items():
         part[name] = protected([split[work], part.get(name, "train")])
-    return {work: part[group[work]] for work in split}, group
+    return {work: part[group[work]] for work in split}
 
 
 def limit_works(

@@ -20,7 +20,7 @@ import pyarrow as pa
 from scoresim.data.curate import SPLITS, merge_splits
 from scoresim.data.parts import INFO, Task
 from scoresim.data.shards import parquet, schema, shard_entry, write_table
-from scoresim.data.similar import Fingerprint, near_duplicates
+from scoresim.data.similar import Fingerprint, group, near_duplicates
 from scoresim.files import Place
 from scoresim.score.tokens import default_vocabulary
 
@@ -50,7 +50,9 @@ def merge(
     with ThreadPoolExecutor(READERS) as pool:
         records = list(pool.map(_record, tasks))
     same, music = _same_works(records, settings["duplicate_threshold"])
-    split, group = merge_splits({r["work"]: split[r["work"]] for r in records}, [(a, b) for a, b, _ in same])
+    works = sorted({record["work"] for record in records})
+    groups = _groups(works, same)
+    split = merge_splits({work: split[work] for work in works}, groups)
     for record in records:
         record["split"] = split[record["work"]]
     shards, twins, kept = _write_shards(out, tasks, records, settings["shard_rows"])
@@ -73,8 +75,9 @@ def merge(
         "works": {part: len({r["work"] for r in records if r["split"] == part}) for part in SPLITS},
         "groups": {
             "pairs": music,
-            "merged_works": [[a, b, round(share, 3)] for a, b, share in same],
-            "largest": max(Counter(group.values()).values(), default=0),
+            "merged_works": [[a, b, round(share, 3)] for a, b, share in same if groups[a] == groups[b]],
+            "left_apart": [[a, b, round(share, 3)] for a, b, share in same if groups[a] != groups[b]],
+            "largest": max(Counter(groups.values()).values(), default=0),
         },
         "passages": sum(record.get("passages", 0) for record in records),
         "bars": sum(record.get("bars", 0) for record in records),
@@ -130,6 +133,13 @@ def _same_works(records: list[dict[str, Any]], threshold: float) -> tuple[list[t
         if a != b:
             same[a, b] = max(share, same.get((a, b), 0.0))
     return [(a, b, share) for (a, b), share in sorted(same.items())], len(pairs)
+
+
+def _groups(works: list[str], same: list[tuple[str, str, float]]) -> dict[str, str]:
+    """work -> first work of its group."""
+    index = {work: i for i, work in enumerate(works)}
+    found = group(len(works), [(index[a], index[b], share) for a, b, share in same])
+    return {work: works[found[i]] for i, work in enumerate(works)}
 
 
 def _write_shards(

@@ -25,16 +25,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.data.harmonize import complexity
-from scoresim.score.engrave import Box, System
+from scoresim.score.engrave import System
 from scoresim.score.notes import Bar, Ints, Score, spelled
 from scoresim.score.tokens import GRID, Vocabulary, encode
 
 if TYPE_CHECKING:
     from scoresim.score.degrade import Degraded
 
+Box = tuple[float, float, float, float]
 Boxes = NDArray[np.float64]
 Look: TypeAlias = "Callable[[NDArray[np.uint8], float], Degraded]"  # (picture, staff space) -> what it looks like now
 
+LEAST_STEP = 0.25  # staff spaces between the heads of successive onsets on a staff; a head is 1.2 wide
 HEIGHT_TOLERANCE = 0.3  # staff spaces between a drawn head and where its pitch stands; a step is half a space
 
 
@@ -312,7 +314,7 @@ def _looked(image: NDArray[np.uint8], space: float, boxes: _Boxes, look: Look) -
     moved = {}
     for f in fields(boxes):
         box = changed.move(getattr(boxes, f.name))
-        moved[f.name] = np.clip(box, 0, [width, height, width, height])
+        moved[f.name] = np.clip(box, 0, [width, height, width, height]).astype(np.float64)
     return changed.image, changed.staff_space, _Boxes(**moved)
 
 
@@ -343,7 +345,24 @@ def _join_heads(part: Score, systems: tuple[System, ...], of_note: NDArray[np.in
             boxes.append(head.box)
     if len(drawn) != len(index):
         raise Rejected("a note is not drawn")
+    _check_order(part, systems, index)
     return np.array(tokens, dtype=np.int64), boxes
+
+
+def _check_order(part: Score, systems: tuple[System, ...], index: dict[str, int]) -> None:
+    """On every staff, heads stand from left to right as their onsets do; in a squeezed bar they do not."""
+    notes = part.notes
+    for system in systems:
+        heads = [(index[head.id], head.box[0]) for head in system.heads]
+        heads = [(i, x) for i, x in heads if not notes.grace[i]]
+        i, x = np.array([i for i, _ in heads], dtype=np.int64), np.array([x for _, x in heads])
+        for staff in np.unique(notes.staff[i]):
+            on = notes.staff[i] == staff
+            _, where = np.unique(notes.onset[i[on]], return_inverse=True)
+            left = np.full(where.max(initial=-1) + 1, np.inf)
+            np.minimum.at(left, where, x[on])
+            if (np.diff(left) < LEAST_STEP * system.staff_space).any():
+                raise Rejected("note heads do not stand in the order of their onsets")
 
 
 def stack(pictures: list[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], list[int]]:

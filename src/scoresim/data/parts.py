@@ -16,28 +16,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from scoresim.data import corpora
 from scoresim.data.config import BuildConfig, printable
 from scoresim.data.corpora import Item
 from scoresim.data.curate import seeded
 from scoresim.data.pair import Look, Pair, PassageRules, Rejected, make_pair, passages
 from scoresim.data.shards import to_table, write_table
-from scoresim.data.similar import fingerprint
+from scoresim.data.similar import Fingerprint, fingerprint
 from scoresim.errors import BadInput, ScoresimError
 from scoresim.files import Place
 from scoresim.score.degrade import degrade
-from scoresim.score import engrave as TMP
-from scoresim.score.engrave import EngraveConfig, Engraving, Layout
+from scoresim.score.engrave import STAFF_SPACES, EngraveConfig, Engraving, Layout, vary
 from scoresim.score.notate import notate_all
-from scoresim.score.notes import Score
+from scoresim.score.notes import DRUMS, TIED_FROM, Score
 from scoresim.score.performance import performed
 from scoresim.score.read import check_abc, read_midi, read_text
 from scoresim.score.tokens import default_vocabulary
 
 INFO = b"scoresim"
-SPACE_RANGE = (0.85, 1.2)  # staff size of a passage, as a share of its piece's
 
 
 class Unwritable(Exception):
@@ -63,12 +59,14 @@ class _Stretch:
         first_bar: its place in the item.
         engraving: its layout.
         score: its notes, with what the MIDI file knows of them.
+        source: the whole item as it is, by which duplicates are found: the MIDI file, not its notation.
     """
 
     name: str
     first_bar: int
     engraving: Engraving
     score: Score
+    source: Score
 
 
 def part_name(corpus: str, item: Item) -> str:
@@ -129,20 +127,16 @@ def make_pairs(task: Task) -> tuple[list[Pair], dict[str, Any]]:
     config = task.config
     rules = PassageRules(max_notes=config.max_notes, min_notes=config.min_notes)
     random = seeded(config.seed, "engraving", task.corpus, task.item.id)
-    settings = TMP.vary(random) if config.vary and hasattr(TMP, 'vary') else EngraveConfig(config.staff_space, config.page_width)
-    if hasattr(settings, 'texts'):
-        settings = replace(settings, texts=config.texts)
+    settings = vary(random) if config.vary else EngraveConfig(config.staff_space, config.page_width)
+    settings = replace(settings, texts=config.texts)
     pairs: list[Pair] = []
     rejected = Counter[str]()
     counts = Counter[str]()
     warnings: list[str] = []
-    onsets, pitches, begun = [], [], 0.0
-    stretches = _stretches(task, settings)
-    for stretch in stretches:
+    source: Score | None = None
+    for stretch in _stretches(task, settings):
         score = stretch.score
-        onsets.append(begun + score.notes.onset / score.resolution)
-        pitches.append(score.notes.pitch)
-        begun += float(score.quarters(score.bars[-1].onset + score.bars[-1].duration))
+        source = stretch.source
         counts.update(bars=len(score.bars), written_notes=len(score.notes))
         warnings += score.warnings
         limit = None if config.max_passages is None else config.max_passages - counts["passages"]
@@ -154,9 +148,16 @@ def make_pairs(task: Task) -> tuple[list[Pair], dict[str, Any]]:
                 rejected[str(reason)] += 1
     info = refused(task, "") | dict(counts) | {"warnings": warnings[:5], "rejected": dict(sorted(rejected.items()))}
     info["passages"] = counts["passages"]
-    mark = fingerprint(np.concatenate(onsets), np.concatenate(pitches))
-    info["fingerprint"] = base64.b64encode(mark.to_bytes()).decode()
+    if source is not None:
+        info["fingerprint"] = base64.b64encode(_fingerprint(source).to_bytes()).decode()
     return pairs, info
+
+
+def _fingerprint(score: Score) -> Fingerprint:
+    """Of the sounding notes: without graces, percussion, and the later notes of ties."""
+    notes = score.notes
+    sounding = (notes.tie & TIED_FROM == 0) & ~notes.grace & (notes.program != DRUMS) & (notes.duration > 0)
+    return fingerprint(notes.onset[sounding] / score.resolution, notes.pitch[sounding])
 
 
 def _stretches(task: Task, settings: EngraveConfig) -> Iterator[_Stretch]:
@@ -168,13 +169,13 @@ def _stretches(task: Task, settings: EngraveConfig) -> Iterator[_Stretch]:
         for i, notation in enumerate(notate_all(midi, beats(item) if beats is not None else None)):
             engraving = Engraving(notation.mei, settings, str(item.path))
             score = performed(engraving.reading.score, midi, notation.source_note)
-            yield _Stretch(f"{i}.", notation.first_bar, engraving, score)
+            yield _Stretch(f"{i}.", notation.first_bar, engraving, score, midi)
         return
     text = read_text(item.path, item.format)
     if item.format == "abc":
         text = check_abc(corpora.abc_text(item), item.path)
     engraving = Engraving(text, settings, str(item.path), bar_accidentals=item.format == "abc")
-    yield _Stretch("", 0, engraving, engraving.reading.score)
+    yield _Stretch("", 0, engraving, engraving.reading.score, engraving.reading.score)
 
 
 def _choose(stretch: _Stretch, limit: int | None, task: Task) -> list[tuple[str, list[Layout]]]:
@@ -200,10 +201,10 @@ def _choose(stretch: _Stretch, limit: int | None, task: Task) -> list[tuple[str,
 
 def _passage(stretch: _Stretch, number: str, layouts: list[Layout], rules: PassageRules, task: Task) -> Pair:
     """One pair, engraved and degraded as the seed says."""
-    item, config, engraved = task.item, task.config, getattr(stretch.engraving, 'config', None) or stretch.engraving._config
+    item, config, engraved = task.item, task.config, stretch.engraving.config
     name = f"{task.corpus}/{item.id}#{number}"
     random = seeded(config.seed, "look", name)
-    space = engraved.staff_space * (random.uniform(*SPACE_RANGE) if config.vary else 1.0)
+    space = round(random.uniform(*STAFF_SPACES), 2) if config.vary else engraved.staff_space
     kind = random.choice(("none", "scan", "photo")) if config.degrade == "mix" else config.degrade
     look: Look | None = None
     if kind != "none":
@@ -221,10 +222,10 @@ def _passage(stretch: _Stretch, number: str, layouts: list[Layout], rules: Passa
         "notation": "machine" if item.format == "midi" else "composer",
         "official_split": item.split or "",
         "labels": json.dumps(dict(item.labels), ensure_ascii=False, sort_keys=True),
-        "font": getattr(engraved, "font", "Leipzig"),
+        "font": engraved.font,
         "page_width": engraved.page_width,
         "degraded": kind,
     }
-    systems = tuple((stretch.engraving.draw(layout, space) if hasattr(TMP, 'vary') else stretch.engraving.draw(layout)) for layout in layouts)
+    systems = tuple(stretch.engraving.draw(layout, space) for layout in layouts)
     pair = make_pair(stretch.score, systems, default_vocabulary(), rules, about, look)
     return replace(pair, first_bar=pair.first_bar + stretch.first_bar)

@@ -119,7 +119,7 @@ def window_bounds(shingles: Hashes) -> Ints:
 
 
 def near_duplicates(
-    prints: Sequence[Fingerprint], threshold: float = 0.1, evidence: float = 12.0
+    prints: Sequence[Fingerprint], threshold: float = 0.2, evidence: float = 12.0
 ) -> list[tuple[int, int, float]]:
     """The pairs of items that hold the same music.
 

@@ -7,7 +7,8 @@ another way is rewritten here; what cannot is refused:
   note of a quarter or more loses its ratio: refused.
 - A change of key sounds right inside brackets but is not drawn, and as a line of its own does neither: the tune is
   turned into MEI, where the change is written down.
-- A chord symbol right after the number of an ending (``[1"G"``) kills the process: a space between them does not.
+- After the number of an ending a note is lost (``[2G3``) and a chord symbol kills the process (``[1"G"``): a space goes
+  between them.
 - A rest of several bars is drawn as one: written out. Voices are read one after the other: refused.
 """
 
@@ -21,7 +22,6 @@ from typing import Any
 from lxml import etree
 
 from scoresim.errors import BadInput
-from scoresim.score.mei_layer import KINDS
 
 _FIELD = re.compile(r"^[A-Za-z+]:")
 _QUOTED = re.compile(r'("[^"]*"|\[[A-Za-z]:[^\]]*\])')
@@ -32,8 +32,9 @@ _ONE = re.compile(
 _TUPLET = re.compile(r"(?P<slur>\(*)\((?P<n>[2-9])(?P<ratio>(?::[0-9]*){0,2})(?![0-9:])")
 _INNER_KEY = re.compile(r"\[K:([^\]]*)\]")
 _BAR_FIRST = re.compile(r"\s*\|[|:\]]*")
-_ENDING = re.compile(r"[\[|][0-9](?:[-,][0-9])*(?=\")")
+_ENDING = re.compile(r"[\[|][0-9](?:[-,][0-9])*(?=[^\s0-9,.-])")
 _REST = re.compile(r"[ZX]([0-9]{1,2})")
+_EVENTS = tuple("{*}" + kind for kind in ("clef", "note", "chord", "rest", "space", "mRest"))
 _TONIC = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
 _MODES = {
     "": 0,
@@ -169,10 +170,10 @@ def _with_keys(text: str, path: Path) -> str:
     if len(clefs) != len(keys):
         raise BadInput(f"{path} changes its key in a way that the engraver does not follow.")
     for clef, key in zip(clefs, keys, strict=True):
-        layer, measure = clef.getparent(), next(clef.iterancestors("{*}measure"))
-        if KINDS[layer.tag] != "layer" or layer.index(clef) != 0:
+        layer, measure = (next(clef.iterancestors("{*}" + kind)) for kind in ("layer", "measure"))
+        if next(layer.iter(*_EVENTS)) is not clef:
             raise BadInput(f"{path} changes its key inside a bar, which is not drawn.")
-        layer.remove(clef)
+        clef.getparent().remove(clef)
         definition = etree.Element(measure.tag.replace("measure", "scoreDef"), keysig=_signature(key or 0))
         measure.addprevious(definition)
     return etree.tostring(root, encoding="unicode")

@@ -17,7 +17,10 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 TWO_STAVES = {*range(8), *range(16, 24), 46, 8, 11, 12, 13, 14, 15, 108}  # keyboards, harp, tuned bars
 LOWEST, HIGHEST = 41, 80  # pitches between which the hands part
-STRETCH = 16  # semitones
+STRETCH = 14  # semitones
+MIDDLE, MOVE, ALONE = 0.048, 0.56, 0.8
+GAP_NOW, GAP_NEAR = 0.102, 0.179
+CENTRE = 65.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def needs_two(program: int, pitch: Ints, onset: Floats, end: Floats) -> bool:
     over = np.zeros(len(order), dtype=bool)
     if len(order) > 1:
         latest = np.maximum.accumulate(stop)
-        over[1:] = latest[:-1] > begin[1:] + 0.3
+        over[1:] = (latest[:-1] > begin[1:] + 0.3) | (np.diff(begin) == 0)
     spread = float(np.quantile(height, 0.98) - np.quantile(height, 0.02)) if len(height) else 0.0
     chordal = float(over.mean()) > 0.1
     low = float(np.quantile(height, 0.05)) < 57 if len(height) else False
@@ -76,14 +79,14 @@ def lower(pitch: Ints, onset: Floats, end: Floats) -> Ints:
     if not len(pitch):
         return np.zeros(0, dtype=np.int64)
     order = np.lexsort((pitch, onset))
-    times, index = np.unique(np.round(onset[order] * 8) / 8, return_inverse=True)
+    times, index = np.unique(onset[order], return_inverse=True)
     splits = np.arange(LOWEST, HIGHEST + 1)
     cost = _split_costs(pitch[order], onset[order], end[order], times, splits)
     step = np.abs(splits[:, None] - splits[None, :])
     total, back = cost[0], np.zeros(cost.shape, dtype=np.int64)
     gaps = np.diff(times)
     for i in range(1, len(cost)):
-        move = total[:, None] + step * (0.35 / (1.0 + gaps[i - 1]))
+        move = total[:, None] + step * (MOVE / (1.0 + gaps[i - 1]))
         back[i] = move.argmin(0)
         total = move[back[i], np.arange(len(splits))] + cost[i]
     path = np.empty(len(cost), dtype=np.int64)
@@ -98,17 +101,17 @@ def lower(pitch: Ints, onset: Floats, end: Floats) -> Ints:
 def _split_costs(pitch: Ints, onset: Floats, end: Floats, times: Floats, splits: Ints) -> Floats:
     """[T, S] cost of parting the hands below every split pitch at every time."""
     first = np.searchsorted(onset, times - 1.0)
-    here = np.searchsorted(onset, times - 0.0625)
-    last = np.searchsorted(onset, times + 0.0625)
+    here = np.searchsorted(onset, times - 0.01)
+    last = np.searchsorted(onset, times + 0.01)
     after = np.searchsorted(onset, times + 1.0)
     cost = np.zeros((len(times), len(splits)))
-    middle = 0.03 * np.abs(splits - 60.0)
+    middle = MIDDLE * np.abs(splits - CENTRE)
     for i, time in enumerate(times):
         held = np.arange(first[i], here[i])
         held = held[end[held] > time + 0.125]
         now = np.unique(np.concatenate([pitch[here[i] : last[i]], pitch[held]]))
         near = np.unique(pitch[first[i] : after[i]])
-        cost[i] = middle + _stretch(now, splits) - _gap(now, splits) * 0.25 - _gap(near, splits) * 0.35
+        cost[i] = middle + _stretch(now, splits) - GAP_NOW * _gap(now, splits) - GAP_NEAR * _gap(near, splits)
     return cost
 
 
@@ -117,7 +120,7 @@ def _stretch(pitch: Ints, splits: Ints) -> Floats:
     at = np.searchsorted(pitch, splits)
     upper = np.where(at < len(pitch), pitch[-1] - pitch[np.minimum(at, len(pitch) - 1)], 0)
     under = np.where(at > 0, pitch[np.maximum(at - 1, 0)] - pitch[0], 0)
-    alone = ((at == 0) | (at == len(pitch))) * (0.5 if len(pitch) > 1 else 0.0)
+    alone = ((at == 0) | (at == len(pitch))) * (ALONE if len(pitch) > 1 else 0.0)
     return np.asarray(np.maximum(upper - STRETCH, 0) + np.maximum(under - STRETCH, 0) + alone, dtype=np.float64)
 
 

@@ -182,7 +182,8 @@ class Layer:
         stated = element.get("dur.ppq")
         if stated and self.ppq and not grace and stated.isdigit():
             tick = self.walk.quarter // self.ppq
-            if abs(int(stated) * tick - length) >= tick:
+            off = abs(int(stated) * tick - length)
+            if off >= 2 * tick or (2 * off >= tick and 4 * off > length):
                 length = int(stated) * tick
         if kind == "note":
             self.note(element, element, length, grace)

@@ -17,7 +17,7 @@ from scoresim.score.mei_write import Plan, mei
 from scoresim.score.notes import DRUMS, Beats, Score
 from scoresim.score.quantize import quantize
 from scoresim.score.timeline import QUARTER, Timeline, from_beats, from_grid, on_grid
-from scoresim.score.voices import Chord, voices
+from scoresim.score.voices import Chord, settled, voices
 
 Ints = NDArray[np.int64]
 MOST_NOTES, MOST_BARS = 20_000, 5_000
@@ -101,19 +101,28 @@ def _plan(midi: Score, beats: Beats | None) -> tuple[Plan, tuple[str, ...], str]
     for column, values in zip(names, spelling.spell(notes.pitch, quarters, fifths[bar]), strict=True):
         column[kept] = values
     parts, staff = hands.parts(notes.program, notes.pitch, quarters, end / QUARTER)
-    chords: dict[tuple[int, int], list[Chord]] = {}
-    lost = 0
-    for number in range(1, sum(part.staves for part in parts) + 1):
-        mine = np.flatnonzero(staff == number)
-        mine, ends = _without_doubles(mine, onset, end, notes.pitch)
-        lost += int((staff == number).sum()) - len(mine)
-        exact = line.exact_ends
-        chords[number, 1], chords[number, 2] = voices(onset[mine], ends, notes.pitch[mine], kept[mine], exact)
+    chords, lost = _chords(line, parts, staff, onset, end, notes.pitch, kept)
     if lost:
         warnings.append(f"{lost} notes fall together with another of the same pitch and are left out")
     clefs = {n: _clefs(n, parts, notes.pitch[staff == n], bar[staff == n], len(line.bars)) for n in _staves(parts)}
     plan = Plan(line.bars, line.cells, line.pickup, fifths, parts, chords, clefs, *names)
     return plan, tuple(warnings), line.how
+
+
+def _chords(
+    line: Timeline, parts: tuple[hands.Part, ...], staff: Ints, onset: Ints, end: Ints, pitch: Ints, index: Ints
+) -> tuple[dict[tuple[int, int], list[Chord]], int]:
+    """The chords of every (staff, voice), and how many notes stand on the place of another and are left out."""
+    chords: dict[tuple[int, int], list[Chord]] = {}
+    lost = 0
+    for number in _staves(parts):
+        mine = np.flatnonzero(staff == number)
+        kept, ends = _without_doubles(mine, onset, end, pitch)
+        lost += len(mine) - len(kept)
+        both = voices(onset[kept], ends, pitch[kept], index[kept], line.exact_ends)
+        for voice, found in enumerate(both, start=1):
+            chords[number, voice] = found if line.exact_ends else settled(found, line.cells)
+    return chords, lost
 
 
 def _timeline(midi: Score, beats: Beats | None) -> Timeline:

@@ -20,7 +20,7 @@ Ints = NDArray[np.int64]
 RATE = 50  # frames per second
 SLOWEST, FASTEST = 45.0, 190.0  # beats per minute
 USUAL, WIDTH = 95.0, 0.9  # the tempo expected, and how far from it in octaves is no surprise
-STICK = 300.0  # cost of a change of period, per squared log
+STICK = 150.0  # cost of a change of period, per squared log
 REACH = 3  # periods to either side that a beat may change to
 PAUSE = 6.0  # seconds of silence that are taken out before beats are looked for
 # strengths of the half beats of a bar: signature -> template
@@ -40,6 +40,7 @@ def beats(midi: Score) -> Beats:
     found = _track(*_without_pauses(onset, midi, length))
     if len(found) < 2:
         found = onset.min() + 0.6 * np.arange(4)
+    found = _readable(found, onset)
     place = np.interp(onset, found, np.arange(len(found)), left=0.0, right=len(found) - 1.0)
     steps = np.maximum(np.diff(found), 1e-3)[np.clip(place.astype(np.int64), 0, len(found) - 2)]
     accent = _accents(2 * place, midi.notes.pitch, length / steps, 2 * len(found))
@@ -119,6 +120,16 @@ def _track(onset: Floats, weight: Floats) -> Floats:
             break
         t, state = t - int(periods[state]), int(back[t, state])
     return _refined(np.asarray(out[::-1]) / RATE + begin, onset)
+
+
+def _readable(found: Floats, onset: Floats) -> Floats:
+    """The beats, or twice as many where every fourth of them has more than five onsets, so that few 32nds are needed."""
+    times = np.sort(onset)
+    times = times[np.r_[True, np.diff(times) > CHORD_SECONDS]]
+    counts = np.histogram(times, found)[0]
+    if np.quantile(counts, 0.75) <= 5 or np.median(np.diff(found)) < 0.4:
+        return found
+    return np.sort(np.r_[found, (found[1:] + found[:-1]) / 2])
 
 
 def _refined(times: Floats, onset: Floats) -> Floats:

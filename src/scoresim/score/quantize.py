@@ -14,11 +14,12 @@ from scoresim.score.timeline import QUARTER, Floats, Timeline
 
 Ints = NDArray[np.int64]
 # parts of a cell -> what the division costs
-PLAYED = {1: 0.0, 2: 0.4, 4: 1.0, 3: 1.6, 8: 4.0, 6: 4.0, 16: 9.0}
+PLAYED = {1: 0.0, 2: 0.4, 4: 1.0, 3: 1.8, 8: 5.0, 6: 5.0, 16: 20.0}
 WRITTEN = {1: 0.0, 2: 0.1, 4: 0.2, 3: 0.3, 8: 0.5, 6: 0.5, 12: 1.5, 16: 1.0, 5: 1.5, 7: 2.0, 24: 3.0}
 CHANGE = 0.6  # from twos to threes or back
 COLLISION = 2.5  # per onset thrown together with another
-CHORD = 0.035  # seconds: onsets closer than that are one chord
+CHORD = 0.045  # seconds: onsets closer than that are one chord
+JITTER, JITTER_ESTIMATED = 0.026, 0.032  # seconds
 CHORD_TICKS = QUARTER / 24  # the same where no seconds are known
 
 
@@ -76,7 +77,8 @@ def _noise(line: Timeline, size: Floats | None) -> Floats:
     """[C] how far from its place a note may lie, as a share of its cell."""
     if size is None:
         return np.full(len(line.cells) - 1, 0.012)
-    return np.clip(0.022 / np.maximum(line.beat_seconds, 0.05), 0.03, 0.075)
+    jitter = JITTER_ESTIMATED if line.how == "estimated" else JITTER
+    return np.clip(jitter / np.maximum(line.beat_seconds, 0.05), 0.03, 0.09)
 
 
 def _costs(line: Timeline, cell: Ints, part: Floats, grids: Ints, noise: Floats, price: Floats) -> Floats:

@@ -29,7 +29,7 @@ UNZIP_ERRORS = (
     *(zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, NotImplementedError),  # the last: an unknown compression
     *(RuntimeError, EOFError, OSError, ValueError),
 )
-KERN_SLASH = re.compile(r"(?m)(?<![^\t\n])\*X?rep(?![^\t\r\n])")
+KERN_SLASH = re.compile(r"(?m)(?<![^\t\n])\*X?(?:rep|tremolo)(?![^\t\r\n])")
 MULTIPLE_REST = re.compile(r"<multiple-rest\b[^>]*(?:/>|>[^<]*</multiple-rest\s*>)")
 TRANSPOSE = re.compile(r"<transpose\b([^>]*)>(.*?)</transpose", re.DOTALL)
 ENCODING = re.compile(r"""\s+encoding=("[^"]*"|'[^']*')""")
@@ -81,13 +81,13 @@ def read_text(path: Path, form: str) -> str:
 def _engravable(text: str, form: str, path: Path) -> str:
     """The text with what verovio 6.4 leaves out of its picture written out.
 
-    Repeats written as slashes (kern ``*rep``) and rests drawn as one for several bars become the notes and bars that
-    they stand for.
+    Repeats and tremolos written as slashes (kern ``*rep``, ``*tremolo``) and rests drawn as one for several bars become
+    the notes and bars that they stand for.
 
     Raises:
         BadInput: a part changes its transposition on the way, which verovio does not follow.
     """
-    if form == "kern" and "*rep" in text:
+    if form == "kern":
         text = KERN_SLASH.sub("*", text)
     if form in ("musicxml", "mxl"):
         if "<multiple-rest" in text:

@@ -198,6 +198,6 @@ def write(image: Image.Image, found: list[Words], origin: Point, k: float, top: 
             x += font.getlength(content)
         if boxes:
             lefts, tops, rights, bottoms = zip(*boxes, strict=True)
-            around = (min(lefts), min(tops), max(rights), max(bottoms))
+            around = (float(min(lefts)), float(min(tops)), float(max(rights)), float(max(bottoms)))
             written.append(Text(item.kind, "".join(content for content, _ in parts), around))
     return written

@@ -16,7 +16,7 @@ from scoresim.score.notes import Bar, Beats, Score
 from scoresim.score.performance import seconds
 
 QUARTER = 1680  # ticks of the notation per quarter note: 64ths, triplets, quintuplets and septuplets are whole
-SHORTEST = QUARTER // 4  # bars are at least a 16th long, and a whole number of 16ths
+SHORTEST = QUARTER // 8  # bars are at least a 32nd long, and a whole number of 32nds
 GRID_POINTS = (0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 1.0)
 CHORD_SECONDS = 0.05  # onsets as close as that may be one chord
 NEAR = 1 / 48  # of a quarter note
@@ -162,7 +162,11 @@ def _bars_of_beats(beats: Beats, first: int, total: int) -> tuple[list[int], lis
         if not found:
             return count, 4
         numerator, denominator = found[-1][1:]
-        return (numerator, denominator) if count in _counts(numerator) else (count, 4)
+        if count in _counts(numerator):
+            return numerator, denominator
+        # a bar of another length: as many of the beats that the others have
+        thirds = usual == numerator // 3 and numerator in (6, 9, 12)
+        return (3 * count if thirds else count), denominator
 
     usual = int(np.median(np.diff(downs))) if len(downs) > 1 else 4
     if len(downs) < 2 and signatures:
@@ -186,7 +190,7 @@ def _counts(numerator: int) -> tuple[int, ...]:
 
 
 def _beat_length(count: int, numerator: int, denominator: int) -> int:
-    """Ticks of a beat when `count` of them fill a bar of that signature; a whole number of 16ths."""
+    """Ticks of a beat when `count` of them fill a bar of that signature; a whole number of 32nds."""
     length = _nominal(numerator, denominator) / max(count, 1)
     return max(round(length / SHORTEST), 1) * SHORTEST
 

@@ -186,8 +186,7 @@ def encode(score: Score, vocabulary: Vocabulary) -> Tokens:
     np.add.at(length, of_note, notes.duration)
     onset = to_grid(notes.onset[firsts], score.resolution)
     end = to_grid(notes.onset[firsts] + length, score.resolution)
-    duration = np.maximum(end - onset, 1)
-    duration[notes.grace[firsts]] = 1
+    duration = np.maximum(end - onset, 1)  # a grace note has no length, unless it is tied to the note it leads to
     bars = _bar_table(score, int(onset.max(initial=0)))
     starts = np.array([bar.onset for bar in bars] + [bars[-1].onset + bars[-1].duration], dtype=np.int64)
     bar = np.searchsorted(starts[:-1], onset, side="right") - 1

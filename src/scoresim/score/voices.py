@@ -6,11 +6,13 @@ A beam search over the onsets shares out the notes of every onset: the upper one
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scoresim.score.rhythm import fits
 from scoresim.score.timeline import QUARTER
 
 Ints = NDArray[np.int64]
@@ -19,7 +21,7 @@ LEAP = 0.05  # per semitone
 CROSS = 1.5
 ALONE = 1.0  # the second voice sounds and the first does not
 SECOND = 0.9  # both voices begin at once although one chord would do
-CUT_WRITTEN, CUT_PLAYED = 4.0, 0.35  # per quarter note that a note loses
+CUT_WRITTEN, CUT_PLAYED = 4.0, 0.25  # per quarter note that a note loses
 CUT_ONCE = 1.5  # and for losing anything, where ends are what was written
 
 
@@ -122,11 +124,11 @@ def _step(state: _State, time: int, ends: list[int], pitches: list[int], split: 
 
 
 def _cut(ticks: int, exact: bool) -> float:
-    """What it costs that a note ends `ticks` from where it did; in a performance up to half a beat costs little."""
+    """What it costs that a note ends `ticks` from where it did; in a performance up to a quarter note costs little."""
     quarters = abs(ticks) / QUARTER
     if exact:
         return CUT_ONCE + CUT_WRITTEN * min(quarters, 2.0)
-    return CUT_PLAYED * max(min(quarters, 4.0) - 0.75, 0.05)
+    return CUT_PLAYED * max(min(quarters, 4.0) - 1.0, 0.05)
 
 
 def _lengths(chords: list[Chord], exact: bool) -> list[Chord]:
@@ -150,8 +152,36 @@ def _played_end(onset: int, end: int, following: int) -> int:
     way, length = following - onset, end - onset
     if way <= QUARTER // 2 or (length >= 0.4 * way and way <= 6 * QUARTER):
         return following
+    if onset % (QUARTER // 16):  # inside a tuplet: to its end, so that nothing finer is needed
+        return min(following, (onset // QUARTER + 1) * QUARTER)
     sizes = [QUARTER * n // 4 for n in (1, 2, 4, 6, 8, 12, 16)]
     fitting = [s for s in sizes if s <= way] or [way]
     if length > fitting[-1]:
         return onset + min(length // QUARTER * QUARTER, way)
-    return onset + min(fitting, key=lambda s: abs(np.log(s / length)))
+    end = onset + min(fitting, key=lambda s: abs(math.log(s / length)))
+    return end if end - onset <= QUARTER else max(end // (QUARTER // 2) * (QUARTER // 2), onset + QUARTER)
+
+
+def settled(chords: list[Chord], cells: Ints) -> list[Chord]:
+    """Chords of a performance with ends that need no finer division than triplets, sextuplets or 64ths.
+
+    An end that does moves to the beginning of its cell, or to the end of it or the next chord where it began there.
+
+    Args:
+        chords: of one voice, in order.
+        cells: [C + 1] borders of the cells in ticks.
+    """
+    onsets = np.asarray([chord.onset for chord in chords], dtype=np.int64)
+    out = []
+    for i, chord in enumerate(chords):
+        following = chords[i + 1].onset if i + 1 < len(chords) else int(cells[-1])
+        cell = int(np.searchsorted(cells, chord.end, side="right")) - 1
+        begin = int(cells[min(cell, len(cells) - 1)])
+        if chord.end < following and chord.end != begin:
+            border = int(cells[cell + 1])
+            inside = onsets[np.searchsorted(onsets, begin) : np.searchsorted(onsets, border)].tolist()
+            if fits([*inside, chord.end], begin, border) not in (1, 3, 6):
+                end = begin if begin > chord.onset else min(border, following)
+                chord = Chord(chord.onset, end, chord.notes)
+        out.append(chord)
+    return out

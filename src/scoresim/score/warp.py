@@ -63,7 +63,7 @@ class Warp:
     def back(self, points: Floats) -> Floats:
         """[K, 2] places after -> before: the inverse of `forward`."""
         width, s = self.source[1], self.squeeze
-        bent = _project(np.linalg.inv(self.matrix), points)
+        bent = _project(np.asarray(np.linalg.inv(self.matrix), dtype=np.float64), points)
         v = bent[:, 0] / width
         # v = u + s u (1 - u); outside the picture the parabola may have no root, and what is there is paper anyway
         u = 2 * v / ((1 + s) + np.sqrt(np.maximum((1 + s) ** 2 - 4 * s * v, 1e-9)))
