@@ -88,9 +88,9 @@ def by_partitura(path: Path) -> Counter[Event]:
     return found
 
 
-def _simple(value: float, tick: float) -> Fraction:
+def _simple(value: Any, tick: float) -> Fraction:
     exact, simple = _exact(value), Fraction(value).limit_denominator(96)
-    return simple if abs(value - simple) < 0.99 * tick else exact
+    return simple if abs(float(value) - simple) < 0.99 * tick else exact
 
 
 def _moves_octaves(path: Path) -> bool:
@@ -123,7 +123,7 @@ def by_music21(path: Path, form: str, text: str | None) -> Counter[Event]:
     score = score.toSoundingPitch()
     found: Counter[Event] = Counter()
     for part in score.parts:
-        _music21_part(part, found)
+        _music21_part(part, found, 1 / 256 if form in ("musicxml", "mxl") else 0.0)
     return found
 
 
@@ -137,15 +137,15 @@ def _plain(tune: str) -> str:
     return "\n".join(lines)
 
 
-def _music21_part(part: Any, found: Counter[Event]) -> None:
+def _music21_part(part: Any, found: Counter[Event], tick: float) -> None:
     events: list[tuple[Fraction, int, Fraction, int, Fraction, str]] = []
     for index, bar in enumerate(part.getElementsByClass("Measure")):
         begin = _exact(bar.offset)
         for element in bar.recurse().notes:
             if "ChordSymbol" in element.classes:
                 continue
-            onset = _exact(element.getOffsetInHierarchy(bar))
-            length = Fraction(0) if element.duration.isGrace else _exact(element.duration.quarterLength)
+            onset = _simple(element.getOffsetInHierarchy(bar), tick)
+            length = Fraction(0) if element.duration.isGrace else _simple(element.duration.quarterLength, tick)
             for note in getattr(element, "notes", (element,)):
                 if hasattr(note, "pitch"):
                     tie = (note.tie or element.tie).type if (note.tie or element.tie) else ""

@@ -154,6 +154,15 @@ def test_a_performance_is_written_by_its_beats():
     assert [(float(onset), float(length)) for onset, length, _ in heads(notation)] == [(r[0], r[1]) for r in rows]
 
 
+def test_given_beats_count_and_bars_of_one_beat_do_not():
+    rows = [(float(i) / 2, 0.5, 60 + (5 * i) % 13) for i in range(32)]
+    beats = Beats(0.25 * np.arange(33), np.arange(33) % 3 == 0, ((0, 3, 4),))
+    by_beats = notate(midi(rows), beats)
+    assert by_beats.how == "beats"
+    assert 'meter.count="3"' in by_beats.mei
+    assert 'meter.count="1"' not in notate(midi(rows, (1, 4))).mei
+
+
 def test_beats_are_found_where_none_are_given():
     rows = [(float(i) / 2, 0.5, 72 + (5 * i) % 7) for i in range(128)]
     rows += [(float(4 * i), 4.0, 48 - i % 3) for i in range(16)] + [(float(2 * i), 2.0, 55) for i in range(32)]

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scoresim.benchmark.config import BenchmarkConfig
-from scoresim.data.build import BuildConfig, build
+from scoresim.data.build import build
+from scoresim.data.config import BuildConfig
 from scoresim.data.verify import verify
 from scoresim.errors import BadInput, CheckFailed
 from scoresim.files import read_json, write_json

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from scoresim.cli.output import Json, results_only, show_json, show_mapping, show_table
-from scoresim.data.build import BuildConfig
+from scoresim.data.config import BuildConfig
 from scoresim.errors import CheckFailed
 
 __all__ = ["build", "card", "corpora", "verify"]
@@ -87,7 +87,13 @@ def build(
     print(f"{sum(manifest['rejected'].values())} passages rejected, {len(quarantine)} in quarantine.")
 
 
-def verify(data: DataSet, /, *, json: Json = False) -> None:
+def verify(
+    data: DataSet,
+    /,
+    *,
+    workers: Annotated[int, Parameter(help="Number of worker processes.")] = 2,
+    json: Json = False,
+) -> None:
     """Check a data set again: checksums, agreement of image and notes, disjoint splits.
 
     Leaves with exit code 1 when something is off, and says what.
@@ -95,7 +101,7 @@ def verify(data: DataSet, /, *, json: Json = False) -> None:
     from scoresim.data import verify as step
 
     with results_only():
-        problems = step.verify(data)
+        problems = step.verify(data, max(workers, 1))
     if json:
         show_json({"data": str(data), "ok": not problems, "problems": problems})
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -20,20 +21,42 @@ from scoresim.errors import ScoresimError
 from scoresim.files import Place, sha256
 from scoresim.progress import Progress
 from scoresim.score.notes import spelled_pitch
+from scoresim.score.sandbox import Failure, run_all
 from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, Vocabulary
 
 MAX_REPORTED = 20  # problems of one kind
+SHARD_SECONDS = 3600.0  # after which a shard is given up
 # Least share of ink (0-1) in the box of a drawn note head. Of 16,614 heads of 603 pictures the palest had .43 on clean
 # pictures, .62 on scan-like and .29 on photo-like ones.
 HEAD_INK, DEGRADED_HEAD_INK = 0.30, 0.20
 BLOCK = 6  # staff spaces: the paper of a degraded picture is judged in squares of this size
 
 
-def verify(folder: Place | str) -> list[str]:
+@dataclass(frozen=True)
+class _Check:
+    """What a worker needs to check one shard."""
+
+    path: Place
+    shard: dict[str, Any]
+    split: str
+    vocabulary: Vocabulary
+
+
+@dataclass
+class _Found:
+    """What was found in one shard: its problems, a pair of every work in it, and all ids."""
+
+    problems: list[str]
+    works: dict[str, str]
+    ids: list[str]
+
+
+def verify(folder: Place | str, workers: int = 2) -> list[str]:
     """Check a data set: shards against their checksums, pictures against notes, parts against each other.
 
     Args:
         folder: the data set, or its address.
+        workers: number of processes; each takes a shard.
 
     Returns:
         One sentence per problem (at most 20 per shard); empty when all is well.
@@ -52,15 +75,23 @@ def verify(folder: Place | str) -> list[str]:
         problems.append("the vocabulary in manifest.json does not have the hash that stands beside it.")
     works: dict[str, dict[str, str]] = {}
     ids: Counter[str] = Counter()
-    total = sum(shard["rows"] for shards in manifest["shards"].values() for shard in shards)
-    with Progress("Verifying pairs", total, "pairs") as progress:
-        for split, shards in manifest["shards"].items():
-            for shard in shards:
-                found = _check_shard(pairs.folder / shard["name"], shard, split, vocabulary, works, ids)
-                problems += found[:MAX_REPORTED]
-                if len(found) > MAX_REPORTED:
-                    problems.append(f"{shard['name']}: and {len(found) - MAX_REPORTED} more problems.")
-                progress.advance(shard["rows"])
+    checks = [
+        _Check(pairs.folder / shard["name"], shard, split, vocabulary)
+        for split, shards in manifest["shards"].items()
+        for shard in shards
+    ]
+    with Progress("Verifying pairs", sum(check.shard["rows"] for check in checks), "pairs") as progress:
+        for i, found in run_all(_check_shard, checks, workers, SHARD_SECONDS):
+            if isinstance(found, Failure):
+                problems.append(f"{checks[i].path} cannot be checked: {found.reason}.")
+                continue
+            problems += found.problems[:MAX_REPORTED]
+            if len(found.problems) > MAX_REPORTED:
+                problems.append(f"{checks[i].path.name}: and {len(found.problems) - MAX_REPORTED} more problems.")
+            for work, name in found.works.items():
+                works.setdefault(work, {}).setdefault(checks[i].split, name)
+            ids.update(found.ids)
+            progress.advance(checks[i].shard["rows"])
     for work, places in sorted(works.items()):
         if len(places) > 1:
             where = " and ".join(f"{split} ({pair})" for split, pair in sorted(places.items()))
@@ -83,37 +114,34 @@ def _check_sampling(pairs: PairSet) -> list[str]:
     return []
 
 
-def _check_shard(
-    path: Place,
-    shard: dict[str, Any],
-    split: str,
-    vocabulary: Vocabulary,
-    works: dict[str, dict[str, str]],
-    ids: Counter[str],
-) -> list[str]:
-    """All problems of one shard; also notes its works and pair ids."""
+def _check_shard(check: _Check) -> _Found:
+    """All problems of one shard, and its works and pair ids; runs in a worker process."""
+    path, shard, problems = check.path, check.shard, list[str]()
+    found = _Found(problems, {}, [])
     if not path.is_file():
-        return [f"{path} is missing."]
-    problems = []
+        problems.append(f"{path} is missing.")
+        return found
     if sha256(path) != shard["sha256"]:
         problems.append(f"{path} is not the file that was written: its SHA-256 differs from the manifest.")
     try:
         file = parquet(path)
         if not file.schema_arrow.equals(schema()):
-            return [*problems, f"{path} does not have the columns of a shard."]
+            problems.append(f"{path} does not have the columns of a shard.")
+            return found
         if file.metadata.num_rows != shard["rows"]:
             problems.append(f"{path} has {file.metadata.num_rows} rows, the manifest says {shard['rows']}.")
         for group in range(file.metadata.num_row_groups):
             for row in file.read_row_group(group).to_pylist():
-                works.setdefault(row["work"], {}).setdefault(split, row["id"])
-                ids[row["id"]] += 1
+                found.works.setdefault(row["work"], row["id"])
+                found.ids.append(row["id"])
                 try:
-                    problems += [f"{path.name}: {row['id']}: {p}" for p in check_pair(from_row(row), split, vocabulary)]
+                    faults = check_pair(from_row(row), check.split, check.vocabulary)
+                    problems += [f"{path.name}: {row['id']}: {fault}" for fault in faults]
                 except (ValueError, TypeError, ArithmeticError, LookupError, ScoresimError) as error:
                     problems.append(f"{path.name}: {row['id']}: its fields do not fit together ({error}).")
     except (OSError, pa.ArrowException) as error:
         problems.append(f"{path} is damaged and cannot be read: {error}.")
-    return problems
+    return found
 
 
 def check_pair(pair: Pair, split: str, vocabulary: Vocabulary) -> list[str]:
@@ -170,13 +198,13 @@ def on_white(image: NDArray[np.uint8], space: float) -> NDArray[np.uint8]:
 
 def head_ink(image: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[np.float64]:
     """Share of ink, 0 to 1, in boxes ([K, 4] x0, y0, x1, y1 in pixels) of a grey picture; 0 outside of it."""
-    dark = np.zeros((image.shape[0] + 1, image.shape[1] + 1))
-    dark[1:, 1:] = (255.0 - image).cumsum(0).cumsum(1) / 255.0
+    dark = np.zeros((image.shape[0] + 1, image.shape[1] + 1), dtype=np.int64)
+    np.cumsum(np.cumsum(255 - image, axis=0, dtype=np.int64), axis=1, out=dark[1:, 1:])
     x = np.clip(np.round(boxes[:, [0, 2]]).astype(int), 0, image.shape[1])
     y = np.clip(np.round(boxes[:, [1, 3]]).astype(int), 0, image.shape[0])
     total = dark[y[:, 1], x[:, 1]] - dark[y[:, 0], x[:, 1]] - dark[y[:, 1], x[:, 0]] + dark[y[:, 0], x[:, 0]]
     area = (x[:, 1] - x[:, 0]) * (y[:, 1] - y[:, 0])
-    return np.asarray(total / np.maximum(area, 1))
+    return np.asarray(total / (255.0 * np.maximum(area, 1)))
 
 
 def _check_tokens(pair: Pair, vocabulary: Vocabulary) -> list[str]:

@@ -20,7 +20,7 @@ from scoresim.score.texts import Box, Text, Words, name_header, words, write
 UNIT = 10  # verovio units per half staff space
 SPACE = 20 * UNIT  # units of the drawn page per staff space
 PAPER = 128  # darker than this is ink
-TEXTS = {"label", "labelAbbr", "mNum", "verse", "harm", "dir", "tempo", "reh", "fing", "pgHead", "pgFoot"}
+TEXTS = {"label", "labelAbbr", "mNum", "verse", "syl", "harm", "dir", "tempo", "reh", "fing", "pgHead", "pgFoot"}
 FONTS = ("Leipzig", "Bravura", "Leland", "Gootville", "Petaluma")  # all that verovio 6.4 ships
 # The ranges that `vary` draws from. Lengths are in half staff spaces, verovio's unit, unless stated.
 STAFF_SPACES = (6.0, 11.0)  # pixels
@@ -78,6 +78,7 @@ class EngraveConfig:
             "header": "auto" if self.texts else "none",
             "footer": "none",
             "breaks": "auto",
+            "systemDivider": "none",
             "condense": self.condense,
             "spacingStaff": self.staff_distance,
             "spacingLinear": self.spacing_linear,

@@ -13,6 +13,7 @@ from scoresim.score.hands import Part
 from scoresim.score.mei import SHARPS
 from scoresim.score.notes import Bar
 from scoresim.score.rhythm import Frame, Group, Piece, Symbol, write
+from scoresim.score.timeline import QUARTER
 from scoresim.score.voices import Chord
 
 Ints = NDArray[np.int64]
@@ -157,8 +158,6 @@ def _measure(
 
 
 def _whole(bar: Bar) -> int:
-    from scoresim.score.timeline import QUARTER
-
     return 4 * QUARTER * bar.numerator
 
 

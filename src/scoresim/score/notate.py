@@ -47,7 +47,7 @@ def notate(midi: Score, beats: Beats | None = None) -> Notation:
 
     Args:
         midi: notes in ticks; with `bars` where its metre is known, else the metre is estimated. Percussion is left out.
-        beats: the beats of a performance. They are not used when the notes lie on the MIDI file's own beats.
+        beats: the beats of a performance; where they are given, the file's own beats and bars do not count.
 
     Raises:
         BadInput: it has no notes but percussion, more than 20,000 notes, or would fill more than 5,000 bars.
@@ -126,10 +126,16 @@ def _chords(
 
 
 def _timeline(midi: Score, beats: Beats | None) -> Timeline:
-    if on_grid(midi):
-        return from_grid(midi, midi.bars or pulse.bars(midi))
+    """Beats that are given count; else the file's own grid where its notes lie on it; else beats are estimated.
+
+    A few files of POP909 lie on a grid that is not their beats, and state bars of 1/4: given beats come first, and bars
+    of one beat all through are no metre.
+    """
     if beats is not None and len(beats.seconds) >= 2:
         return from_beats(midi, beats, "beats")
+    if on_grid(midi):
+        stated = any(bar.numerator > 1 for bar in midi.bars)
+        return from_grid(midi, midi.bars if stated else pulse.bars(midi))
     return from_beats(midi, pulse.beats(midi), "estimated")
 
 

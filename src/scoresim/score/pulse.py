@@ -22,7 +22,6 @@ SLOWEST, FASTEST = 45.0, 190.0  # beats per minute
 USUAL, WIDTH = 95.0, 0.9  # the tempo expected, and how far from it in octaves is no surprise
 STICK = 150.0  # cost of a change of period, per squared log
 REACH = 3  # periods to either side that a beat may change to
-PAUSE = 6.0  # seconds of silence that are taken out before beats are looked for
 # strengths of the half beats of a bar: signature -> template
 TEMPLATES = {
     (4, 4): (4, 0, 1.2, 0, 2, 0, 1.2, 0),
@@ -37,7 +36,7 @@ def beats(midi: Score) -> Beats:
     """Beats and beginnings of bars of a performance. At least two beats."""
     onset = seconds(midi, midi.notes.onset)
     length = seconds(midi, midi.notes.onset + midi.notes.duration) - onset
-    found = _track(*_without_pauses(onset, midi, length))
+    found = _track(onset, _weights(midi, length))
     if len(found) < 2:
         found = onset.min() + 0.6 * np.arange(4)
     found = _readable(found, onset)
@@ -64,11 +63,10 @@ def bars(midi: Score) -> tuple[Bar, ...]:
     return tuple(Bar(a, b - a, *metre) for a, b in zip(starts, ends, strict=True))
 
 
-def _without_pauses(onset: Floats, midi: Score, length: Floats) -> tuple[Floats, Floats]:
-    """Times and weights of the onsets: long, loud and low notes weigh more."""
+def _weights(midi: Score, length: Floats) -> Floats:
+    """[N] weights of the onsets: long ([N] seconds), loud and low notes weigh more."""
     loud = np.sqrt(np.maximum(midi.notes.velocity, 1) / 64)
-    weight = loud * (0.5 + np.minimum(length, 1.0)) * np.where(midi.notes.pitch < 55, 1.5, 1.0)
-    return onset, weight
+    return np.asarray(loud * (0.5 + np.minimum(length, 1.0)) * np.where(midi.notes.pitch < 55, 1.5, 1.0))
 
 
 def _envelope(onset: Floats, weight: Floats) -> Floats:
@@ -123,7 +121,7 @@ def _track(onset: Floats, weight: Floats) -> Floats:
 
 
 def _readable(found: Floats, onset: Floats) -> Floats:
-    """The beats, or twice as many where every fourth of them has more than five onsets, so that few 32nds are needed."""
+    """The beats, or twice as many where every fourth of them has more than five onsets: fewer 32nds are needed."""
     times = np.sort(onset)
     times = times[np.r_[True, np.diff(times) > CHORD_SECONDS]]
     counts = np.histogram(times, found)[0]

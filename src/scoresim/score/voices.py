@@ -6,6 +6,7 @@ A beam search over the onsets shares out the notes of every onset: the upper one
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ def voices(onset: Ints, end: Ints, pitch: Ints, index: Ints, exact: bool) -> tup
     order = np.lexsort((-pitch, onset))
     onset, end, pitch, index = onset[order], end[order], pitch[order], index[order]
     cuts = np.flatnonzero(np.r_[True, np.diff(onset) > 0, True]) if len(onset) else np.zeros(1, np.int64)
-    groups = [(int(onset[a]), end[a:b].tolist(), pitch[a:b].tolist()) for a, b in zip(cuts, cuts[1:], strict=False)]
+    groups = [(int(onset[a]), end[a:b].tolist(), pitch[a:b].tolist()) for a, b in itertools.pairwise(cuts)]
     splits = _search(groups, exact)
     found: tuple[list[Chord], list[Chord]] = ([], [])
     for (time, ends, _), split, a in zip(groups, splits, cuts, strict=False):
@@ -90,10 +91,10 @@ def _search(groups: list[tuple[int, list[int], list[int]]], exact: bool) -> list
                     grown[key] = new
         states = sorted(grown.values(), key=lambda s: s.cost)[:WIDTH]
     splits: list[int] = []
-    state: _State | None = states[0]
-    while state is not None and state.back is not None:
-        splits.append(state.split)
-        state = state.back
+    last = states[0]
+    while last.back is not None:
+        splits.append(last.split)
+        last = last.back
     return splits[::-1]
 
 
