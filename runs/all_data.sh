@@ -23,6 +23,6 @@ for entry in $NOTATED $PLAYED; do
 done
 
 # shellcheck disable=SC2086 - the list is meant to be split
-scoresim build "$OUT" $sources "$@"
+scoresim build "$OUT" $sources --style-balance 0.5 --complexity-balance on "$@"
 scoresim verify "$OUT"
 scoresim card "$OUT" --out "$OUT/card"

@@ -126,7 +126,7 @@ def stub(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     """Let ``scoresim verify`` end with an error."""
     from scoresim.data import verify
 
-    def fail(path: Path) -> list[str]:
+    def fail(path: str, workers: int) -> list[str]:
         print("a remark of the work")
         raise error
 
@@ -136,7 +136,7 @@ def stub(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 def test_problems_leave_with_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from scoresim.data import verify
 
-    monkeypatch.setattr(verify, "verify", lambda path: ["shard 3 is damaged."])
+    monkeypatch.setattr(verify, "verify", lambda path, workers: ["shard 3 is damaged."])
     assert run(["verify", "x"]) == 1
     out, err = capsys.readouterr()
     assert out == "shard 3 is damaged.\n"
@@ -149,7 +149,7 @@ def test_problems_leave_with_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def test_no_problems(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from scoresim.data import verify
 
-    monkeypatch.setattr(verify, "verify", lambda path: [])
+    monkeypatch.setattr(verify, "verify", lambda path, workers: [])
     assert run(["verify", "x"]) == 0
     assert capsys.readouterr().out == "x: all checks passed.\n"
 

@@ -235,3 +235,10 @@ def test_bars_that_end_early_keep_their_length():
     notation = notate(Score(480, music.notes, bars))
     assert notation.mei.count('metcon="false"') == 1
     assert [bar.duration for bar in read_mei(notation.mei).score.bars] == [1, 4, 4]
+
+
+def test_a_short_bar_of_rest_stays_short():
+    music = midi([(0.0, 1.0, 60), (4.0, 1.0, 62), (5.0, 1.0, 64)])
+    bars = (Bar(0, 1440, 4, 4), Bar(1440, 480, 4, 4), Bar(1920, 1920, 4, 4))
+    score = read_mei(notate(Score(480, music.notes, bars)).mei).score
+    assert [bar.duration for bar in score.bars] == [3, 1, 4]

@@ -115,6 +115,12 @@ def test_slashes_and_rests_of_several_bars_are_written_out(tmp_path: Path) -> No
         assert "multiple-rest" not in read_text(path, "musicxml")
 
 
+def test_kern_lines_of_null_tokens_are_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.krn"
+    path.write_text("**kern\t**kern\n=1\t=1\n.\t.\n4c\t8e\n.\t8f\n.\t.\n=2\t=2\n*-\t*-\n", encoding="utf-8")
+    assert read_text(path, "kern") == "**kern\t**kern\n=1\t=1\n4c\t8e\n.\t8f\n=2\t=2\n*-\t*-\n"
+
+
 def test_a_transposition_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.musicxml"
     once = "<transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose></attributes>"

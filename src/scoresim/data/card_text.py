@@ -131,7 +131,8 @@ def _sources(facts: dict[str, Any]) -> str:
 
 def _made(facts: dict[str, Any]) -> str:
     tools = ", ".join(f"{name} {version}" for name, version in facts["tools"].items())
-    settings = table(("setting", "value"), [(key, json.dumps(value)) for key, value in facts["config"].items()])
+    shown = facts["config"] | {"corpora": [entry.partition("=")[0] for entry in facts["config"].get("corpora", [])]}
+    settings = table(("setting", "value"), [(key, json.dumps(value)) for key, value in shown.items()])
     steps = (
         "Each file is engraved by verovio in a worker process. Notes come from the engraver's MEI in exact fractions "
         "of a quarter note, pictures and boxes from its SVG; identifiers join the two. MIDI files are first written as "

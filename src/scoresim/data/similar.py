@@ -27,6 +27,7 @@ RADIUS = 8  # shingles: a cut is the smallest hash within this distance
 LONGEST = 48  # shingles of a window at most
 ROWS, BANDS = 2, 16  # of the signature: windows of Jaccard similarity 0.3 meet with probability 0.78, 0.5 with 0.99
 BUCKET = 32  # in a larger bucket each item is compared with its neighbours only
+LEAST_OF_LONGER = 0.02  # share of the heavier item: a movement has some of any short tune by chance
 COMMON = 16  # a shingle in this many items counts fully; in ten times as many, a tenth
 CHUNK = 50_000  # windows that are signed at a time
 SEED = 1
@@ -126,7 +127,8 @@ def near_duplicates(
     Args:
         prints: one fingerprint per item.
         threshold: least weight of the shingles that both items have, as a share of the lighter item, 0 to 1. A
-            shingle weighs 1, or less when more than `COMMON` items have it.
+            shingle weighs 1, or less when more than `COMMON` items have it. Of the heavier item they must be
+            `LEAST_OF_LONGER`.
         evidence: least weight of them; an item with less than that has no near-duplicates.
 
     Returns:
@@ -140,12 +142,12 @@ def near_duplicates(
     total = [float(weight[np.searchsorted(values, u)].sum()) for u in unique]
     found = []
     for i, j in candidates(prints).tolist():
-        lighter = min(total[i], total[j])
+        lighter, heavier = sorted((total[i], total[j]))
         if lighter < evidence:
             continue
         common = np.intersect1d(unique[i], unique[j], assume_unique=True)
         both = float(weight[np.searchsorted(values, common)].sum())
-        if both >= evidence and both >= threshold * lighter:
+        if both >= max(evidence, threshold * lighter, LEAST_OF_LONGER * heavier):
             found.append((i, j, min(both / lighter, 1.0)))
     return found
 

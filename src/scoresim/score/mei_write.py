@@ -168,7 +168,9 @@ def _staff(
     if not layers[0]:
         layers = [layers[1], []]
     if not layers[0]:
-        rest = "<mRest/>" if not clef else "".join(_silence(frame))
+        # a whole-bar rest is as long as the time signature says, and nothing may stand after it
+        plain = not clef and bar.duration * bar.denominator == _whole(bar)
+        rest = "<mRest/>" if plain else "".join(_silence(frame))
         page.text.append(f'<layer n="1">{rest}{turn}</layer>')
         return
     written = []
@@ -184,7 +186,7 @@ def _staff(
 
 
 def _silence(frame: Frame) -> list[str]:
-    """A bar of rest written out, where a clef must stand after it."""
+    """A bar of rest written out."""
     symbols = _leaves(write([Piece(0, frame.length, -1)], frame))
     return [f'<rest dur="{s.dur}"{_dots(s)}/>' for s in symbols]
 

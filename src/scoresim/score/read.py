@@ -30,6 +30,7 @@ UNZIP_ERRORS = (
     *(RuntimeError, EOFError, OSError, ValueError),
 )
 KERN_SLASH = re.compile(r"(?m)(?<![^\t\n])\*X?(?:rep|tremolo)(?![^\t\r\n])")
+KERN_EMPTY = re.compile(r"(?m)^\.(?:\t\.)*\r?\n")
 MULTIPLE_REST = re.compile(r"<multiple-rest\b[^>]*(?:/>|>[^<]*</multiple-rest\s*>)")
 TRANSPOSE = re.compile(r"<transpose\b([^>]*)>(.*?)</transpose", re.DOTALL)
 ENCODING = re.compile(r"""\s+encoding=("[^"]*"|'[^']*')""")
@@ -82,13 +83,14 @@ def _engravable(text: str, form: str, path: Path) -> str:
     """The text with what verovio 6.4 leaves out of its picture written out.
 
     Repeats and tremolos written as slashes (kern ``*rep``, ``*tremolo``) and rests drawn as one for several bars become
-    the notes and bars that they stand for.
+    the notes and bars that they stand for. A kern line of nothing but null tokens makes verovio move what follows by a
+    thirty-second; it is taken out.
 
     Raises:
         BadInput: a part changes its transposition on the way, which verovio does not follow.
     """
     if form == "kern":
-        text = KERN_SLASH.sub("*", text)
+        text = KERN_EMPTY.sub("", KERN_SLASH.sub("*", text))
     if form in ("musicxml", "mxl"):
         if "<multiple-rest" in text:
             text = MULTIPLE_REST.sub("", text)

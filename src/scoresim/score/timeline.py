@@ -17,7 +17,7 @@ from scoresim.score.notes import Bar, Beats, Score
 from scoresim.score.performance import seconds
 
 QUARTER = 1680  # ticks of the notation per quarter note: 64ths, triplets, quintuplets and septuplets are whole
-SHORTEST = QUARTER // 8  # bars are at least a 32nd long, and a whole number of 32nds
+SHORTEST = QUARTER // 16  # bars are at least a 64th long, and a whole number of 64ths
 GRID_POINTS = (0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 1.0)
 CHORD_SECONDS = 0.05  # onsets as close as that may be one chord
 NEAR = 1 / 48  # of a quarter note
@@ -191,7 +191,7 @@ def _counts(numerator: int) -> tuple[int, ...]:
 
 
 def _beat_length(count: int, numerator: int, denominator: int) -> int:
-    """Ticks of a beat when `count` of them fill a bar of that signature; a whole number of 32nds."""
+    """Ticks of a beat when `count` of them fill a bar of that signature; a whole number of 64ths."""
     length = _nominal(numerator, denominator) / max(count, 1)
     return max(round(length / SHORTEST), 1) * SHORTEST
 
