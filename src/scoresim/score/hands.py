@@ -1,7 +1,7 @@
 """Which notes stand on which staff: one part for every program, and in a part of two staves the hands.
 
 A chain over the onsets chooses the pitch at which the hands part: at a gap between the notes that sound, near the
-middle of the keyboard and near where it was, with neither hand stretched beyond a tenth.
+middle of the keyboard and near where it was, with neither hand stretched beyond a ninth.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _split_costs(pitch: Ints, onset: Floats, end: Floats, times: Floats, splits:
 
 
 def _stretch(pitch: Ints, splits: Ints) -> Floats:
-    """[S] how far each split stretches a hand beyond a tenth, in semitones; and one for a hand without notes."""
+    """[S] how far each split stretches a hand beyond a ninth, in semitones; and one for a hand without notes."""
     at = np.searchsorted(pitch, splits)
     upper = np.where(at < len(pitch), pitch[-1] - pitch[np.minimum(at, len(pitch) - 1)], 0)
     under = np.where(at > 0, pitch[np.maximum(at - 1, 0)] - pitch[0], 0)

@@ -47,7 +47,7 @@ def read_mei(mei: str, source: str = "", bar_accidentals: bool = False) -> Readi
     """Read the MEI text that verovio gives for a loaded score.
 
     Where verovio keeps the source's own duration of a note (``dur.ppq``, from MusicXML) and the written one differs
-    from it by two ticks of the source or more, or by a quarter of its length, the source's duration counts: a triplet
+    from it by more than a tick of the source, or by a quarter of its length, the source's duration counts: a triplet
     that is not marked as one, a whole rest in a bar of 2/4. A smaller difference is the rounding of the source, and the
     written duration is exact.
 

@@ -183,7 +183,7 @@ class Layer:
         if stated and self.ppq and not grace and stated.isdigit():
             tick = self.walk.quarter // self.ppq
             off = abs(int(stated) * tick - length)
-            if off >= 2 * tick or (2 * off >= tick and 4 * off > length):
+            if off > tick or (2 * off >= tick and 4 * off > length):
                 length = int(stated) * tick
         if kind == "note":
             self.note(element, element, length, grace)
