@@ -89,8 +89,13 @@ def by_partitura(path: Path) -> Counter[Event]:
 
 
 def _simple(value: Any, tick: float) -> Fraction:
-    exact, simple = _exact(value), Fraction(value).limit_denominator(96)
-    return simple if abs(float(value) - simple) < 0.99 * tick else exact
+    """The simplest fraction within a tick, for files whose ticks are fine enough that none else is meant."""
+    exact, near = _exact(value), min(0.99 * tick, 1 / 128)
+    for denominator in range(1, 49):
+        simple = Fraction(round(exact * denominator), denominator)
+        if abs(exact - simple) < near:
+            return simple
+    return exact
 
 
 def _moves_octaves(path: Path) -> bool:
@@ -111,7 +116,8 @@ def by_music21(path: Path, form: str, text: str | None) -> Counter[Event]:
     formats = {"kern": "humdrum", "abc": "abc", "musicxml": "musicxml"}
     if form == "abc":
         handler = music21.abcFormat.ABCFile()
-        source = "%abc-2.1\n" + _plain(source)  # in older versions it does not carry accidentals through the bar
+        # Without these two lines it drops accidentals at once, or carries them to other octaves, as no print does.
+        source = "%abc-2.1\n%%propagate-accidentals octave\n" + _plain(source)
         score: Any = music21.abcFormat.translate.abcToStreamScore(handler.readstr(source))
     elif form in ("musicxml", "mxl"):
         score = music21.converter.parse(str(path), forceSource=True)

@@ -30,6 +30,10 @@ def test_the_readme_commands_run_one_after_the_other(tmp_path: Path) -> None:
         words = [sys.executable, "-m", "scoresim", *shlex.split(line)[1:]]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, f"{line}\n{done.stderr[-2000:]}"
+    for block in README.read_text(encoding="utf-8").split("```python\n")[1:]:
+        code = block.split("```")[0]
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and done.stdout, f"{code}\n{done.stderr[-2000:]}"
     report = (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
     assert "<html" in report and 'src="http' not in report
     rows = json.loads((tmp_path / "results" / "results.json").read_text(encoding="utf-8"))

@@ -31,6 +31,7 @@ from scoresim.score.notate import notate_all
 from scoresim.score.notes import DRUMS, TIED_FROM, Score
 from scoresim.score.performance import performed
 from scoresim.score.read import check_abc, read_midi, read_text
+from scoresim.score.source import doubtful_bars
 from scoresim.score.tokens import default_vocabulary
 
 INFO = b"scoresim"
@@ -60,6 +61,7 @@ class _Stretch:
         engraving: its layout.
         score: its notes, with what the MIDI file knows of them.
         source: the whole item as it is, by which duplicates are found: the MIDI file, not its notation.
+        doubtful: bars that the engraver reads otherwise than the file says.
     """
 
     name: str
@@ -67,6 +69,7 @@ class _Stretch:
     engraving: Engraving
     score: Score
     source: Score
+    doubtful: frozenset[int] = frozenset()
 
 
 def part_name(corpus: str, item: Item) -> str:
@@ -175,7 +178,8 @@ def _stretches(task: Task, settings: EngraveConfig) -> Iterator[_Stretch]:
     if item.format == "abc":
         text = check_abc(corpora.abc_text(item), item.path)
     engraving = Engraving(text, settings, str(item.path), bar_accidentals=item.format == "abc")
-    yield _Stretch("", 0, engraving, engraving.reading.score, engraving.reading.score)
+    score = engraving.reading.score
+    yield _Stretch("", 0, engraving, score, score, doubtful_bars(text, score))
 
 
 def _choose(stretch: _Stretch, limit: int | None, task: Task) -> list[tuple[str, list[Layout]]]:
@@ -227,5 +231,7 @@ def _passage(stretch: _Stretch, number: str, layouts: list[Layout], rules: Passa
         "degraded": kind,
     }
     systems = tuple(stretch.engraving.draw(layout, space) for layout in layouts)
+    if stretch.doubtful & {bar.index for system in systems for bar in system.bars}:
+        raise Rejected("the engraver reads a bar otherwise than the file says")
     pair = make_pair(stretch.score, systems, default_vocabulary(), rules, about, look)
     return replace(pair, first_bar=pair.first_bar + stretch.first_bar)

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.score.mei import Reading, read_mei
-from scoresim.score.svg import HREF, PATH, TEXT, USE, Drawing, G, Sheet, add_shape, paint, parse, plain_numbers
+from scoresim.score.svg import SHAPES, Drawing, Sheet, attributes, paint, parse, skip, text_element
 from scoresim.score.texts import Box, Text, Words, name_header, words, write
 
 UNIT = 10  # verovio units per half staff space
 SPACE = 20 * UNIT  # units of the drawn page per staff space
 PAPER = 128  # darker than this is ink
 TEXTS = {"label", "labelAbbr", "mNum", "verse", "syl", "harm", "dir", "tempo", "reh", "fing", "pgHead", "pgFoot"}
+PLACES = {"measure", "staff", "note", "notehead"}  # groups that boxes are made of
 FONTS = ("Leipzig", "Bravura", "Leland", "Gootville", "Petaluma")  # all that verovio 6.4 ships
 # The ranges that `vary` draws from. Lengths are in half staff spaces, verovio's unit, unless stated.
 STAFF_SPACES = (6.0, 11.0)  # pixels
@@ -90,6 +92,8 @@ class EngraveConfig:
             "slurMidpointThickness": self.slur,
             "tieMidpointThickness": self.slur - 0.1,
             "xmlIdSeed": 1,
+            "svgFormatRaw": True,
+            "svgRemoveXlink": True,
         }
 
 
@@ -154,15 +158,15 @@ class System:
 
 @dataclass(eq=False)
 class Layout:
-    """A system that is laid out but not drawn: its page, its SVG element, its number of note heads.
+    """A system that is laid out but not drawn: its page, the tags of its SVG, its number of note heads.
 
     `header` holds the words above the score, on its first system only; `sketch` the shapes, once it was drawn.
     """
 
     sheet: Sheet
-    element: Any
+    tags: list[str]
     heads: int
-    header: Any = None
+    header: list[str] | None = None
     sketch: _Sketch | None = None
 
 
@@ -196,7 +200,7 @@ class Engraving:
     def page(self, number: int) -> list[Layout]:
         """Lay out one page, counted from 0, and return its systems, not yet drawn."""
         sheet = parse(self._toolkit.renderToSVG(number + 1))
-        layouts = [Layout(sheet, system, _count_notes(system)) for system in sheet.systems]
+        layouts = [Layout(sheet, tags, _count_notes(tags)) for tags in sheet.systems]
         if number == 0 and layouts and self.config.texts:
             layouts[0].header = sheet.header
         return layouts
@@ -215,15 +219,15 @@ class Engraving:
         if layout.sketch is None:
             sketch = _Sketch(layout.sheet, self.reading, self._bars, self.config.texts)
             if layout.header is not None:
-                sketch.walk(layout.header, "")
+                sketch.read(layout.header)
                 name_header(sketch.words)
-            sketch.walk(layout.element, "")
+            sketch.read(layout.tags)
             layout.sketch = sketch
         return layout.sketch.finish(staff_space or self.config.staff_space)
 
 
-def _count_notes(system: Any) -> int:
-    return sum(1 for group in system.iter(G) if group.get("class") == "note")
+def _count_notes(tags: list[str]) -> int:
+    return sum(1 for tag in tags if tag[:2] == "g " and 'class="note"' in tag)
 
 
 class _Sketch:
@@ -231,60 +235,90 @@ class _Sketch:
 
     def __init__(self, sheet: Sheet, reading: Reading, bars: dict[str, int], texts: bool) -> None:
         self.sheet, self.reading, self.bar_index = sheet, reading, bars
-        self.left_out = {"pgFoot"} if texts else TEXTS
+        self.left_out = {"pgFoot", "placeholder"} if texts else {*TEXTS, "placeholder"}
         self.with_texts = texts
         self.drawing = Drawing(sheet.origin)
         self.words: list[Words] = []
         self.bars: list[tuple[int, list[Box]]] = []
         self.staves: dict[int, Box] = {}
         self.heads: list[tuple[str, Box, float, int]] = []  # id, box, height of its centre, bar
+        # Where `read` is: the depth of the bar, the staff, the note and the note head, -1 if in none of them.
+        self._bar = self._staff = self._note = self._head = -1
+        self._number, self._name = 0, ""
+        self._lines: list[Box] = []
 
-    def walk(self, element: Any, group: str) -> None:
-        """Add a group and everything in it; `group` is the class of the group around it."""
-        classes = (element.get("class") or "").split()
-        kind = classes[0] if classes else ""
-        if kind in self.left_out or "placeholder" in classes:
-            return
-        if kind == "measure":
-            self._measure(element)
-        elif kind == "note":
-            self._note(element)
-        group = group if kind in ("", "text", "syl") else kind
-        for child in element:
-            tag = child.tag
-            if tag == G:
-                if len(child):
-                    self.walk(child, group)
-            elif tag != TEXT:
-                add_shape(self.drawing, child, self.sheet.glyphs)
-            elif self.with_texts:
-                self.words += words(child, group)
+    def read(self, tags: list[str]) -> None:
+        """Add all shapes of a group, given by its tags from its opening to its end."""
+        drawing, glyphs, left_out = self.drawing, self.sheet.glyphs, self.left_out
+        groups: list[str] = []  # classes of the groups around the tag
+        left = iter(tags)
+        for tag in left:
+            start = tag[:2]
+            if start == "/g":
+                depth = len(groups)
+                groups.pop()
+                if depth == self._head:
+                    self._head = -1
+                elif depth == self._staff:
+                    self._leave_staff()
+            elif start == "g ":
+                parts = tag.split('"')
+                if parts[-1].lstrip()[:1] == "/":
+                    continue
+                classes = parts[3] if len(parts) > 4 and parts[2] == " class=" else attributes(tag).get("class", "")
+                kind, _, others = classes.partition(" ")
+                if kind in left_out or (others and "placeholder" in others.split()):
+                    skip(left)
+                    continue
+                groups.append(kind)
+                if kind in PLACES:
+                    self._enter(classes, unescape(parts[1]), len(groups))
+            elif start == "g>":
+                groups.append("")
+            elif start in SHAPES:
+                drawing.add(tag, glyphs)
+                depth = len(groups)
+                if depth == self._head and start == "us":
+                    self._add_head()
+                elif depth == self._staff and start == "pa" and "C" not in tag:
+                    self._lines.append(drawing.lines[-1])
+            elif start == "te" and self.with_texts:
+                around = [kind for kind in groups if kind not in ("", "text", "syl")]
+                self.words += words(text_element(tag, left), around[-1] if around else "")
 
-    def _measure(self, element: Any) -> None:
-        if element.get("id") not in self.bar_index:
-            raise ValueError("a drawn bar is not among the bars")
-        lines = []
-        for staff in element.iterfind(G):
-            number = self.reading.staff_number.get(staff.get("id", ""))
-            if number is None or staff.get("class") != "staff":
-                continue
-            box = _five_lines(staff)
-            if box is not None:
-                lines.append(box)
-                self.staves[number] = _union([box, *([self.staves[number]] if number in self.staves else [])])
-        self.bars.append((self.bar_index[element.get("id")], lines))
+    def _enter(self, classes: str, name: str, depth: int) -> None:
+        """A bar, a staff, a note or a note head begins."""
+        if classes == "staff":
+            number = self.reading.staff_number.get(name)
+            if number is not None and depth == self._bar + 1:
+                self._staff, self._number, self._lines = depth, number, []
+        elif classes.startswith("notehead"):
+            self._head = depth if depth == self._note + 1 else -1
+        elif classes.startswith("note"):
+            self._note, self._name = depth, name
+        elif classes.startswith("measure"):
+            if name not in self.bar_index:
+                raise ValueError("a drawn bar is not among the bars")
+            self._bar = depth
+            self.bars.append((self.bar_index[name], []))
 
-    def _note(self, element: Any) -> None:
-        for child in element.iterfind(G):
-            use = child.find(USE) if "notehead" in (child.get("class") or "").split() else None
-            if use is None:
-                continue
-            x, y, *scale = plain_numbers(use.get("transform"))
-            size = scale[0] if scale else 1.0
-            left, low, right, high = (size * v for v in self.sheet.glyphs[use.get(HREF)].extent)
-            box = (x + left, y - high, x + right, y - low)
-            self.heads.append((element.get("id"), box, y, len(self.bars) - 1))
-            return
+    def _leave_staff(self) -> None:
+        """Note where the lines of a staff of a bar stand."""
+        lines = [line for line in self._lines if line[1] == line[3]]
+        if lines:
+            box = _union([(min(x0, x1), y, max(x0, x1), y) for x0, y, x1, _ in lines])
+            self.bars[-1][1].append(box)
+            known = self.staves.get(self._number)
+            self.staves[self._number] = _union([box, known]) if known else box
+        self._staff = -1
+
+    def _add_head(self) -> None:
+        """The glyph that was drawn last is the head of the note; a second one is a part of its head."""
+        shape, x, y, size = self.drawing.glyphs[-1]
+        left, low, right, high = shape.extent
+        box = (x + size * left, y - size * high, x + size * right, y - size * low)
+        self.heads.append((self._name, box, y, len(self.bars) - 1))
+        self._head = self._note = -1
 
     def finish(self, space: float) -> System:
         """Paint at `space` pixels per staff space, crop to the ink with a margin of one, move all boxes along."""
@@ -292,8 +326,9 @@ class _Sketch:
             raise ValueError("a system has no staff lines")
         k, (ox, oy) = space / SPACE, self.drawing.origin
         ys = [w.y + sign * max(run.size for run in w.runs) for w in self.words for sign in (-1, 1)]
-        top = float(np.floor((min([self.drawing.highest, *ys]) + oy) * k - 5 * space))
-        height = int(np.ceil((max([self.drawing.lowest, *ys]) + oy) * k + 5 * space - top))
+        ys += self.drawing.reach()
+        top = float(np.floor((min(ys) + oy) * k - 5 * space))
+        height = int(np.ceil((max(ys) + oy) * k + 5 * space - top))
         width = int(np.ceil((max(box[2] for box in self.staves.values()) + ox) * k + 3 * space))
         image = paint(self.drawing, k, width, top, height)
         texts = write(image, self.words, self.drawing.origin, k, top)
@@ -346,15 +381,6 @@ class _Sketch:
         if staff not in self.staves:
             return float("inf")
         return (y - (self.staves[staff][3] - position * SPACE / 2)) / SPACE
-
-
-def _five_lines(staff: Any) -> Box | None:
-    paths = [plain_numbers(p.get("d")) for p in staff.iterfind(PATH)]
-    lines = [p for p in paths if len(p) == 4 and p[1] == p[3]]
-    if not lines:
-        return None
-    xs, ys = [x for p in lines for x in p[0::2]], [p[1] for p in lines]
-    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _union(boxes: list[Box]) -> Box:

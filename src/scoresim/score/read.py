@@ -173,7 +173,7 @@ def _root_file(archive: zipfile.ZipFile, names: list[str]) -> str:
 
 
 def read_midi(path: Path) -> Score:
-    """A MIDI file as a score: notes, bars from its time signatures (4/4 where it has none), tempos.
+    """A MIDI file as a score: notes, bars where it states time signatures, tempos.
 
     Notes that end where they begin keep a length of one tick. Staff, voice and spelling are unknown.
 
@@ -213,7 +213,8 @@ def read_midi(path: Path) -> Score:
     )
     signatures = [(int(s.time), int(s.numerator), int(s.denominator)) for s in midi.time_signatures]
     tempos = tuple((max(int(t.time), 0), float(t.qpm)) for t in midi.tempos if t.qpm > 0)
-    return Score(resolution, notes, bars_from_signatures(signatures, end, resolution), (), tempos, str(path))
+    bars = bars_from_signatures(signatures, end, resolution) if signatures else ()
+    return Score(resolution, notes, bars, (), tempos, str(path))
 
 
 def bars_from_signatures(signatures: list[tuple[int, int, int]], end: int, resolution: int) -> tuple[Bar, ...]:

@@ -1,0 +1,124 @@
+"""Where the reading of a MusicXML text differs from what the text itself says: bars that must not become pairs.
+
+verovio 6.4 loses a pause before a change of clef (``forward``, or an invisible rest), puts what a second ``backup``
+leads to behind the voice instead of beside it, ends a tie that the text does not end, and in some files carries an
+accidental to notes that have none. The picture is then wrong in the same way as the notes, so that their agreement does
+not show it. The text says at which time every note begins, how long it lasts and how it is spelled; this is that sum,
+with nothing of verovio in it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+from lxml import etree
+
+from scoresim.score.notes import STEPS, TIED_FROM, TIED_TO, Score
+
+NEAR = 1 / 24  # quarter notes: sources round the times of tuplets to their ticks
+Stated = dict[tuple[int, int, int], list[tuple[float, float, int]]]
+"""Step, alteration and octave -> onset in the bar and duration in quarter notes, and the bits of `Notes.tie`."""
+
+
+def doubtful_bars(text: str, score: Score) -> frozenset[int]:
+    """Bars in which the score does not hold exactly the notes that the MusicXML text states.
+
+    Notes are compared by bar, spelling, onset in the bar, duration and ties; both times may differ by 1/24 of a quarter
+    note and one tick of the text. Unpitched notes are left out, and nothing is said of texts that are not partwise
+    MusicXML.
+
+    Args:
+        text: what the engraver was given.
+        score: what was read from the engraver.
+
+    Returns:
+        Indices into `score.bars`; all of them where the text has another number of bars.
+    """
+    if "<score-partwise" not in text[:20_000]:
+        return frozenset()
+    stated: defaultdict[int, Stated] = defaultdict(lambda: defaultdict(list))
+    counts = set()
+    tick = 0.0
+    root: Any = etree.fromstring(
+        text.encode() if "encoding=" not in text[:200] else text.partition("?>")[2].encode(),
+        etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True),
+    )
+    for part in root.iterchildren("part"):
+        measures = list(part.iterchildren("measure"))
+        counts.add(len(measures))
+        divisions = 1
+        for index, measure in enumerate(measures):
+            divisions = _measure(measure, divisions, stated[index])
+            tick = max(tick, 1 / divisions)
+    if counts != {len(score.bars)}:
+        return frozenset(range(len(score.bars)))
+    read = _read(score)
+    near = NEAR + min(tick, NEAR) + 1e-9
+    return frozenset(i for i in range(len(score.bars)) if not _alike(stated[i], read[i], near))
+
+
+def _measure(measure: Any, divisions: int, stated: Stated) -> int:
+    """Add the notes of one bar of one part; returns the ticks per quarter note after it."""
+    now = before = 0
+    for child in measure:
+        kind = child.tag
+        if kind == "note":
+            duration = _ticks(child)
+            grace = child.find("grace") is not None
+            onset = before if child.find("chord") is not None else now
+            pitch = child.find("pitch")
+            if pitch is not None:
+                lasts = 0.0 if grace else duration / divisions
+                stated[_spelling(pitch)].append((onset / divisions, lasts, _tie(child)))
+            if child.find("chord") is None and not grace:
+                before, now = now, now + duration
+            elif grace:
+                before = now
+        elif kind == "backup":
+            now -= _ticks(child)
+        elif kind == "forward":
+            now += _ticks(child)
+        elif kind == "attributes":
+            divisions = int(float(child.findtext("divisions") or divisions)) or divisions
+    return divisions
+
+
+def _ticks(element: Any) -> int:
+    return int(float(element.findtext("duration") or 0))
+
+
+def _tie(note: Any) -> int:
+    """The bits of `Notes.tie`."""
+    types = {tie.get("type") for tie in (*note.iterchildren("tie"), *note.iterfind("notations/tied"))}
+    return (TIED_FROM if "stop" in types else 0) | (TIED_TO if "start" in types else 0)
+
+
+def _spelling(pitch: Any) -> tuple[int, int, int]:
+    step = STEPS.index((pitch.findtext("step") or "C").strip())
+    return step, round(float(pitch.findtext("alter") or 0)), int(pitch.findtext("octave") or 0)
+
+
+def _read(score: Score) -> defaultdict[int, Stated]:
+    read: defaultdict[int, Stated] = defaultdict(lambda: defaultdict(list))
+    notes, starts = score.notes, np.array([bar.onset for bar in score.bars])
+    onset = (notes.onset - starts[notes.bar]) / score.resolution
+    columns = (notes.bar, notes.step, notes.alter, notes.octave, onset, notes.duration / score.resolution, notes.tie)
+    for bar, step, alter, octave, begins, lasts, tie in zip(*(column.tolist() for column in columns), strict=True):
+        if step >= 0:
+            read[bar][step, alter, octave].append((begins, lasts, tie))
+    return read
+
+
+def _alike(stated: Stated, read: Stated, near: float) -> bool:
+    if stated.keys() != read.keys():
+        return False
+    for key, times in stated.items():
+        others = read[key]
+        if len(times) != len(others):
+            return False
+        for a, b in zip(sorted(times), sorted(others), strict=True):
+            if abs(a[0] - b[0]) > near or abs(a[1] - b[1]) > near or a[2] != b[2]:
+                return False
+    return True
