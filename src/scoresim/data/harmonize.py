@@ -76,10 +76,11 @@ def complexity(
         raise ValueError("a passage needs notes, arrays of one length, and a length above 0")
     onset = np.round(np.asarray(onset_quarters, np.float64) * GRID).astype(np.int64)
     duration = np.round(np.asarray(duration_quarters, np.float64) * GRID).astype(np.int64)
-    times = np.unique(onset)
+    times, place = np.unique(onset, return_inverse=True)
     end = max(round(length_quarters * GRID), int(times[-1]))
-    gaps = np.diff(np.r_[times, end])[np.searchsorted(times, onset)]
-    _, count = np.unique(np.stack([gaps, duration]), axis=1, return_counts=True)
+    gaps = np.diff(times, append=end)[place]
+    _, length = np.unique(duration, return_inverse=True)  # small numbers, so that a pair fits into one integer
+    _, count = np.unique(gaps * n + length, return_counts=True)
     share = count / n
     entropy = max(float(-(share * np.log2(share)).sum()), 0.0)
     return Complexity(n / length_quarters, float(np.max(pitch) - np.min(pitch)), entropy)

@@ -160,7 +160,7 @@ class PassageRules:
 
     max_notes: int = 128
     min_notes: int = 4
-    max_height: float = 120.0  # staff spaces: twelve staves or more
+    max_height: float = 80.0  # staff spaces
 
 
 def passages(heads: Sequence[int], max_systems: int, few_notes: int) -> list[tuple[int, ...]]:
@@ -353,16 +353,18 @@ def _check_order(part: Score, systems: tuple[System, ...], index: dict[str, int]
     """On every staff, heads stand from left to right as their onsets do; in a squeezed bar they do not."""
     notes = part.notes
     for system in systems:
-        heads = [(index[head.id], head.box[0]) for head in system.heads]
-        heads = [(i, x) for i, x in heads if not notes.grace[i]]
-        i, x = np.array([i for i, _ in heads], dtype=np.int64), np.array([x for _, x in heads])
-        for staff in np.unique(notes.staff[i]):
-            on = notes.staff[i] == staff
-            _, where = np.unique(notes.onset[i[on]], return_inverse=True)
-            left = np.full(where.max(initial=-1) + 1, np.inf)
-            np.minimum.at(left, where, x[on])
-            if (np.diff(left) < LEAST_STEP * system.staff_space).any():
-                raise Rejected("note heads do not stand in the order of their onsets")
+        i = np.array([index[head.id] for head in system.heads], dtype=np.int64)
+        x = np.array([head.box[0] for head in system.heads])
+        written = ~notes.grace[i].astype(bool)
+        i, x = i[written], x[written]
+        staff, onset = notes.staff[i], notes.onset[i]
+        order = np.lexsort((x, onset, staff))
+        staff, onset, x = staff[order], onset[order], x[order]
+        leftmost = np.ones(len(x), dtype=bool)  # of the heads of an onset on a staff
+        leftmost[1:] = (staff[1:] != staff[:-1]) | (onset[1:] != onset[:-1])
+        staff, x = staff[leftmost], x[leftmost]
+        if ((np.diff(x) < LEAST_STEP * system.staff_space) & (staff[1:] == staff[:-1])).any():
+            raise Rejected("note heads do not stand in the order of their onsets")
 
 
 def stack(pictures: list[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], list[int]]:

@@ -181,7 +181,9 @@ def encode(score: Score, vocabulary: Vocabulary) -> Tokens:
     """Write a score as note tokens; never raises for a valid `Score` (see the rules on top of this file)."""
     notes = score.notes
     head = tied_chains(notes)
-    firsts, of_note = np.unique(head, return_inverse=True)
+    is_first = np.zeros(len(head), dtype=bool)
+    is_first[head] = True
+    firsts, of_note = np.flatnonzero(is_first), (np.cumsum(is_first) - 1)[head]
     length = np.zeros(len(firsts), dtype=np.int64)
     np.add.at(length, of_note, notes.duration)
     onset = to_grid(notes.onset[firsts], score.resolution)

@@ -1,0 +1,119 @@
+"""One file -> its pairs: MIDI without notation, texts on the picture, looks, labels, doubtful bars."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import symusic
+
+from scoresim.data import parts
+from scoresim.data.config import BuildConfig
+from scoresim.data.corpora import Item
+from scoresim.data.pair import Pair
+from scoresim.data.parts import Task, make_pairs
+from scoresim.data.verify import check_pair
+from scoresim.score.notes import Score, notes_from_columns
+from scoresim.score.performance import performed, seconds
+from scoresim.score.tokens import ATTRIBUTES, default_vocabulary
+
+FIXTURES = Path(__file__).parent / "fixtures"
+VOCABULARY = default_vocabulary()
+
+
+def midi_file(path: Path) -> Path:
+    """Eight bars of quarter notes at 90, then at 60 quarter notes per minute; each note louder than the one before."""
+    score = symusic.Score(480)
+    track = symusic.Track("piano", 0, False)
+    for i in range(32):
+        track.notes.append(symusic.Note(480 * i, 470, 60 + (i * 7) % 12, 10 + 3 * i))
+    score.tracks.append(track)
+    score.tempos.append(symusic.Tempo(0, qpm=90.0))
+    score.tempos.append(symusic.Tempo(480 * 16, qpm=60.0))
+    score.time_signatures.append(symusic.TimeSignature(0, 4, 4))
+    score.dump_midi(path)
+    return path
+
+
+def pairs_of(path: Path, form: str, tmp_path: Path, **config: Any) -> tuple[list[Pair], dict[str, Any]]:
+    item = Item(path.name, path, form, "test/work", "style", "Anon", "Title", split="valid", labels={"key": "C"})
+    return make_pairs(Task(item, "folder", tmp_path / "part.parquet", BuildConfig(corpora=(), **config)))
+
+
+def values(pair: Pair, attribute: str) -> list[Any]:
+    return [VOCABULARY.value(attribute, i) for i in pair.notes[:, ATTRIBUTES.index(attribute)].tolist()]
+
+
+def test_pairs_of_midi_keep_what_was_played(tmp_path: Path) -> None:
+    pairs, info = pairs_of(midi_file(tmp_path / "a.mid"), "midi", tmp_path)
+    assert sum(pair.n_bars for pair in pairs) == 8 and info["bars"] == 8
+    velocities = [v for pair in pairs for v in values(pair, "velocity")]
+    assert np.abs(np.array(velocities) - (10 + 3 * np.arange(32))).max() <= 2  # half a step of the vocabulary
+    tempos = [t for pair in pairs for t in values(pair, "tempo")]
+    assert np.allclose(tempos[:12], 90, rtol=0.04) and np.allclose(tempos[16:28], 60, rtol=0.04)
+    assert {pair.notation for pair in pairs} == {"machine"} and {pair.format for pair in pairs} == {"midi"}
+    assert [pair.first_bar for pair in pairs] == sorted(pair.first_bar for pair in pairs)
+    assert all(pair.official_split == "valid" and json.loads(pair.labels) == {"key": "C"} for pair in pairs)
+    for pair in pairs:
+        assert check_pair(replace(pair, split="train"), "train", VOCABULARY) == []
+
+
+def test_seconds_follow_the_tempos() -> None:
+    notes = notes_from_columns(onset=[0], duration=[1], pitch=[60])
+    midi = Score(480, notes, tempos=((0, 120.0), (960, 60.0), (960, 240.0)))
+    assert seconds(midi, np.array([0, 480, 960, 1440])).tolist() == pytest.approx([0, 0.5, 1.0, 1.25])
+    late = Score(480, notes, tempos=((480, 60.0),))
+    assert seconds(late, np.array([480, 960])).tolist() == pytest.approx([0.5, 1.5])  # 120 before the first
+
+
+def test_a_notation_that_lost_its_midi_is_refused() -> None:
+    midi = Score(480, notes_from_columns(onset=[0, 480], duration=[480, 480], pitch=[60, 62]))
+    written = replace(midi, notes=notes_from_columns(onset=[0, 1], duration=[1, 1], pitch=[60, 62], id=["a", "b"]))
+    assert performed(written, midi, {"a": 0, "b": 1}).notes.pitch.tolist() == [60, 62]
+    with pytest.raises(ValueError, match="another pitch"):
+        performed(written, midi, {"a": 1, "b": 0})
+    with pytest.raises(ValueError, match="no MIDI note"):
+        performed(written, midi, {"a": 0})
+
+
+def test_looks_differ_by_the_seed_and_stay_in_their_ranges(tmp_path: Path) -> None:
+    path = FIXTURES / "piano.musicxml"
+    seen = [pairs_of(path, "musicxml", tmp_path, seed=seed)[0][0] for seed in range(12)]
+    assert len({pair.font for pair in seen}) >= 3 and len({round(pair.staff_space, 1) for pair in seen}) >= 8
+    assert all(6 <= pair.staff_space <= 11 and 40 <= pair.page_width <= 70 for pair in seen)
+    for pair in seen:
+        lines = pair.staff_boxes[:, 5] - pair.staff_boxes[:, 3]
+        assert np.allclose(lines, 4 * pair.staff_space, atol=0.6)
+    again = pairs_of(path, "musicxml", tmp_path, seed=3)[0][0]
+    assert again.image == seen[3].image and again.font == seen[3].font
+
+
+@pytest.mark.parametrize("kind", ["scan", "photo"])
+def test_degraded_pictures_pass_the_same_checks(kind: Any, tmp_path: Path) -> None:
+    pytest.importorskip("cv2", reason="the extra 'degrade' is not installed")
+    clean, _ = pairs_of(FIXTURES / "piano.musicxml", "musicxml", tmp_path)
+    pairs, _ = pairs_of(FIXTURES / "piano.musicxml", "musicxml", tmp_path, degrade=kind)
+    assert [pair.degraded for pair in pairs] == [kind] * len(clean)
+    for pair, other in zip(pairs, clean, strict=True):
+        assert pair.image != other.image and (pair.notes == other.notes).all()
+        assert check_pair(replace(pair, split="train"), "train", VOCABULARY) == []
+
+
+def test_texts_are_left_off_unless_asked_for(tmp_path: Path) -> None:
+    path = FIXTURES / "formats" / "trio.musicxml"
+    bare, _ = pairs_of(path, "musicxml", tmp_path)
+    with_texts, _ = pairs_of(path, "musicxml", tmp_path, texts=True)
+    assert not any(pair.texts for pair in bare) and any(pair.texts for pair in with_texts)
+    for pair in with_texts:
+        assert len(pair.texts) == len(pair.text_boxes)
+        assert (pair.text_boxes[:, 2] <= pair.width).all() and (pair.text_boxes[:, 3] <= pair.height).all()
+
+
+def test_a_doubtful_bar_becomes_no_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = FIXTURES / "piano.musicxml"
+    monkeypatch.setattr(parts, "doubtful_bars", lambda text, score: frozenset({1}))
+    pairs, info = pairs_of(path, "musicxml", tmp_path)
+    assert all(not pair.first_bar <= 1 < pair.first_bar + pair.n_bars for pair in pairs)
+    assert info["rejected"] == {"the engraver reads a bar otherwise than the file says": 1}
