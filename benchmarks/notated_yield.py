@@ -22,6 +22,7 @@ from exactness import ROOT, Task, notation_of, roots, sample
 from scoresim.data.pair import PassageRules, Rejected, make_pair
 from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.sandbox import Failure, run_all
+from scoresim.score.source import doubtful_bars
 from scoresim.score.tokens import default_vocabulary
 
 ABOUT = dict.fromkeys(("id", "corpus", "item", "work", "style", "composer", "title", "split"), "")
@@ -29,15 +30,20 @@ ABOUT = dict.fromkeys(("id", "corpus", "item", "work", "style", "composer", "tit
 
 def first_pair(task: Task) -> tuple[bool, dict[str, int]]:
     """Whether the file gives a pair, and why the passages before it were refused; runs in a worker process."""
-    engraving = Engraving(notation_of(task), EngraveConfig(), str(task.path), task.form == "abc")
+    text = notation_of(task)
+    engraving = Engraving(text, EngraveConfig(), str(task.path), task.form == "abc")
+    wrong = doubtful_bars(text, engraving.reading.score)
     reasons = Counter[str]()
     for page in range(engraving.pages):
         for layout in engraving.page(page):
             try:
                 system = engraving.draw(layout)
-                make_pair(engraving.reading.score, (system,), default_vocabulary(), PassageRules(), dict(ABOUT))
+                pair = make_pair(engraving.reading.score, (system,), default_vocabulary(), PassageRules(), dict(ABOUT))
             except (Rejected, ValueError) as reason:
                 reasons[str(reason)] += 1
+                continue
+            if wrong & set(range(pair.first_bar, pair.first_bar + pair.n_bars)):
+                reasons["the engraver reads a bar otherwise than the file says"] += 1
                 continue
             return True, reasons
     return False, reasons

@@ -4,6 +4,7 @@ import itertools
 import random
 from fractions import Fraction
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
@@ -182,6 +183,19 @@ def test_words_are_drawn_on_request_and_their_boxes_hold_their_ink() -> None:
         x0, y0, x1, y1 = (round(v) for v in text.box)
         rest[y0:y1, x0:x1] = 255
     assert (rest < 255).sum() == pytest.approx((bare.ink < 255).sum(), rel=0.02)
+
+
+def test_words_that_look_like_tags_are_words() -> None:
+    odd = 'a<g class="note">&"/g>'
+    text = read_text(FIXTURES / "piano.musicxml", "musicxml")
+    text = text.replace(">word<", f">{escape(odd)}<")
+    for on in (False, True):
+        engraving = Engraving(text, EngraveConfig(texts=on))
+        layouts = engraving.page(0)
+        drawn = [engraving.draw(layout) for layout in layouts]
+        assert [layout.heads for layout in layouts] == [len(system.heads) for system in drawn]
+        assert sum(layout.heads for layout in layouts) == len(engraving.reading.score.notes)
+        assert [t.content for s in drawn for t in s.texts if t.kind == "lyric"] == ([odd] if on else [])
 
 
 def test_header_stands_on_the_first_system_only() -> None:

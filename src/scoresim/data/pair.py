@@ -160,7 +160,7 @@ class PassageRules:
 
     max_notes: int = 128
     min_notes: int = 4
-    max_height: float = 80.0  # staff spaces
+    max_height: float = 120.0  # staff spaces: twelve staves or more
 
 
 def passages(heads: Sequence[int], max_systems: int, few_notes: int) -> list[tuple[int, ...]]:

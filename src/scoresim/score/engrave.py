@@ -248,7 +248,7 @@ class _Sketch:
         self._lines: list[Box] = []
 
     def read(self, tags: list[str]) -> None:
-        """Add all shapes of a group, given by its tags from its opening to its end."""
+        """Add all shapes of a group, given by its tags; it ends where it is closed, tags after that do not count."""
         drawing, glyphs, left_out = self.drawing, self.sheet.glyphs, self.left_out
         groups: list[str] = []  # classes of the groups around the tag
         left = iter(tags)
@@ -257,6 +257,8 @@ class _Sketch:
             if start == "/g":
                 depth = len(groups)
                 groups.pop()
+                if depth == 1:
+                    return
                 if depth == self._head:
                     self._head = -1
                 elif depth == self._staff:
@@ -342,24 +344,27 @@ class _Sketch:
         right, bottom = float(x1 - x0), float(y1 - y0)
         left, up = ox * k - x0, oy * k - top - y0
 
-        def cut(x_low: float, y_low: float, x_high: float, y_high: float) -> Box:
-            return (
-                min(max(x_low, 0.0), right), min(max(y_low, 0.0), bottom),
-                min(max(x_high, 0.0), right), min(max(y_high, 0.0), bottom),
-            )  # fmt: skip
+        def cut(boxes: list[Box], scale: float, across: float, down: float) -> list[Box]:
+            placed = np.array(boxes).reshape(-1, 4) * scale + np.array([across, down, across, down])
+            inside = np.minimum(np.maximum(placed, 0.0), np.array([right, bottom, right, bottom]))
+            return [(x_low, y_low, x_high, y_high) for x_low, y_low, x_high, y_high in inside.tolist()]
 
-        def moved(box: Box) -> Box:
-            return cut(box[0] * k + left, box[1] * k + up, box[2] * k + left, box[3] * k + up)
-
+        bars, heads = self._bar_boxes(), self.heads
+        bar_boxes, staff_boxes, head_boxes = (
+            cut(boxes, k, left, up)
+            for boxes in ([box for _, box in bars], list(self.staves.values()), [box for _, box, _, _ in heads])
+        )
+        text_boxes = cut([text.box for text in texts], 1.0, -x0, -y0)
         return System(
             ink=np.ascontiguousarray(ink[y0:y1, x0:x1]),
-            bars=tuple(BarBox(index, moved(box)) for index, box in self._bar_boxes()),
-            staves={number: moved(box) for number, box in self.staves.items()},
-            heads=tuple(Head(note, moved(box), self._height_error(note, y)) for note, box, y, _ in self.heads),
-            staff_space=space,
-            texts=tuple(
-                Text(t.kind, t.content, cut(t.box[0] - x0, t.box[1] - y0, t.box[2] - x0, t.box[3] - y0)) for t in texts
+            bars=tuple(BarBox(index, box) for (index, _), box in zip(bars, bar_boxes, strict=True)),
+            staves=dict(zip(self.staves, staff_boxes, strict=True)),
+            heads=tuple(
+                Head(note, box, self._height_error(note, y))
+                for (note, _, y, _), box in zip(heads, head_boxes, strict=True)
             ),
+            staff_space=space,
+            texts=tuple(Text(t.kind, t.content, box) for t, box in zip(texts, text_boxes, strict=True)),
         )
 
     def _bar_boxes(self) -> list[tuple[int, Box]]:
