@@ -37,6 +37,7 @@ from scoresim.data.shards import to_table, write_table
 from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.read import read_text
 from scoresim.score.sandbox import Failure, run_all
+from scoresim.score.source import doubtful_bars
 from scoresim.score.tokens import default_vocabulary
 
 LIST = Path(__file__).with_name("build_scores.txt")
@@ -100,7 +101,10 @@ def ours(todo: list[Item], folder: Path) -> tuple[Clock, int, int]:
             text = read_text(item.path, item.format)
         with clock("engrave, notes"):
             engraving = Engraving(text, SETTINGS, str(item.path))
-        bars += len(engraving.reading.score.bars)
+        score = engraving.reading.score
+        bars += len(score.bars)
+        with clock("verify against the file"):
+            doubtful = doubtful_bars(text, score)
         pairs = []
         for page in range(engraving.pages):
             with clock("engrave, SVG"):
@@ -125,7 +129,8 @@ def ours(todo: list[Item], folder: Path) -> tuple[Clock, int, int]:
                         if type(reason).__name__ not in ("Rejected", "ValueError"):
                             raise
                         continue
-                pairs.append(pair)
+                if not doubtful & set(range(pair.first_bar, pair.first_bar + pair.n_bars)):
+                    pairs.append(pair)
         with clock("write"):
             write_table(folder / f"{number}.parquet", to_table(pairs))
         made += len(pairs)

@@ -184,6 +184,25 @@ def test_large_sets() -> None:
     assert [item.work.split("-")[0] for item in scores.values()] == ["beethoven/op27", "pdmx/qmtwo"]
 
 
+def test_a_table_with_too_many_columns_or_names_outside_its_folder_costs_these_rows_only(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "pdmx", tmp_path / "PDMX")
+    with (tmp_path / "PDMX" / "PDMX.csv").open("a") as table:
+        table.write("./d,./m,./mxl/1/2/QmOne.mxl,,,Again,,B,pop,cc-zero,4.8,9,1,True,True,more,and more\n")
+    assert [item.title for item in corpora.get("pdmx").items(tmp_path / "PDMX")][-1] == "Again"
+    (tmp_path / "secret.mid").write_bytes(b"MThd")
+    for name in ("emopia", "maestro", "nottingham_midi"):
+        folder = "nottingham" if name == "nottingham_midi" else name
+        shutil.copytree(FIXTURES / folder, tmp_path / folder)
+        table = next((tmp_path / folder).glob("*.csv"))
+        before = items(name, tmp_path / folder)
+        named = next(iter(before.values())).path.relative_to(tmp_path / folder).as_posix()
+        for outside in ("../secret.mid", str(tmp_path / "secret.mid")):
+            text = table.read_text()
+            table.write_text(text.replace(named, outside))
+            assert set(items(name, tmp_path / folder)) == set(list(before)[1:])
+            table.write_text(text)
+
+
 def test_lakh_lists_a_file_once_and_joins_the_tracks_that_share_it() -> None:
     first, second, third = items("lakh").values()
     assert (first.labels["track"], first.labels["match_score"]) == ("TRAAB02", "0.7500")

@@ -142,6 +142,15 @@ def test_no_note_and_no_process_is_lost_after_the_number_of_an_ending(endings: s
     assert engraved(text, abc=True).notes.pitch.tolist() == [81, 83, 72, 74] * 4
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [("A>[ce]", ["3/4", "1/4", "1/4"]), ("A<B c>d", ["1/4", "3/4", "3/4", "1/4"]), ("A>>B", ["7/8", "1/8"])],
+)
+def test_broken_rhythms_that_the_engraver_reads_right_are_kept(body: str, expected: list[str]) -> None:
+    score = engraved(check_abc(f"X:1\nM:none\nL:1/8\nK:C\n{body}|]\n", Path("a.abc")), abc=True)
+    assert [score.quarters(int(d)) for d in score.notes.duration] == [Fraction(e) for e in expected]
+
+
 def test_a_key_before_a_repeat_makes_no_empty_bar() -> None:
     text = check_abc("X:1\nM:2/4\nL:1/4\nK:A\nac:|\nK:D\n|:f/c/c|Bc:|\n", Path("a.abc"))
     score = engraved(text, abc=True)
@@ -170,6 +179,9 @@ def test_tuplets_of_a_tune_take_in_their_notes_and_no_others(body: str, expected
     ("body", "says"),
     [
         ("(3d2c2A2 G2|]", "tuplet of quarter notes"),
+        ("[ce]>A B2|]", "broken rhythm"),
+        ("[c2e2]<A B2|]", "broken rhythm"),
+        ("B/>(u.=A>u.c)|]", "broken rhythm"),
         ("V:1\nABcd|]\nV:2\nABcd|]", "several voices"),
         ("AB[K:F]cd|]", "inside a bar"),
         ("ABcd|[K:Hijaz]ABcd|]", "not known"),

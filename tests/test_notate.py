@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -242,3 +243,14 @@ def test_a_short_bar_of_rest_stays_short():
     bars = (Bar(0, 1440, 4, 4), Bar(1440, 480, 4, 4), Bar(1920, 1920, 4, 4))
     score = read_mei(notate(Score(480, music.notes, bars)).mei).score
     assert [bar.duration for bar in score.bars] == [3, 1, 4]
+
+
+def test_what_sounds_over_the_border_of_two_pieces_shows_its_accidental_in_both():
+    rows = [(float(i), 1.0, p) for i, p in enumerate((60, 64, 67, 72, 60, 64, 67))]
+    rows += [(7.0, 2.0, 78), *((float(i), 1.0, p) for i, p in enumerate((67, 64, 60, 60, 64, 67, 72), start=9))]
+    whole = re.findall(r'<note [^>]*pname="f"[^>]*>', notate(midi(rows)).mei)
+    assert ['accid="s"' in head for head in whole] == [True, False]  # the second is tied to the first
+    pieces = notate_all(midi(rows), bars=2)
+    assert len(pieces) == 2
+    for piece in pieces:
+        assert re.findall(r'<note [^>]*pname="f"[^>]* accid="s"/>', piece.mei)

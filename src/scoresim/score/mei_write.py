@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -178,7 +178,7 @@ def _staff(
         if chords or not voice:
             pieces = _pieces(chords, bar, layers[1 - voice], hide=voice == 1)
             written.append((chords, write(pieces, frame)))
-    shown = _accidentals(plan, bar, [(chords, _leaves(symbols)) for chords, symbols in written])
+    shown = _accidentals(plan, bar, [(chords, _leaves(symbols)) for chords, symbols in written], page.heads)
     for voice, (chords, symbols) in enumerate(written):
         page.text.append(f'<layer n="{voice + 1}">')
         _Row(page, plan, bar, chords, shown, ties).symbols(symbols)
@@ -225,10 +225,13 @@ def _leaves(symbols: Sequence[Symbol | Group]) -> list[Symbol]:
     return out
 
 
-def _accidentals(plan: Plan, bar: Bar, rows: list[tuple[list[Chord], list[Symbol]]]) -> set[tuple[int, int]]:
+def _accidentals(
+    plan: Plan, bar: Bar, rows: list[tuple[list[Chord], list[Symbol]]], heads_before: Mapping[int, int]
+) -> set[tuple[int, int]]:
     """(note, begin of the head in the bar) of every head that shows its accidental.
 
-    An accidental holds to the end of the bar on its line; a head that is tied from before shows none.
+    An accidental holds to the end of the bar on its line; a head that is tied from before shows none. What sounds over
+    the beginning of a piece has no head before (`heads_before`: note -> heads written), no tie, and shows its own.
     """
     number = int(np.searchsorted([b.onset for b in plan.bars], bar.onset, side="right")) - 1
     fifths = int(plan.fifths[number])
@@ -239,7 +242,8 @@ def _accidentals(plan: Plan, bar: Bar, rows: list[tuple[list[Chord], list[Symbol
     heads = [(s.piece.begin, n, chords[s.piece.chord]) for chords, row in rows for s in row if s.piece.chord >= 0
              for n in chords[s.piece.chord].notes]  # fmt: skip
     for begin, note, chord in sorted(heads, key=lambda head: head[:2]):
-        if chord.onset - bar.onset < begin:
+        began = chord.onset - bar.onset
+        if begin > max(began, 0) or (began < 0 and heads_before.get(note, 0)):
             continue
         place = int(plan.step[note]), int(plan.octave[note])
         alter = int(plan.alter[note])

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from scoresim.errors import BadInput
 
@@ -11,6 +11,7 @@ Row = Mapping[str, str]
 SHARED = "The folder {name} of the shared data (labels.csv beside the files); the files are from {origin}."
 """Text for `Corpus.source`."""
 
+_REST = "\0rest"
 _SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "dev": "valid", "test": "test"}
 
 
@@ -51,20 +52,29 @@ def rows(path: Path, *columns: str, delimiter: str = ",") -> Iterator[dict[str, 
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter=delimiter, restkey="", restval="")
+            reader = csv.DictReader(file, delimiter=delimiter, restkey=_REST, restval="")
             missing = [column for column in columns if column not in (reader.fieldnames or ())]
             if missing:
                 raise BadInput(f"{path} has no column {missing[0]!r}: is this the table of that data set?")
-            yield from reader
+            for row in reader:
+                row.pop(_REST, None)  # a list of what stands behind the last column, where text is expected
+                yield row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path} cannot be read as a table ({error}); fetch the data set again.") from error
+
+
+def inside(root: Path, name: str) -> Path | None:
+    """The file that a table names, where it is there and under the root: a table may come from anywhere."""
+    relative = PurePosixPath(name.strip())
+    path = root / relative
+    return None if relative.is_absolute() or ".." in relative.parts or not path.is_file() else path
 
 
 def listed(root: Path, *columns: str) -> Iterator[tuple[Path, dict[str, str]]]:
     """Files of ``labels.csv`` with their rows; a file that is not there is left out, so part of a set works too."""
     for row in rows(root / "labels.csv", "file", *columns):
-        path = root / row["file"]
-        if path.is_file():
+        path = inside(root, row["file"])
+        if path is not None:
             yield path, row
 
 

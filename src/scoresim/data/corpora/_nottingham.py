@@ -24,8 +24,8 @@ def items(root: Path, column: str) -> Iterator[Item]:
     for row in table:
         parts.setdefault(tune(row["title"], "nottingham"), set()).add(_labels.split_of(row))
     for row in table:
-        path = root / row[column]
-        if not path.is_file():
+        path = _labels.inside(root, row[column])
+        if path is None:
             continue
         work = tune(row["title"], "nottingham")
         is_abc = column == "abc"

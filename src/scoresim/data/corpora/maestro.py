@@ -20,8 +20,8 @@ _COLUMNS = ("canonical_composer", "canonical_title", "split", "year", "midi_file
 
 def _items(root: Path) -> Iterator[Item]:
     for row in _labels.rows(root / _TABLE, *_COLUMNS):
-        path = root / row["midi_filename"]
-        if not path.is_file():
+        path = _labels.inside(root, row["midi_filename"])
+        if path is None:
             continue
         composer, title = row["canonical_composer"], row["canonical_title"]
         yield Item(

@@ -25,8 +25,8 @@ def _items(root: Path) -> Iterator[Item]:
         relative = PurePosixPath(row["mxl"].strip())
         if row["subset:no_license_conflict"].strip().lower() != "true" or relative.suffix != ".mxl":
             continue
-        path = root / relative
-        if relative.is_absolute() or ".." in relative.parts or not path.is_file():
+        path = _labels.inside(root, row["mxl"])
+        if path is None:
             continue
         composer, title = _text(row, "composer_name"), _text(row, "title") or _text(row, "song_name")
         yield Item(
