@@ -238,6 +238,8 @@ def test_a_changed_file_is_made_anew_on_resume(source: Path, built: Path, tmp_pa
     write_json(out / "build.json", identity(config(source)))
     stale = tasks[0].part.with_name("0" * 24 + ".parquet")
     stale.write_bytes(b"made from an older file")
+    tasks[1].part.write_bytes(b"cut off by a full disk")
+    tasks[2].part.write_bytes(b"")
     (out / ".train-00000.parquet.1.tmp").write_bytes(b"half")
     build(out, config(source))
     assert digests(out) == digests(built)

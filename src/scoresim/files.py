@@ -2,13 +2,14 @@
 
 Everything that scoresim leaves on disk goes through :func:`replacing`, so that a run killed at any moment
 leaves either the old file or the new one. Leftovers of a killed run are hidden siblings named
-``.NAME.PID.tmp``.
+``.NAME.PID-TOKEN.tmp``.
 """
 
 import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ def place(address: str | Place) -> Place:
     if text.startswith("file://"):
         return Path(text.removeprefix("file://"))
     try:
-        found = UPath(text)
+        found = UPath(text, use_listings_cache=False)  # other processes write there too
         found.fs  # noqa: B018 - imports the package of the file system, or says which one is missing
     except (ImportError, ValueError) as error:
         raise BadInput(f"{text} cannot be reached: {error}.") from error
@@ -101,7 +102,8 @@ def replacing(path: Place) -> Iterator[Path]:
             yield local
         return
     path = Path(os.path.abspath(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # other machines may write into a shared folder under the same process number
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove(temporary)

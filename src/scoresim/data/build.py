@@ -20,7 +20,7 @@ from scoresim.data.config import BuildConfig, check, identity, printable
 from scoresim.data.corpora import Item
 from scoresim.data.curate import limit_works, split_works
 from scoresim.data.harmonize import write_sampling
-from scoresim.data.merge import merge
+from scoresim.data.merge import merge, record
 from scoresim.data.parts import Task, Unwritable, make_part, part_name, refused, write_part
 from scoresim.data.shards import MANIFEST
 from scoresim.errors import BadInput
@@ -101,8 +101,7 @@ def _harmonized(out: Place, manifest: dict[str, Any], config: BuildConfig) -> di
 
 def _make_parts(tasks: list[Task], config: BuildConfig) -> None:
     """Make the parts that are not there yet; what failed is written down only when all others are done."""
-    there = {path.name for path in tasks[0].part.parent.iterdir()} if tasks else set[str]()
-    todo = [task for task in tasks if task.part.name not in there]
+    todo = _to_do(tasks)
     failures: list[tuple[Task, str]] = []
     with Progress("Building pairs", len(tasks), "files") as progress:
         progress.advance(len(tasks) - len(todo))
@@ -112,6 +111,23 @@ def _make_parts(tasks: list[Task], config: BuildConfig) -> None:
             progress.advance()
     for task, reason in failures:
         write_part(task, [], refused(task, reason) | {"rejected": {}, "passages": 0})
+
+
+def _to_do(tasks: list[Task]) -> list[Task]:
+    """The tasks whose parts are not there; a part that cannot be read any more is removed and made again."""
+    folder = tasks[0].part.parent if tasks else None
+    # an object store has no empty folders
+    there = {path.name for path in folder.iterdir()} if folder is not None and folder.is_dir() else set[str]()
+    todo = []
+    for task in tasks:
+        if task.part.name in there:
+            try:
+                record(task)
+                continue
+            except ValueError:
+                task.part.unlink()
+        todo.append(task)
+    return todo
 
 
 def _outcomes(todo: list[Task], config: BuildConfig) -> Iterator[tuple[int, Any]]:

@@ -39,7 +39,7 @@ def run_on_cluster(
         done: whether a task was done by an earlier attempt of a chunk.
 
     Raises:
-        BadInput: Ray is not installed, or there is no cluster at the address.
+        BadInput: Ray is not installed, there is no cluster at the address, or a task's workers died too often.
     """
     try:
         import ray
@@ -62,6 +62,9 @@ def run_on_cluster(
         while waiting:
             ready, waiting = ray.wait(waiting, num_returns=1)
             yield from ray.get(ready[0])
+    except ray.exceptions.RayError as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(f"the cluster gave up ({reason}); what is done stays, run the command again.") from error
     finally:
         ray.shutdown()
 

@@ -48,17 +48,17 @@ def merge(
         The manifest.
     """
     with ThreadPoolExecutor(READERS) as pool:
-        records = list(pool.map(_record, tasks))
+        records = list(pool.map(record, tasks))
     same, music = _same_works(records, settings["duplicate_threshold"])
-    works = sorted({record["work"] for record in records})
+    works = sorted({entry["work"] for entry in records})
     groups = _groups(works, same)
     split = merge_splits({work: split[work] for work in works}, groups)
-    for record in records:
-        record["split"] = split[record["work"]]
+    for entry in records:
+        entry["split"] = split[entry["work"]]
     shards, twins, kept = _write_shards(out, tasks, records, settings["shard_rows"])
     rejected = Counter[str]({"the same notes stand in another part of the split": twins} if twins else {})
-    for record in records:
-        rejected.update(record.get("rejected", {}))
+    for entry in records:
+        rejected.update(entry.get("rejected", {}))
     vocabulary = default_vocabulary()
     return {
         "kind": "scoresim pairs",
@@ -79,19 +79,27 @@ def merge(
             "left_apart": [[a, b, round(share, 3)] for a, b, share in same if groups[a] != groups[b]],
             "largest": max(Counter(groups.values()).values(), default=0),
         },
-        "passages": sum(record.get("passages", 0) for record in records),
-        "bars": sum(record.get("bars", 0) for record in records),
+        "passages": sum(r.get("passages", 0) for r in records),
+        "bars": sum(r.get("bars", 0) for r in records),
         "rejected": dict(rejected.most_common()),
         "quarantine": _quarantine(records),
-        "warnings": sum(len(record.get("warnings", [])) for record in records),
+        "warnings": sum(len(r.get("warnings", [])) for r in records),
     }
 
 
-def _record(task: Task) -> dict[str, Any]:
-    file = parquet(task.part)
-    record: dict[str, Any] = json.loads(file.schema_arrow.metadata[INFO])
-    file.close()
-    return record
+def record(task: Task) -> dict[str, Any]:
+    """What a part says of its item.
+
+    Raises:
+        ValueError: the part is damaged.
+    """
+    try:
+        file = parquet(task.part)
+        found: dict[str, Any] = json.loads(file.schema_arrow.metadata[INFO])
+        file.close()
+    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{task.part} is damaged: {error}") from error
+    return found
 
 
 def _quarantine(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
