@@ -144,7 +144,12 @@ def test_no_note_and_no_process_is_lost_after_the_number_of_an_ending(endings: s
 
 @pytest.mark.parametrize(
     ("body", "expected"),
-    [("A>[ce]", ["3/4", "1/4", "1/4"]), ("A<B c>d", ["1/4", "3/4", "3/4", "1/4"]), ("A>>B", ["7/8", "1/8"])],
+    [
+        ("A>[ce]", ["3/4", "1/4", "1/4"]),
+        ("A<(B c)d", ["1/4", "3/4", "1/2", "1/2"]),
+        ("A<B c>d", ["1/4", "3/4", "3/4", "1/4"]),
+        ("A>>B", ["7/8", "1/8"]),
+    ],
 )
 def test_broken_rhythms_that_the_engraver_reads_right_are_kept(body: str, expected: list[str]) -> None:
     score = engraved(check_abc(f"X:1\nM:none\nL:1/8\nK:C\n{body}|]\n", Path("a.abc")), abc=True)
@@ -181,6 +186,7 @@ def test_tuplets_of_a_tune_take_in_their_notes_and_no_others(body: str, expected
         ("(3d2c2A2 G2|]", "tuplet of quarter notes"),
         ("[ce]>A B2|]", "broken rhythm"),
         ("[c2e2]<A B2|]", "broken rhythm"),
+        ("(f=e)>(g f)|]", "broken rhythm"),
         ("B/>(u.=A>u.c)|]", "broken rhythm"),
         ("V:1\nABcd|]\nV:2\nABcd|]", "several voices"),
         ("AB[K:F]cd|]", "inside a bar"),

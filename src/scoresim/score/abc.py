@@ -9,7 +9,8 @@ another way is rewritten here; what cannot is refused:
   turned into MEI, where the change is written down.
 - After the number of an ending a note is lost (``[2G3``) and a chord symbol kills the process (``[1"G"``): a space goes
   between them.
-- A broken rhythm after a chord is not seen (``[ce]>A``), and of two in a row (``B/>A>c``) one is reckoned wrong: refused.
+- A broken rhythm after a chord or the end of a slur is not seen (``[ce]>A``, ``(fe)>g``), and of two in a row
+  (``B/>A>c``) one is reckoned wrong: refused.
 - A rest of several bars is drawn as one: written out. Voices are read one after the other: refused.
 """
 
@@ -30,7 +31,7 @@ _ONE = re.compile(
     r"(?:\{[^}]*\}|![^!\s]*!|[.~HLMOPSTuv(\s])*(?:\[[^\]|:]*\]|[_=^]*[A-Ga-gxz][,']*)"
     r"(?P<length>[0-9]*/*[0-9]*)[)\-<>]*"
 )
-_CHORD_BROKEN = re.compile(r"\][0-9/]*[)\s-]*[<>]")
+_CHORD_BROKEN = re.compile(r"(?:\][0-9/]*[)\s-]*|\)[\s-]*)[<>]")
 _BROKEN_TWICE = re.compile(r"[<>]\s*(?:\{[^}]*\}|![^!\s]*!|[.~HLMOPSTuv(\s])*[_=^]*[A-Ga-gxz][,']*[0-9/]*[)\s-]*[<>]")
 _TUPLET = re.compile(r"(?P<slur>\(*)\((?P<n>[2-9])(?P<ratio>(?::[0-9]*){0,2})(?![0-9:])")
 _INNER_KEY = re.compile(r"\[K:([^\]]*)\]")
@@ -97,7 +98,9 @@ def _outside_quotes(line: str, unit: Fraction | None, path: Path) -> str:
     line = _QUOTED.sub(put_away, _ENDING.sub(r"\g<0> ", line))
     line = _REST.sub(lambda m: "|".join(["Z"] * max(int(m[1]), 1)), line)
     if _CHORD_BROKEN.search(line) or _BROKEN_TWICE.search(_blank(line)):
-        raise BadInput(f"{path} has a broken rhythm after a chord or two in a row, which the engraver reads wrong.")
+        raise BadInput(
+            f"{path} has a broken rhythm after a chord or slur, or two in a row, which the engraver reads wrong."
+        )
     done, at = "", 0
     for match in _TUPLET.finditer(line):
         if match.start() < at:
