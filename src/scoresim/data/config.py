@@ -60,9 +60,7 @@ class BuildConfig:
     min_notes: int = field(default=4, metadata={"help": "Passages with fewer written notes are left out."})
     vary: bool = field(
         default=True,
-        metadata={
-            "help": "Draw fonts and distances of every piece, and the staff size of every passage, by the seed."
-        },
+        metadata={"help": "Draw fonts and distances of every piece, and the staff size of every passage, by the seed."},
     )
     staff_space: float = field(default=8.0, metadata={"help": "Pixels between two staff lines, with --no-vary."})
     page_width: float = field(default=50.0, metadata={"help": "Width of a system in staff spaces, with --no-vary."})

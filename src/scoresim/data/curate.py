@@ -2,7 +2,8 @@
 
 A work's part is a matter of its name: of the split that its source publishes, else of a hash of the name. No seed and
 no limit takes part. A work whose lot is test is a test work of every data set; other corpora can only move works to a
-more protected part, or out of a part that a small style was filled up with (`FEW`). Where works turn out to be the same music (`merge_splits`), all of them go to the most protected part among them.
+more protected part, or out of a part that a small style was filled up with (`FEW`). Where works turn out to be the
+same music (`merge_splits`), all of them go to the most protected part among them.
 """
 
 from __future__ import annotations
