@@ -382,3 +382,33 @@ def test_a_damaged_shard_is_a_sentence_when_read(built: Path, tmp_path: Path) ->
         list(shards.open(out).split("train"))
     with pytest.raises(BadInput, match="no data set"):
         shards.open(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "said"),
+    [
+        ("bar_boxes", lambda boxes: [value + 5000 for value in boxes], "bar box"),
+        ("staff_boxes", lambda boxes: [*boxes[:2], -9.0, *boxes[3:]], "staff box"),
+        ("staff", lambda staves: [9 for _ in staves], "staves"),
+        ("length", lambda length: -length, "length"),
+    ],
+)
+def test_verify_finds_fields_that_make_no_sense(
+    built: Path, tmp_path: Path, column: str, change: Any, said: str
+) -> None:
+    def alter(split: str, rows: list[dict[str, Any]]) -> None:
+        if split == "train":
+            rows[0][column] = change(rows[0][column])
+
+    assert any(said in problem for problem in verify(rewritten(built, tmp_path / "altered", alter)))
+
+
+def test_verify_finds_wrong_counts_and_a_lost_sampling_table(built: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(built, out)
+    (out / "sampling.parquet").unlink()
+    assert any("sampling" in problem for problem in verify(out))
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["pairs"]["train"] += 1
+    write_json(out / "manifest.json", manifest)
+    assert any("counts" in problem for problem in verify(out))

@@ -7,6 +7,7 @@ when, or how often the build was stopped.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scoresim.data.curate import SPLITS, merge_splits
 from scoresim.data.parts import INFO, Task
@@ -24,7 +26,7 @@ from scoresim.data.similar import Fingerprint, group, near_duplicates
 from scoresim.files import Place
 from scoresim.score.tokens import default_vocabulary
 
-SHORT_PRINT = 8 * 16  # bytes: fewer than eight notes may be alike by chance
+SHORT = 8  # notes: passages with fewer may be alike by chance
 READERS = 8  # threads that open parts; on an object store each waits for the network
 
 
@@ -169,8 +171,10 @@ def _write_shards(
             table = file.read().cast(schema())
             file.close()
             prints = [music_print(notes) for notes in table.column("notes").to_pylist()]
-            new.update(prints)
-            fresh = [p not in seen or len(p) < SHORT_PRINT for p in prints]
+            if split != SPLITS[0]:
+                new.update(prints)
+            few = [count < 8 * SHORT for count in pc.list_value_length(table.column("notes")).to_pylist()]
+            fresh = [short or p not in seen for p, short in zip(prints, few, strict=True)]
             twins += len(fresh) - sum(fresh)
             table = table.filter(pa.array(fresh, type=pa.bool_()))
             at = table.schema.get_field_index("split")
@@ -188,8 +192,9 @@ def _write_shards(
 
 
 def music_print(notes: list[int]) -> bytes:
-    """Bar, position, pitch and duration of all notes of a passage ([N * 8] ids): equal for equal music."""
-    return np.array(notes, dtype=np.int32).reshape(-1, 8)[:, :4].tobytes()
+    """16 bytes that stand for bar, position, pitch and duration of all notes of a passage ([N * 8] ids)."""
+    music = np.array(notes, dtype=np.int32).reshape(-1, 8)[:, :4]
+    return hashlib.blake2b(music.tobytes(), digest_size=16).digest()
 
 
 def _shard(out: Place, split: str, number: int, tables: list[pa.Table]) -> dict[str, Any]:

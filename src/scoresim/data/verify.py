@@ -92,6 +92,10 @@ def verify(folder: Place | str, workers: int = 2) -> list[str]:
                 works.setdefault(work, {}).setdefault(checks[i].split, name)
             ids.update(found.ids)
             progress.advance(checks[i].shard["rows"])
+    for split, stated in manifest["pairs"].items():
+        held = sum(shard["rows"] for shard in manifest["shards"].get(split, []))
+        if held != stated:
+            problems.append(f"manifest.json counts {stated} pairs in {split}; its shards hold {held}.")
     for work, places in sorted(works.items()):
         if len(places) > 1:
             where = " and ".join(f"{split} ({pair})" for split, pair in sorted(places.items()))
@@ -105,13 +109,17 @@ def verify(folder: Place | str, workers: int = 2) -> list[str]:
 
 
 def _check_sampling(pairs: PairSet) -> list[str]:
-    """The sampling weights name the passages of the training part, and are usable as weights."""
-    weight = read_sampling(pairs.folder, "train")
-    if len(weight) != len(pairs.split("train")):
-        return [f"sampling.parquet has weights for {len(weight)} of {len(pairs.split('train'))} training passages."]
-    if not np.isfinite(weight).all() or (weight < 0).any() or (len(weight) and abs(weight.mean() - 1) > 1e-6):
-        return ["sampling.parquet has weights that are negative, not numbers, or do not average 1."]
-    return []
+    """The sampling weights name the passages of every part, and are usable as weights."""
+    problems = []
+    for split in pairs.manifest["shards"]:
+        try:
+            weight = read_sampling(pairs.folder, split)
+        except ScoresimError as error:
+            problems.append(str(error))
+            continue
+        if not np.isfinite(weight).all() or (weight < 0).any() or (len(weight) and abs(weight.mean() - 1) > 1e-6):
+            problems.append(f"sampling.parquet has weights for {split} that are negative or do not average 1.")
+    return problems
 
 
 def _check_shard(check: _Check) -> _Found:
@@ -174,6 +182,12 @@ def check_pair(pair: Pair, split: str, vocabulary: Vocabulary) -> list[str]:
         return [*problems, "its picture cannot be decoded"]
     if image.shape != (pair.height, pair.width):
         problems.append(f"its picture is {image.shape[1]} x {image.shape[0]} pixels, not {pair.width} x {pair.height}")
+    edge = np.array([pair.width, pair.height, pair.width, pair.height]) + 0.5
+    for name, boxes in (("bar", pair.bar_boxes), ("staff", pair.staff_boxes[:, 2:]), ("text", pair.text_boxes)):
+        if (boxes < -0.5).any() or (boxes > edge).any() or (boxes[:, 2:] < boxes[:, :2]).any():
+            problems.append(f"a {name} box is not on its picture")
+    if pair.length <= 0 or pair.staff.max(initial=1) > pair.n_staves or pair.staff.min(initial=1) < 1:
+        problems.append("its length or its staves make no sense")
     if set(pair.heads[:, 0].astype(int).tolist()) != set(range(n)):
         problems.append("its drawn heads and its notes do not correspond one to one")
     clean = pair.degraded == "none"
