@@ -4,7 +4,7 @@
 
 The scores are the first of ``build_scores.txt``, MusicXML files of music21's corpus that all programs read. Times are
 CPU seconds (user and system, children included) of one process, the median of `--repeat` runs in turns; the ratio that
-counts is taken within one run. The limit is verovio alone: load, lay out, write every page as SVG, nothing else.
+counts is taken within one run. MuseScore and LilyPond run once, after the others. The limit is verovio alone: load, lay out, write every page as SVG, nothing else.
 MuseScore converts the same files to PNG in one process; LilyPond takes one after the other, so it gets fewer of them.
 Neither gives boxes or notes. A program that is not installed is left out with a message.
 Prints tables and ends with one line of JSON.
@@ -32,7 +32,7 @@ from typing import Any
 from scoresim.data import corpora, parts
 from scoresim.data.config import BuildConfig
 from scoresim.data.corpora import Item
-from scoresim.data.pair import PassageRules, make_pair
+from scoresim.data.pair import PassageRules, Rejected, make_pair
 from scoresim.data.shards import to_table, write_table
 from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.read import read_text
@@ -125,9 +125,7 @@ def ours(todo: list[Item], folder: Path) -> tuple[Clock, int, int]:
                             rules,
                             about | {"id": f"{page}.{k}"},
                         )
-                    except Exception as reason:
-                        if type(reason).__name__ not in ("Rejected", "ValueError"):
-                            raise
+                    except (Rejected, ValueError):
                         continue
                 if not doubtful & set(range(pair.first_bar, pair.first_bar + pair.n_bars)):
                     pairs.append(pair)
