@@ -4,7 +4,8 @@
 
 The scores are the first of ``build_scores.txt``, MusicXML files of music21's corpus that all programs read. Times are
 CPU seconds (user and system, children included) of one process, the median of `--repeat` runs in turns; the ratio that
-counts is taken within one run. MuseScore and LilyPond run once, after the others. The limit is verovio alone: load, lay out, write every page as SVG, nothing else.
+counts is taken within one run. MuseScore and LilyPond run once, after the others.
+The limit is verovio alone: load, lay out, write every page as SVG, nothing else.
 MuseScore converts the same files to PNG in one process; LilyPond takes one after the other, so it gets fewer of them.
 Neither gives boxes or notes. A program that is not installed is left out with a message.
 Prints tables and ends with one line of JSON.

@@ -1,7 +1,8 @@
 """The pairs of one item: what a worker process does, and the file that it leaves.
 
 An item's *part* is ``parts/<name>.parquet``; its name follows from the item and its file, and the folder holds one
-configuration only, so a part that exists is a part that is done. What the merge needs besides the pairs (counts, reasons, the fingerprint of the
+configuration only, so a part that exists is a part that is done.
+What the merge needs besides the pairs (counts, reasons, the fingerprint of the
 music) stands in the part's metadata.
 """
 
