@@ -314,7 +314,8 @@ def _outline(path: str) -> NDArray[np.float64]:
     """
     corners = plain_numbers(path)
     if len(corners) == 14 and path.count("C") == 2:
-        return SLUR @ np.array(corners).reshape(7, 2)
+        points: NDArray[np.float64] = SLUR @ np.array(corners).reshape(7, 2)
+        return points
     return np.concatenate(_polygons(path))
 
 
