@@ -331,7 +331,7 @@ def paint(drawing: Drawing, k: float, width: int, top: float, height: int) -> ND
     """
     canvas = aggdraw.Draw("L", (width, height), 255)
     black = aggdraw.Brush("black")
-    shift = np.array([*drawing.origin]), np.array([0.0, top])
+    (ox, oy), shift = drawing.origin, (np.array(drawing.origin), np.array([0.0, top]))
 
     def place(points: Any, columns: int) -> list[list[float]]:
         placed = (np.array(points).reshape(-1, 2) + shift[0]) * k - shift[1]
@@ -350,8 +350,10 @@ def paint(drawing: Drawing, k: float, width: int, top: float, height: int) -> ND
     for outline, stroke in drawing.curves:
         pen = aggdraw.Pen("black", stroke * k) if stroke > 0 else None
         canvas.polygon(place(outline, outline.size)[0], pen, black)
-    places = place([(x, y) for _, x, y, _ in drawing.glyphs], 2)
-    for (shape, _, _, size), (x, y) in zip(drawing.glyphs, places, strict=True):
-        canvas.settransform((size * k, 0, x, 0, -size * k, y))
-        canvas.symbol((0, 0), shape.symbol, None, black)
+    alike: dict[tuple[Glyph, float], list[float]] = {}
+    for shape, x, y, size in drawing.glyphs:
+        alike.setdefault((shape, size), []).extend(((x + ox) / size, -(y + oy) / size))
+    for (shape, size), places in alike.items():
+        canvas.settransform((size * k, 0, 0, 0, -size * k, -top))
+        canvas.symbol(places, shape.symbol, None, black)
     return np.frombuffer(canvas.tobytes(), np.uint8).reshape(height, width)
