@@ -88,7 +88,7 @@ def parse(svg: str) -> Sheet:
     if not begin:
         raise ValueError("not a page drawn by verovio")
     x, y = plain_numbers(attributes(tags[begin]).get("transform", "0 0"))[:2]
-    systems, headers = (_opened(tags, name, begin) for name in ("system", "pgHead"))
+    systems, headers = (_opened(tags, name, begin) if name in svg else [] for name in ("system", "pgHead"))
     places = sorted([*systems, *headers, len(tags)])
     ends = dict(itertools.pairwise(places))
     return Sheet([tags[i : ends[i]] for i in systems], next((tags[i : ends[i]] for i in headers), None), glyphs, (x, y))
