@@ -232,7 +232,10 @@ def _passage(stretch: _Stretch, number: str, layouts: list[Layout], rules: Passa
         "degraded": kind,
     }
     systems = tuple(stretch.engraving.draw(layout, space) for layout in layouts)
-    if stretch.doubtful & {bar.index for system in systems for bar in system.bars}:
+    bars = {bar.index for system in systems for bar in system.bars}
+    if stretch.doubtful & bars:
         raise Rejected("the engraver reads a bar otherwise than the file says")
+    if stretch.engraving.unreadable & bars:
+        raise Rejected("an accidental is not drawn or contradicts its note")
     pair = make_pair(stretch.score, systems, default_vocabulary(), rules, about, look)
     return replace(pair, first_bar=pair.first_bar + stretch.first_bar)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoresim.score.mei import Reading, read_mei
+from scoresim.score.accidentals import draw
+from scoresim.score.mei import Reading, read_mei, tree
 from scoresim.score.svg import SHAPES, Drawing, Sheet, attributes, paint, parse, skip, text_element
 from scoresim.score.texts import Box, Text, Words, name_header, words, write
 
@@ -177,6 +178,8 @@ class Engraving:
         reading: the notes, with the identifiers of the picture.
         config: how it is engraved.
         pages: number of pages it is laid out on.
+        unreadable: indices of bars with an accidental that is not drawn or contradicts its note. Accidentals that the
+            text leaves out are drawn, so there are few.
     """
 
     def __init__(self, text: str, config: EngraveConfig, source: str = "", bar_accidentals: bool = False) -> None:
@@ -192,10 +195,18 @@ class Engraving:
         toolkit.setOptions(config.options())
         if not toolkit.loadData(text):
             raise ValueError("the engraver does not read it; check that it is valid notation")
-        self.reading: Reading = read_mei(toolkit.getMEI({"scoreBased": True}), source, bar_accidentals)
+        mei = toolkit.getMEI({"scoreBased": True})
+        self.reading: Reading = read_mei(mei, source, bar_accidentals)
+        if self.reading.undrawn and toolkit.loadData(draw(tree(mei), self.reading.undrawn)):
+            self.reading = read_mei(toolkit.getMEI({"scoreBased": True}), source, bar_accidentals)
+        self.unreadable = self.reading.contradicted | self._undrawn()
         self._toolkit, self.config = toolkit, config
         self._bars = {bar.id: i for i, bar in enumerate(self.reading.score.bars)}
         self.pages = int(toolkit.getPageCount())
+
+    def _undrawn(self) -> frozenset[int]:
+        notes, undrawn = self.reading.score.notes, self.reading.undrawn
+        return frozenset(int(notes.bar[i]) for i, note in enumerate(notes.id if undrawn else ()) if note in undrawn)
 
     def page(self, number: int) -> list[Layout]:
         """Lay out one page, counted from 0, and return its systems, not yet drawn."""
