@@ -21,6 +21,7 @@ from scoresim.score.texts import Box, Text, Words, name_header, words, write
 
 UNIT = 10  # verovio units per half staff space
 SPACE = 20 * UNIT  # units of the drawn page per staff space
+HIGHEST = 1000  # staff spaces of a system; verovio 6.4 draws a few brackets at the least integer there is
 PAPER = 128  # darker than this is ink
 TEXTS = {"label", "labelAbbr", "mNum", "verse", "syl", "harm", "dir", "tempo", "reh", "fing", "pgHead", "pgFoot"}
 PLACES = {"measure", "staff", "note", "notehead"}  # groups that boxes are made of
@@ -340,6 +341,8 @@ class _Sketch:
         k, (ox, oy) = space / SPACE, self.drawing.origin
         ys = [w.y + sign * max(run.size for run in w.runs) for w in self.words for sign in (-1, 1)]
         ys += self.drawing.reach()
+        if max(ys) - min(ys) > HIGHEST * SPACE:
+            raise ValueError("a shape is drawn far away from the staves")
         top = float(np.floor((min(ys) + oy) * k - 5 * space))
         height = int(np.ceil((max(ys) + oy) * k + 5 * space - top))
         width = int(np.ceil((max(box[2] for box in self.staves.values()) + ox) * k + 3 * space))
