@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoresim.data import build as build_step
 from scoresim.data import shards
 from scoresim.data.build import BuildConfig, _plan, build, identity
 from scoresim.data.card import card
@@ -25,6 +26,7 @@ from scoresim.data.corpora import Item
 from scoresim.data.curate import draw, limit_works, merge_splits, split_works, works_by_style
 from scoresim.data.merge import music_print
 from scoresim.data.pair import Pair, passages, png
+from scoresim.data.parts import Task, make_part
 from scoresim.data.shards import schema, shard_entry, to_table, write_table
 from scoresim.data.verify import verify
 from scoresim.errors import BadInput
@@ -183,6 +185,45 @@ def test_a_build_killed_at_any_moment_ends_with_the_same_shards(built: Path, sou
     build(out, config(source))
     assert digests(out) == digests(built)
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in built.iterdir())
+
+
+def crowded(task: Task) -> int:
+    """Make a part; of a piano piece it takes too long while others are made, of a choir's it is killed twice."""
+    tries = task.part.parent.parent.parent / "tries"
+    tries.mkdir(exist_ok=True)
+    count = len(list(tries.glob(f"{task.item.format}.*")))
+    (tries / f"{task.item.format}.{os.getpid()}.{time.monotonic_ns()}").touch()
+    if task.item.format == "musicxml" and count < 1:
+        time.sleep(60)
+    if task.item.format == "kern" and count < 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return make_part(task)
+
+
+def test_a_crowded_machine_quarantines_nothing(
+    built: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails by time or by a kill is made once more, alone, before it is given up."""
+    monkeypatch.setattr(build_step, "make_part", crowded)
+    manifest = build(tmp_path / "set", replace(config(source), timeout=4.0))
+    assert manifest["quarantine"] == [] and digests(tmp_path / "set") == digests(built)
+
+
+def hanging(task: Task) -> int:
+    """Make a part, but of a piano piece never."""
+    if task.item.format == "musicxml":
+        time.sleep(60)
+    return make_part(task)
+
+
+def test_what_takes_too_long_alone_too_is_given_up(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_step, "make_part", hanging)
+    manifest = build(tmp_path / "set", replace(config(source), timeout=2.0))
+    assert [(entry["item"], entry["reason"]) for entry in manifest["quarantine"]] == [
+        ("piano.musicxml", "took longer than 2 s")
+    ]
 
 
 def test_broken_files_cost_themselves_only(tmp_path: Path) -> None:

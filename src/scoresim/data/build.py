@@ -100,16 +100,27 @@ def _harmonized(out: Place, manifest: dict[str, Any], config: BuildConfig) -> di
 
 
 def _make_parts(tasks: list[Task], config: BuildConfig) -> None:
-    """Make the parts that are not there yet; what failed is written down only when all others are done."""
+    """Make the parts that are not there yet; what failed is written down only when all others are done.
+
+    What may have failed because the machine was crowded is made once more when nothing else runs.
+    """
     todo = _to_do(tasks)
-    failures: list[tuple[Task, str]] = []
+    refusals: list[tuple[Task, str]] = []
+    again: list[Task] = []
     with Progress("Building pairs", len(tasks), "files") as progress:
         progress.advance(len(tasks) - len(todo))
         for i, outcome in _outcomes(todo, config):
+            if isinstance(outcome, Failure) and outcome.may_be_load:
+                again.append(todo[i])
+                continue
             if isinstance(outcome, Failure):
-                failures.append((todo[i], outcome.reason))
+                refusals.append((todo[i], outcome.reason))
             progress.advance()
-    for task, reason in failures:
+        for i, outcome in _outcomes(again, config, alone=True):
+            if isinstance(outcome, Failure):
+                refusals.append((again[i], outcome.reason))
+            progress.advance()
+    for task, reason in refusals:
         write_part(task, [], refused(task, reason) | {"rejected": {}, "passages": 0})
 
 
@@ -130,10 +141,13 @@ def _to_do(tasks: list[Task]) -> list[Task]:
     return todo
 
 
-def _outcomes(todo: list[Task], config: BuildConfig) -> Iterator[tuple[int, Any]]:
-    if config.cluster is None or not todo:
-        return run_all(make_part, todo, config.workers, config.timeout)
-    return run_on_cluster(make_part, todo, config.cluster, config.workers, config.timeout, _done)
+def _outcomes(todo: list[Task], config: BuildConfig, alone: bool = False) -> Iterator[tuple[int, Any]]:
+    """(Index, result or `Failure`) of every task; alone: one at a time on every machine."""
+    if not todo:
+        return iter(())
+    if config.cluster is None:
+        return run_all(make_part, todo, 1 if alone else config.workers, config.timeout)
+    return run_on_cluster(make_part, todo, config.cluster, config.workers, config.timeout, _done, alone)
 
 
 def _done(task: Task) -> bool:
