@@ -25,6 +25,9 @@ __all__ = ["Place", "place", "read_json", "remove_tree", "replacing", "sha256", 
 
 Place: TypeAlias = Path | UPath
 
+# Stores that have no folders: a file makes its own. To ask one for a folder can make a bucket out of a slip of the pen.
+_NO_FOLDERS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
+
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run the command again",
     errno.EDQUOT: "your disk quota is used up; free some space and run the command again",
@@ -42,7 +45,8 @@ def place(address: str | Place) -> Place:
     """A local path for a path, another file system's path for an address with ``://`` in it.
 
     Raises:
-        BadInput: the address names a file system that fsspec does not know, or whose package is not installed.
+        BadInput: the address names a file system that fsspec does not know, whose package is not installed, or that
+            does not answer or let us in.
     """
     text = str(address)
     if "://" not in text:
@@ -54,6 +58,12 @@ def place(address: str | Place) -> Place:
         found.fs  # noqa: B018 - imports the package of the file system, or says which one is missing
     except (ImportError, ValueError) as error:
         raise BadInput(f"{text} cannot be reached: {error}.") from error
+    try:
+        found.fs.info(found.path)
+    except FileNotFoundError:
+        pass  # nothing stands there yet
+    except Exception as error:  # every store has errors of its own: no credentials, no such host, no permission
+        raise BadInput(f"{text} cannot be reached: {str(error).rstrip('.') or type(error).__name__}.") from error
     return found
 
 
@@ -72,7 +82,8 @@ def _uploading(path: UPath) -> Iterator[Path]:
         local = Path(folder, path.name)
         yield local
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.protocol not in _NO_FOLDERS:
+                path.parent.mkdir(parents=True, exist_ok=True)
             path.fs.put_file(str(local), path.path)
         except OSError as error:
             raise BadInput(f"cannot write {path}: {error}.") from error

@@ -58,7 +58,8 @@ def build(
     out: Annotated[
         str,
         Parameter(
-            help="Folder for the data set, or its address (s3://BUCKET/FOLDER); a build that was stopped goes on there."
+            help="Folder for the data set, or its address (s3://BUCKET/FOLDER, with the extra s3); a build that was "
+            "stopped goes on there."
         ),
     ],
     /,

@@ -55,7 +55,6 @@ def build(out: Place | str, config: BuildConfig) -> dict[str, Any]:
         else:
             tasks, split, sources = _plan(out, config)
             write_json(out / "build.json", settings)
-            (out / "parts").mkdir(exist_ok=True)
             started = time.monotonic()
             _make_parts(tasks, config)
             manifest = merge(out, tasks, split, sources, settings)
