@@ -30,7 +30,7 @@ from scoresim.data.parts import Task, make_part
 from scoresim.data.shards import schema, shard_entry, to_table, write_table
 from scoresim.data.verify import verify
 from scoresim.errors import BadInput
-from scoresim.files import write_json
+from scoresim.files import LOCK, locked, write_json
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -185,6 +185,25 @@ def test_a_build_killed_at_any_moment_ends_with_the_same_shards(built: Path, sou
     build(out, config(source))
     assert digests(out) == digests(built)
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in built.iterdir())
+
+
+def test_two_builds_in_one_folder_are_refused_and_a_killed_one_is_not_in_the_way(
+    built: Path, source: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "set"
+    words = [sys.executable, "-m", "scoresim", "build", str(out), "--corpus", f"folder={source}"]
+    with locked(out):
+        second = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        with pytest.raises(BadInput, match="another process is at work"):
+            build(out, config(source))
+    assert second.returncode == 2 and len(second.stderr.splitlines()) == 1 and "at work in" in second.stderr
+    assert not out.exists()
+    code = f"import os, pathlib; from scoresim.files import locked\nwith locked(pathlib.Path({str(out)!r})): os.abort()"
+    subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert [path.name for path in out.iterdir()] == [LOCK]
+    build(out, config(source))
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in built.iterdir())
+    assert LOCK not in {path.name for path in built.iterdir()}
 
 
 def crowded(task: Task) -> int:

@@ -6,6 +6,7 @@ leaves either the old file or the new one. Leftovers of a killed run are hidden 
 """
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -21,9 +22,10 @@ from upath import UPath
 
 from scoresim.errors import BadInput
 
-__all__ = ["Place", "place", "read_json", "remove_tree", "replacing", "sha256", "write_json"]
+__all__ = ["LOCK", "Place", "locked", "place", "read_json", "remove_tree", "replacing", "sha256", "write_json"]
 
 Place: TypeAlias = Path | UPath
+LOCK = ".lock"  # the file in a folder by which `locked` keeps others out
 
 # Stores that have no folders: a file makes its own. To ask one for a folder can make a bucket out of a slip of the pen.
 _NO_FOLDERS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
@@ -73,6 +75,62 @@ def remove_tree(path: Place) -> None:
         shutil.rmtree(path, ignore_errors=True)
     elif path.exists():
         path.fs.rm(path.path, recursive=True)
+
+
+@contextmanager
+def locked(folder: Place) -> Iterator[None]:
+    """Keep every other process that asks for the same out of a folder, which is made when missing.
+
+    The system gives the lock back when its holder ends, however it ends: a killed process keeps nobody out. In an
+    object store, in a folder that is not to be written, and on a file system without locks nobody is kept out.
+
+    Raises:
+        BadInput: another process holds the folder.
+    """
+    if not isinstance(folder, Path):
+        yield
+        return
+    new, file = not folder.exists(), folder / LOCK
+    try:
+        handle = _lock(file)
+    except BlockingIOError:
+        raise BadInput(f"another process is at work in {folder}; wait for its end, or choose another folder.") from None
+    try:
+        yield
+    finally:
+        if handle is not None:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+            os.close(handle)
+        if new:
+            with suppress(OSError):  # it is not empty: what was done there was done
+                folder.rmdir()
+
+
+def _lock(file: Path) -> int | None:
+    """An open file that nobody else has locked; None where there cannot be one.
+
+    Raises:
+        BlockingIOError: somebody else has locked it.
+    """
+    while True:
+        handle = None
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), file.stat()):
+                return handle
+        except FileNotFoundError:
+            if handle is None:
+                return None
+        except OSError as error:
+            if handle is not None:
+                os.close(handle)
+            if isinstance(error, BlockingIOError):
+                raise
+            return None
+        os.close(handle)  # the one before us has just removed it: its name may be another file's by now
 
 
 @contextmanager

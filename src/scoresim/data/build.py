@@ -24,7 +24,7 @@ from scoresim.data.merge import merge, record
 from scoresim.data.parts import Task, Unwritable, make_part, part_name, refused, write_part
 from scoresim.data.shards import MANIFEST
 from scoresim.errors import BadInput
-from scoresim.files import Place, place, read_json, remove_tree, write_json
+from scoresim.files import LOCK, Place, locked, place, read_json, remove_tree, write_json
 from scoresim.progress import Progress
 from scoresim.score.sandbox import Failure, run_all
 
@@ -42,30 +42,37 @@ def build(out: Place | str, config: BuildConfig) -> dict[str, Any]:
         The manifest, also written to ``manifest.json``.
 
     Raises:
-        BadInput: an unknown or absent corpus, a folder that holds another data set, or a place that cannot be written.
+        BadInput: an unknown or absent corpus, a folder that holds another data set or that another process builds in,
+            or a place that cannot be written.
     """
     check(config)
     out = place(out)
+    with locked(out):
+        try:
+            return _built(out, config)
+        except OSError as error:
+            raise BadInput(f"{error.filename or out} cannot be used: {error.strerror or error}.") from error
+        except Unwritable as error:
+            raise BadInput(str(error)) from None
+
+
+def _built(out: Place, config: BuildConfig) -> dict[str, Any]:
+    """The manifest of a data set that is whole, was begun, or is built from the beginning."""
     settings = identity(config)
-    try:
-        begun = _begun(out, settings, config.resume)
-        if begun and (out / MANIFEST).is_file():
-            _tidy(out)
-            manifest: dict[str, Any] = read_json(out / MANIFEST)
-        else:
-            tasks, split, sources = _plan(out, config)
-            write_json(out / "build.json", settings)
-            started = time.monotonic()
-            _make_parts(tasks, config)
-            manifest = merge(out, tasks, split, sources, settings)
-            manifest["seconds"] = round(time.monotonic() - started, 1)
-            write_json(out / MANIFEST, manifest)
-            _tidy(out)
-        return _harmonized(out, manifest, config)
-    except OSError as error:
-        raise BadInput(f"{error.filename or out} cannot be used: {error.strerror or error}.") from error
-    except Unwritable as error:
-        raise BadInput(str(error)) from None
+    begun = _begun(out, settings, config.resume)
+    if begun and (out / MANIFEST).is_file():
+        _tidy(out)
+        manifest: dict[str, Any] = read_json(out / MANIFEST)
+    else:
+        tasks, split, sources = _plan(out, config)
+        write_json(out / "build.json", settings)
+        started = time.monotonic()
+        _make_parts(tasks, config)
+        manifest = merge(out, tasks, split, sources, settings)
+        manifest["seconds"] = round(time.monotonic() - started, 1)
+        write_json(out / MANIFEST, manifest)
+        _tidy(out)
+    return _harmonized(out, manifest, config)
 
 
 def _begun(out: Place, settings: dict[str, Any], resume: bool) -> bool:
@@ -76,9 +83,14 @@ def _begun(out: Place, settings: dict[str, Any], resume: bool) -> bool:
         if not resume:
             raise BadInput(f"{out} holds this data set, whole or begun; leave --no-resume out to go on with it.")
         return True
-    if out.is_dir() and any(not path.name.endswith(".tmp") for path in out.iterdir()):
+    if out.is_dir() and any(not _ours(path.name) for path in out.iterdir()):
         raise BadInput(f"{out} is not empty and not a data set; choose another folder.")
     return False
+
+
+def _ours(name: str) -> bool:
+    """Whether a file is a leftover, or the lock, of a build that was killed before it began."""
+    return name.endswith(".tmp") or name == LOCK
 
 
 def _tidy(out: Place) -> None:
