@@ -1,7 +1,10 @@
 """From files to shards: whole, repeatable, resumable, and honest about what was left out."""
 
 import json
+import multiprocessing
+import operator
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -100,6 +103,18 @@ def test_random_access_equals_reading_in_order(built: Path) -> None:
     assert part.column("n_notes") == [len(pair.notes) for pair in part]
     with pytest.raises(IndexError):
         part[len(part)]
+
+
+def test_a_part_goes_to_the_worker_processes_of_a_data_loader(built: Path) -> None:
+    """It can be pickled after it was read from, and a process started from nothing reads it on its own."""
+    part = shards.open(built).split("train")
+    first, fresh = part[0], shards.open(built).split("train")
+    assert len(pickle.dumps(part)) == len(pickle.dumps(fresh))
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        there = pool.apply(operator.getitem, (part, 0))
+        assert pool.apply(len, (part,)) == len(part)
+    assert there.id == first.id and there.image == first.image and (there.notes == first.notes).all()
+    assert part[0].id == first.id
 
 
 def test_building_again_changes_nothing_and_another_configuration_is_refused(built: Path, source: Path) -> None:

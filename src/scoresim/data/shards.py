@@ -85,6 +85,10 @@ class PairSplit(Sequence[Pair]):
                 row += file.metadata.row_group(group).num_rows
         self._length = row
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker process of a data loader gets: it opens the files, and keeps row groups, for itself."""
+        return self.__dict__ | {"_cache": OrderedDict(), "_files": {}}
+
     def _open(self, path: Place) -> pq.ParquetFile:
         if path not in self._files:
             try:
