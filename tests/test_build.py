@@ -305,6 +305,29 @@ def test_strange_files_cost_themselves_only(tmp_path: Path) -> None:
     assert all("\n" not in reason for reason in reasons.values())
 
 
+def test_a_set_does_not_say_where_its_sources_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "here" / "scores"
+    (folder / "in").mkdir(parents=True)
+    shutil.copy(FIXTURES / "piano.musicxml", folder)
+    (folder / "in" / "bad.mid").write_bytes(b"nothing")
+    (folder / "in" / "bad.mxl").write_bytes(b"nothing")
+    (folder / "in" / "bad.musicxml").write_text((folder / "piano.musicxml").read_text()[:1500])
+    out = tmp_path / "set"
+    manifest = build(out, BuildConfig(corpora=(f"folder={folder}",), workers=2))
+    assert [entry["file"] for entry in manifest["quarantine"]] == ["in/bad.mid", "in/bad.musicxml", "in/bad.mxl"]
+    assert all("bad" in entry["reason"] for entry in manifest["quarantine"])
+    assert manifest["config"]["corpora"] == ["folder"]
+    for path in (out / "manifest.json", out / "build.json"):
+        assert "here" not in path.read_text()
+    (tmp_path / "there").mkdir()
+    shutil.copytree(folder, tmp_path / "there" / "scores")
+    with pytest.raises(BadInput, match="another configuration"):
+        build(out, BuildConfig(corpora=(f"folder={tmp_path / 'there' / 'scores'}",), workers=2))
+    monkeypatch.chdir(tmp_path)
+    again = build(tmp_path / "again", BuildConfig(corpora=("folder=here/scores",), workers=2))
+    assert again["quarantine"] == manifest["quarantine"]
+
+
 def test_a_changed_file_is_made_anew_on_resume(source: Path, built: Path, tmp_path: Path) -> None:
     """Parts are named after what they were made from, so a stale one is never merged."""
     out = tmp_path / "set"

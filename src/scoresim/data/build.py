@@ -16,7 +16,7 @@ from typing import Any
 
 from scoresim.data import corpora
 from scoresim.data.cluster import run_on_cluster
-from scoresim.data.config import BuildConfig, check, identity, printable
+from scoresim.data.config import BuildConfig, check, identity, printable, published
 from scoresim.data.corpora import Item
 from scoresim.data.curate import limit_works, split_works
 from scoresim.data.harmonize import write_sampling
@@ -68,7 +68,7 @@ def _built(out: Place, config: BuildConfig) -> dict[str, Any]:
         write_json(out / "build.json", settings)
         started = time.monotonic()
         _make_parts(tasks, config)
-        manifest = merge(out, tasks, split, sources, settings)
+        manifest = merge(out, tasks, split, sources, published(settings))
         manifest["seconds"] = round(time.monotonic() - started, 1)
         write_json(out / MANIFEST, manifest)
         _tidy(out)
@@ -167,7 +167,7 @@ def _done(task: Task) -> bool:
 
 def _plan(out: Place, config: BuildConfig) -> tuple[list[Task], dict[str, str], list[dict[str, Any]]]:
     """All items in order, the part of every work by its name, and what the manifest says of the sources."""
-    found: list[tuple[str, Item]] = []
+    found: list[tuple[str, Path, Item]] = []
     sources = []
     names = [entry.partition("=")[0] for entry in config.corpora]
     for number, entry in enumerate(config.corpora):
@@ -180,20 +180,22 @@ def _plan(out: Place, config: BuildConfig) -> tuple[list[Task], dict[str, str], 
         items = list(corpus.items(root))
         if names.count(name) > 1:
             items = [replace(item, id=f"{number}/{item.id}", work=f"{number}/{item.work}") for item in items]
-        found += [(name, item) for item in items]
+        found += [(name, root, item) for item in items]
         sources.append(
             {"name": name, "title": corpus.title, "licence": corpus.licence, "citation": corpus.citation}
             | {"source": corpus.source, "items_found": len(items)}
         )
     if not found:
         raise BadInput("the corpora hold no files of a known format; nothing to build.")
-    items = [item for _, item in found]
+    items = [item for _, _, item in found]
     _refuse_overlap(items)
     split = split_works(items)
     chosen = limit_works(items, split, config.limit, config.max_items, config.seed)
     wanted = {id(item) for item in chosen}
     tasks = [
-        Task(item, name, out / "parts" / part_name(name, item), config) for name, item in found if id(item) in wanted
+        Task(item, name, out / "parts" / part_name(name, item), config, root)
+        for name, root, item in found
+        if id(item) in wanted
     ]
     return tasks, split, sources
 

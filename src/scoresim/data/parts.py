@@ -11,10 +11,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from scoresim.data import corpora
@@ -44,12 +46,21 @@ class Unwritable(Exception):
 
 @dataclass(frozen=True)
 class Task:
-    """All that a worker needs for one item."""
+    """All that a worker needs for one item.
+
+    Attributes:
+        item: what to read.
+        corpus: its name.
+        part: where its pairs go.
+        config: of the build.
+        root: folder of the corpus on this machine, which no record shows.
+    """
 
     item: Item
     corpus: str
     part: Place
     config: BuildConfig
+    root: Path = Path()
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,17 +124,34 @@ def write_part(task: Task, pairs: list[Pair], info: dict[str, Any]) -> None:
 
 
 def refused(task: Task, reason: str) -> dict[str, Any]:
-    """The record of an item; with a reason it goes to the quarantine list."""
+    """The record of an item; with a reason it goes to the quarantine list.
+
+    Paths in it are those inside the corpus: where that lies on this machine is nobody's business.
+    """
     item = task.item
     return {
         "corpus": task.corpus,
         "item": item.id,
-        "file": printable(str(item.path)),
+        "file": printable(_in_corpus(task)),
         "format": item.format,
-        "reason": printable(reason),
+        "reason": printable(_without_root(reason, task)),
         "work": item.work,
         "style": item.style,
     }
+
+
+def _in_corpus(task: Task) -> str:
+    """The item's file, from the folder of its corpus; its name alone when it lies elsewhere."""
+    path = task.item.path
+    return str(path.relative_to(task.root)) if path.is_relative_to(task.root) else path.name
+
+
+def _without_root(reason: str, task: Task) -> str:
+    """A reason whose paths begin where the corpus does."""
+    reason = reason.replace(str(task.item.path), _in_corpus(task))
+    for root in {str(task.root), str(task.root.absolute()), str(task.root.resolve())} - {".", "/"}:
+        reason = re.sub(rf"(?<![\w./-]){re.escape(root)}/", "", reason)
+    return reason
 
 
 def make_pairs(task: Task) -> tuple[list[Pair], dict[str, Any]]:
