@@ -118,7 +118,10 @@ def card(
     *,
     out: Annotated[
         Path | None,
-        Parameter(help="Folder for the card as a page (README.md for a data hub, and its plots); made when missing."),
+        Parameter(
+            help="Folder for the card as a page (README.md and its plots); made when missing. A data hub reads it in "
+            "the folder of the data set itself; elsewhere it points from there to the shards."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -6,6 +6,7 @@ the hub reads, then sections for people) and its pictures beside it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -202,7 +203,8 @@ def write_card(folder: Place | str, out: Path) -> None:
 
     Args:
         folder: the data set; ``sampling.parquet`` must be there.
-        out: folder for the card, made when missing; the folder of the data set is the usual place.
+        out: folder for the card, made when missing. A hub wants it in the folder of the data set itself; elsewhere
+            the page names the shards by the way that leads to them from there.
 
     Raises:
         BadInput: there is no data set, its weights are missing, or `out` cannot be written.
@@ -216,5 +218,8 @@ def write_card(folder: Place | str, out: Path) -> None:
     for name, data in pictures.items():
         with replacing(out / name) as temporary:
             temporary.write_bytes(data)
+    # a set in a store is copied to a hub as it is, the card with it
+    way = Path(os.path.relpath(where, out)).as_posix() if isinstance(where, Path) else "."
     with replacing(out / "README.md") as temporary:
-        temporary.write_text(card_text(facts, measured, list(pictures)), encoding="utf-8")
+        text = card_text(facts, measured, list(pictures), "" if way == "." else way)
+        temporary.write_text(text, encoding="utf-8")
