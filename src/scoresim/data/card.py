@@ -25,7 +25,7 @@ from scoresim.files import Place, place, replacing
 
 COLUMNS = (
     *("style", "corpus", "work", "n_bars", "n_staves", "n_notes"),
-    *("staff_space", "font", "degraded", "format", "notation", "official_split"),
+    *("staff_space", "font", "degraded", "format", "notation", "beats", "official_split"),
 )
 GRID_POINTS = 1001  # of the uniform target of complexity
 
@@ -70,6 +70,7 @@ def card(folder: Place | str) -> dict[str, Any]:
         "images": {name: _counted(columns, name) for name in ("staff_space", "font", "degraded")},
         "formats": _counted(columns, "format"),
         "notation": _counted(columns, "notation"),
+        "beats": {name: n for name, n in _counted(columns, "beats").items() if name},
         "official_splits": _counted(columns, "official_split"),
         "seconds": manifest.get("seconds"),
         "tools": manifest["tools"],

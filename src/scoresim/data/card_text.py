@@ -231,6 +231,8 @@ def _pictures(facts: dict[str, Any]) -> str:
     rows.append(["staves", ", ".join(f"{v}: {n:,}" for v, n in facts["staves"].items())])
     rows.append(["format of the source", ", ".join(f"{v}: {n:,}" for v, n in facts["formats"].items())])
     rows.append(["notation by", ", ".join(f"{v}: {n:,}" for v, n in facts["notation"].items())])
+    if facts["beats"]:
+        rows.append(["beats of notation by machine", ", ".join(f"{v}: {n:,}" for v, n in facts["beats"].items())])
     return table(("property", "pairs"), rows)
 
 

@@ -27,7 +27,7 @@ SCALARS = {"str": pa.string(), "int": pa.int32(), "float": pa.float64(), "bytes"
 META = (
     *("id", "item", "work", "style", "composer", "corpus", "n_bars", "n_staves", "width", "height", "n_systems"),
     *("staff_space", "format", "notation", "official_split", "labels", "font", "page_width", "degraded"),
-    *("density", "pitch_range", "variety"),
+    *("density", "pitch_range", "variety", "beats"),
 )
 
 
