@@ -157,3 +157,8 @@ def test_a_doubtful_bar_becomes_no_pair(tmp_path: Path, monkeypatch: pytest.Monk
     pairs, info = pairs_of(path, "musicxml", tmp_path)
     assert all(not pair.first_bar <= 1 < pair.first_bar + pair.n_bars for pair in pairs)
     assert info["rejected"] == {"the engraver reads a bar otherwise than the file says": 1}
+
+
+def test_a_limit_holds_for_a_notated_file(tmp_path: Path) -> None:
+    pairs, info = pairs_of(FIXTURES / "formats" / "trio.musicxml", "musicxml", tmp_path, max_passages=1)
+    assert len(pairs) <= 1 and info["passages"] == 1

@@ -75,7 +75,7 @@ class _Stretch:
         score: its notes, with what the MIDI file knows of them.
         source: the whole item as it is, by which duplicates are found: the MIDI file, not its notation.
         doubtful: bars that the engraver reads otherwise than the file says.
-        share: passages that it may give of those that an item may; None where there is no such limit.
+        share: passages that it may give of those that an item may; None for as many as the item.
         beats: where the beats of machine-made notation come from (see `Pair`).
     """
 
@@ -177,7 +177,7 @@ def make_pairs(task: Task) -> tuple[list[Pair], dict[str, Any]]:
         source = stretch.source
         counts.update(bars=len(score.bars), written_notes=len(score.notes))
         warnings += score.warnings
-        limit = None if stretch.share is None else stretch.share + spare
+        limit = config.max_passages if stretch.share is None else stretch.share + spare
         chosen = _choose(stretch, limit, task) if limit != 0 else []
         spare = 0 if limit is None else limit - len(chosen)
         for number, layouts in chosen:
@@ -219,7 +219,7 @@ def _stretches(task: Task, settings: EngraveConfig) -> Iterator[_Stretch]:
         text = check_abc(corpora.abc_text(item), item.path)
     engraving = Engraving(text, settings, str(item.path), bar_accidentals=item.format == "abc")
     score = engraving.reading.score
-    yield _Stretch("", 0, engraving, score, score, doubtful_bars(text, score), task.config.max_passages)
+    yield _Stretch("", 0, engraving, score, score, doubtful_bars(text, score))
 
 
 def _shares(bars: list[int], task: Task) -> list[int | None]:
