@@ -3,8 +3,11 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +75,20 @@ def test_a_set_in_a_bucket_is_the_set_on_a_disk(store: dict[str, str], source: P
     assert there.returncode == 0, there.stderr
     manifest = json.loads(there.stdout)
     assert without_seconds(manifest) == without_seconds(json.loads(local.stdout))
+    killed = [sys.executable, "-m", "scoresim", "build", "s3://bucket/killed", *options]
+    process = subprocess.Popen(killed, env=store, start_new_session=True, stderr=subprocess.DEVNULL)
+    listing = f"{store['AWS_ENDPOINT_URL']}/bucket?list-type=2&prefix=killed/parts/"
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        with urllib.request.urlopen(listing) as answer:
+            if answer.read().count(b"<Key>"):
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+        time.sleep(0.01)
+    assert process.wait() == -signal.SIGKILL, "the build was over before it could be killed"
+    resumed = scoresim(store, "build", "s3://bucket/killed", *options)
+    assert json.loads(resumed.stdout)["shards"] == manifest["shards"]
+    python("import s3fs; s3fs.S3FileSystem().rm('bucket/killed', recursive=True)", store)
     again = scoresim(store, "build", "s3://bucket/deep/set", *options, "--style-balance", "1")
     assert json.loads(again.stdout)["shards"] == manifest["shards"]
     verified = scoresim(store, "verify", "s3://bucket/deep/set")
