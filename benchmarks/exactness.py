@@ -5,9 +5,9 @@ Usage: python benchmarks/exactness.py [--forms kern,abc] [--files 200] [--seed 0
 Real files are drawn from music21's corpus and from the data sets, by the seed. A note agrees when the other reader has
 one with the same bar, onset in the bar, duration (tied notes joined) and pitch, or at the same time from the
 beginning where the two count bars differently; times agree within 1/96 of a quarter note, since files round tuplets to
-their ticks. Where they differ a second program is asked (music21 for MusicXML, a plain token reader for kern): "one
-reader" is the agreement with the first, "either" with one of the two. "Accepted" counts the bars of passages that
-become pairs. A file that ours or the other refuses is counted, and not compared.
+their ticks. Where they differ a second program is asked (music21 for MusicXML, a plain token reader for kern, abc2xml
+for ABC): "one reader" is the agreement with the first, "either" with one of the two. "Accepted" counts the bars of
+passages that become pairs. A file that ours or the other refuses is counted, and not compared.
 MEI: verovio (MEI 5) and partitura (MEI 4) write real MusicXML and kern files as MEI; we read the MEI, the other reader
 the original.
 """
@@ -38,7 +38,7 @@ from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.notes import Score, tied_chains
 from scoresim.score.read import check_abc, read_midi, read_text
 from scoresim.score.sandbox import Failure, run_all
-from scoresim.score.source import doubtful_bars
+from scoresim.score.source import doubtful as doubtful_in_text
 from scoresim.score.tokens import default_vocabulary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -129,19 +129,27 @@ def accepted_bars(engraving: Engraving, wrong: frozenset[int], outcome: Outcome)
     return bars
 
 
-def doubtful(task: Task, text: str, score: Score) -> frozenset[int]:
+def doubtful(task: Task, score: Score) -> frozenset[int]:
     """Bars that are not to become pairs; of MEI, those that verovio had already read wrong when it wrote it."""
-    if task.via == "verovio" and task.form in ("musicxml", "mxl"):
-        text = read_text(task.path, task.form)
+    if task.via == "partitura":
+        return frozenset()
+    if task.form == "abc":
+        return doubtful_in_text(tune_of(task), "abc", score)
+    text = read_text(task.path, task.form)
+    if task.via == "verovio":
         score = Engraving(text, EngraveConfig()).reading.score
-    return doubtful_bars(text, score)
+    return doubtful_in_text(text, task.form, score)
+
+
+def tune_of(task: Task) -> str:
+    """The text of an ABC tune as it stands in its book."""
+    return abc_text(Item("x", task.path, "abc", "x", "x", "x", "x", part_of_file=task.tune))
 
 
 def notation_of(task: Task) -> str:
     """The text that we read for a task."""
     if task.form == "abc":
-        item = Item("x", task.path, "abc", "x", "x", "x", "x", part_of_file=task.tune)
-        return check_abc(abc_text(item), task.path)
+        return check_abc(tune_of(task), task.path)
     text = read_text(task.path, task.form)
     if task.via == "verovio":
         import verovio
@@ -172,7 +180,7 @@ def compare(task: Task) -> Outcome:
         else:
             text = notation_of(task)
             engraving = Engraving(text, EngraveConfig(), str(task.path), task.form == "abc")
-            bars = accepted_bars(engraving, doubtful(task, text, engraving.reading.score), outcome)
+            bars = accepted_bars(engraving, doubtful(task, engraving.reading.score), outcome)
             events = our_notes(engraving.reading.score)
     except (ScoresimError, ValueError) as error:
         outcome.refused = f"ours: {error}"
