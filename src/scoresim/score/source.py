@@ -16,6 +16,7 @@ from lxml import etree
 
 from scoresim.score.notes import STEPS, TIED_FROM, TIED_TO, Score
 from scoresim.score.source_abc import doubtful_abc
+from scoresim.score.source_kern import doubtful_kern
 from scoresim.score.stated import Stated, alike, read_bars
 
 NEAR = 1 / 24  # quarter notes: sources round the times of tuplets to their ticks
@@ -34,6 +35,8 @@ def doubtful(text: str, form: str, score: Score) -> frozenset[int]:
     """
     if form == "abc":
         return doubtful_abc(text, score)
+    if form == "kern":
+        return doubtful_kern(text, score)
     return doubtful_bars(text, score) if form in ("musicxml", "mxl") else frozenset()
 
 
