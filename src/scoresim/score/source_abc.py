@@ -134,8 +134,8 @@ class _Reader:
         at = 0
         while at < len(line):
             token = TOKEN.match(line, at)
-            if token is None:
-                self.unclear = True
+            if token is None:  # a sign that the standard does not know: how many bars it stands for is not known either
+                self.lost = self.unclear = True
                 at += 1
                 continue
             at = token.end()
