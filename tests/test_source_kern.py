@@ -64,7 +64,7 @@ def test_another_reading_is_left_out() -> None:
     assert bars == [{C: [(0, 1, 0)]}]
 
 
-@pytest.mark.parametrize("lines", [["2c 4g", "4d 4a"], ["4c ."], ["c"], ["4h"], ["4c#-"], ["4c 4d", "4e"]])
+@pytest.mark.parametrize("lines", [["2c 4g", "4d 4a"], ["4c ."], ["c"], ["4c 4h"], ["4c#- 4c"], ["4c 4d", "4e"]])
 def test_what_cannot_be_told_is_unclear(lines: list[str]) -> None:
     assert told(*lines) == [None]
 

@@ -242,8 +242,8 @@ class _Reader:
         self.tuplet = int(r or p), Fraction(int(q or usual) or usual, p)
 
     def close(self) -> None:
-        """The bar ends, if anything was in it."""
-        if self.now > 0 or self.heads:
+        """The bar ends, if there are notes in it."""
+        if self.heads:
             self.unclear |= self.shorter != 1 or self.tuplet[0] > 0
             self.bars.append(None if self.unclear or self.lost else self.heads)
         self.heads, self.accidentals, self.now, self.event = [], {}, Fraction(0), None

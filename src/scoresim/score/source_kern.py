@@ -109,7 +109,7 @@ def _data(columns: list[_Column], tokens: list[str], bar: _Bar) -> None:
 def _closed(bar: _Bar, columns: list[_Column], bars: list[Stated | None]) -> _Bar:
     """The bar ends: its notes are added to the bars, and the next one begins where the last of its columns ends."""
     ends = {column.until for column in columns if column.notes} or {bar.start}
-    if bar.tones or bar.unclear:
+    if bar.tones:
         stated: Stated = defaultdict(list)
         for onset, (spelling, length, tie) in bar.tones:
             stated[spelling].append((float(onset - bar.start), float(length), tie))
