@@ -153,7 +153,7 @@ def test_texts_are_left_off_unless_asked_for(tmp_path: Path) -> None:
 
 def test_a_doubtful_bar_becomes_no_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = FIXTURES / "piano.musicxml"
-    monkeypatch.setattr(parts, "doubtful_bars", lambda text, score: frozenset({1}))
+    monkeypatch.setattr(parts, "doubtful", lambda text, form, score: frozenset({1}))
     pairs, info = pairs_of(path, "musicxml", tmp_path)
     assert all(not pair.first_bar <= 1 < pair.first_bar + pair.n_bars for pair in pairs)
     assert info["rejected"] == {"the engraver reads a bar otherwise than the file says": 1}

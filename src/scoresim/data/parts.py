@@ -34,7 +34,7 @@ from scoresim.score.notate import notate_all
 from scoresim.score.notes import DRUMS, TIED_FROM, Score
 from scoresim.score.performance import performed
 from scoresim.score.read import check_abc, read_midi, read_text
-from scoresim.score.source import doubtful_bars
+from scoresim.score.source import doubtful
 from scoresim.score.tokens import default_vocabulary
 
 INFO = b"scoresim"
@@ -214,12 +214,13 @@ def _stretches(task: Task, settings: EngraveConfig) -> Iterator[_Stretch]:
             how = BEATS[notation.how]
             yield _Stretch(f"{i}.", notation.first_bar, engraving, score, midi, share=share, beats=how)
         return
-    text = read_text(item.path, item.format)
+    text = stated = read_text(item.path, item.format)
     if item.format == "abc":
-        text = check_abc(corpora.abc_text(item), item.path)
+        stated = corpora.abc_text(item)
+        text = check_abc(stated, item.path)
     engraving = Engraving(text, settings, str(item.path), bar_accidentals=item.format == "abc")
     score = engraving.reading.score
-    yield _Stretch("", 0, engraving, score, score, doubtful_bars(text, score))
+    yield _Stretch("", 0, engraving, score, score, doubtful(stated, item.format, score))
 
 
 def _shares(bars: list[int], task: Task) -> list[int | None]:

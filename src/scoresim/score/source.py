@@ -12,14 +12,32 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-import numpy as np
 from lxml import etree
 
 from scoresim.score.notes import STEPS, TIED_FROM, TIED_TO, Score
+from scoresim.score.source_abc import doubtful_abc
+from scoresim.score.source_kern import doubtful_kern
+from scoresim.score.stated import Stated, alike, read_bars
 
 NEAR = 1 / 24  # quarter notes: sources round the times of tuplets to their ticks
-Stated = dict[tuple[int, int, int], list[tuple[float, float, int]]]
-"""Step, alteration and octave -> onset in the bar and duration in quarter notes, and the bits of `Notes.tie`."""
+
+
+def doubtful(text: str, form: str, score: Score) -> frozenset[int]:
+    """Bars that must not become pairs: the engraver's reading differs from what the text of the file states.
+
+    Args:
+        text: the text as `read_text` gives it; of ABC one tune, before `check_abc` rewrote it.
+        form: "musicxml", "mxl", "mei", "kern" or "abc". Nothing is said of MEI, which is read without the engraver.
+        score: what was read from the engraver.
+
+    Returns:
+        Indices into `score.bars`.
+    """
+    if form == "abc":
+        return doubtful_abc(text, score)
+    if form == "kern":
+        return doubtful_kern(text, score)
+    return doubtful_bars(text, score) if form in ("musicxml", "mxl") else frozenset()
 
 
 def doubtful_bars(text: str, score: Score) -> frozenset[int]:
@@ -54,9 +72,9 @@ def doubtful_bars(text: str, score: Score) -> frozenset[int]:
             tick = max(tick, 1 / divisions)
     if counts != {len(score.bars)}:
         return frozenset(range(len(score.bars)))
-    read = _read(score)
+    read = read_bars(score)
     near = NEAR + min(tick, NEAR) + 1e-9
-    return frozenset(i for i in range(len(score.bars)) if not _alike(stated[i], read[i], near))
+    return frozenset(i for i in range(len(score.bars)) if not alike(stated[i], read[i], near))
 
 
 def _measure(measure: Any, divisions: int, stated: Stated) -> int:
@@ -98,27 +116,3 @@ def _tie(note: Any) -> int:
 def _spelling(pitch: Any) -> tuple[int, int, int]:
     step = STEPS.index((pitch.findtext("step") or "C").strip())
     return step, round(float(pitch.findtext("alter") or 0)), int(pitch.findtext("octave") or 0)
-
-
-def _read(score: Score) -> defaultdict[int, Stated]:
-    read: defaultdict[int, Stated] = defaultdict(lambda: defaultdict(list))
-    notes, starts = score.notes, np.array([bar.onset for bar in score.bars])
-    onset = (notes.onset - starts[notes.bar]) / score.resolution
-    columns = (notes.bar, notes.step, notes.alter, notes.octave, onset, notes.duration / score.resolution, notes.tie)
-    for bar, step, alter, octave, begins, lasts, tie in zip(*(column.tolist() for column in columns), strict=True):
-        if step >= 0:
-            read[bar][step, alter, octave].append((begins, lasts, tie))
-    return read
-
-
-def _alike(stated: Stated, read: Stated, near: float) -> bool:
-    if stated.keys() != read.keys():
-        return False
-    for key, times in stated.items():
-        others = read[key]
-        if len(times) != len(others):
-            return False
-        for a, b in zip(sorted(times), sorted(others), strict=True):
-            if abs(a[0] - b[0]) > near or abs(a[1] - b[1]) > near or a[2] != b[2]:
-                return False
-    return True
