@@ -216,7 +216,7 @@ def _compared(task: Task) -> Outcome:
         else:
             text = notation_of(task)
             engraving = Engraving(text, EngraveConfig(), str(task.path), task.form == "abc")
-            bars = accepted_bars(engraving, doubtful(task, engraving.reading.score), outcome)
+            bars = accepted_bars(engraving, doubtful(task, engraving.reading.score) | engraving.unreadable, outcome)
             events = our_notes(engraving.reading.score)
             near = slack(engraving.reading.score, ticks_of(task))
     except (ScoresimError, ValueError) as error:

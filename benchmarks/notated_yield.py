@@ -31,7 +31,7 @@ def first_pair(task: Task) -> tuple[bool, dict[str, int]]:
     """Whether the file gives a pair, and why the passages before it were refused; runs in a worker process."""
     text = notation_of(task)
     engraving = Engraving(text, EngraveConfig(), str(task.path), task.form == "abc")
-    wrong = doubtful(task, engraving.reading.score)
+    wrong = doubtful(task, engraving.reading.score) | engraving.unreadable
     reasons = Counter[str]()
     for page in range(engraving.pages):
         for layout in engraving.page(page):

@@ -246,15 +246,24 @@ def _left_out(facts: dict[str, Any]) -> str:
         "with its reason. Names and numbers are taken out of the reasons here (N is a number)."
     )
     text += "\n\n" + table(("reason", "format", "items", "corpora"), rows or [["none", "", 0, ""]])
+    by_corpus = facts["items_by_corpus"]
+    notated = [entry for entry in by_corpus.values() if "midi" not in entry["formats"]]
+    names = ("items", "with_pairs", "pairs", "notes", "accidentals")
+    whole = {name: sum(entry.get(name, 0) for entry in notated) for name in names} | {"formats": {}}
     made = [
         [
-            *(name, ", ".join(f"{f}: {n}" for f, n in entry.get("formats", {}).items())),
-            *(entry["items"], entry["with_pairs"]),
+            *(name, ", ".join(f"{f}: {n}" for f, n in entry["formats"].items()), entry["items"], entry["with_pairs"]),
             f"{100 * entry['with_pairs'] / max(entry['items'], 1):.1f} %",
+            *(f"{entry.get(count, 0):,}" for count in ("notes", "accidentals")),
         ]
-        for name, entry in facts["items_by_corpus"].items()
+        for name, entry in [*by_corpus.items(), *([("all without MIDI", whole)] if len(notated) > 1 else [])]
     ]
-    return text + ("\n\n" + table(("corpus", "formats", "items", "with pairs", "share"), made) if made else "")
+    heads = ("corpus", "formats", "items", "with pairs", "share", "notes", "accidentals added")
+    remark = (
+        "\n\n*accidentals added*: notes whose accidental the file states as a sound only; it is drawn, so that "
+        "picture and notes agree."
+    )
+    return text + ("\n\n" + table(heads, made) + remark if made else "")
 
 
 def _limits(facts: dict[str, Any]) -> str:

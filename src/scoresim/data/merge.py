@@ -24,6 +24,7 @@ from scoresim.data.twins import Twins
 from scoresim.files import Place
 from scoresim.score.tokens import default_vocabulary
 
+COUNTED = ("items", "with_pairs", "pairs", "notes", "accidentals")  # of a corpus
 READERS = 8  # threads that open parts; on an object store each waits for the network
 
 
@@ -116,15 +117,17 @@ def _quarantine(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _by_corpus(records: list[dict[str, Any]], kept: Mapping[tuple[str, str], int]) -> dict[str, dict[str, Any]]:
-    """corpus -> format, number of items, of those that gave pairs, and of pairs."""
+    """corpus -> formats, numbers of items, of those that gave pairs, of pairs, of notes, of accidentals added."""
     table: dict[str, dict[str, Any]] = {}
     for record in records:
-        entry = table.setdefault(record["corpus"], {"formats": {}, "items": 0, "with_pairs": 0, "pairs": 0})
+        entry = table.setdefault(record["corpus"], dict.fromkeys(COUNTED, 0) | {"formats": {}})
         entry["formats"][record["format"]] = entry["formats"].get(record["format"], 0) + 1
         entry["items"] += 1
         made = record.get("passages", 0) - sum(record.get("rejected", {}).values())
         entry["with_pairs"] += made > 0
         entry["pairs"] += kept[record["corpus"], record["item"]]
+        entry["notes"] += record.get("written_notes", 0)
+        entry["accidentals"] += record.get("accidentals", 0)
     return table
 
 

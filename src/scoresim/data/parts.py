@@ -175,7 +175,7 @@ def make_pairs(task: Task) -> tuple[list[Pair], dict[str, Any]]:
     for stretch in _stretches(task, settings):
         score = stretch.score
         source = stretch.source
-        counts.update(bars=len(score.bars), written_notes=len(score.notes))
+        counts.update(bars=len(score.bars), written_notes=len(score.notes), accidentals=stretch.engraving.accidentals)
         warnings += score.warnings
         limit = config.max_passages if stretch.share is None else stretch.share + spare
         chosen = _choose(stretch, limit, task) if limit != 0 else []

@@ -180,8 +180,8 @@ class Engraving:
         reading: the notes, with the identifiers of the picture.
         config: how it is engraved.
         pages: number of pages it is laid out on.
-        unreadable: indices of bars with an accidental that is not drawn or contradicts its note. Accidentals that the
-            text leaves out are drawn, so there are few.
+        accidentals: how many notes were given the accidental that the text leaves out.
+        unreadable: indices of bars with an accidental that is not drawn or contradicts its note all the same.
     """
 
     def __init__(self, text: str, config: EngraveConfig, source: str = "", bar_accidentals: bool = False) -> None:
@@ -199,6 +199,7 @@ class Engraving:
             raise ValueError("the engraver does not read it; check that it is valid notation")
         mei = toolkit.getMEI({"scoreBased": True})
         self.reading: Reading = read_mei(mei, source, bar_accidentals)
+        self.accidentals = len(self.reading.undrawn)
         if self.reading.undrawn and toolkit.loadData(draw(tree(mei), self.reading.undrawn)):
             self.reading = read_mei(toolkit.getMEI({"scoreBased": True}), source, bar_accidentals)
         self.unreadable = self.reading.contradicted | self._undrawn()
