@@ -1,4 +1,4 @@
-# make demo | test | check | study | setup     see README.md
+# make demo | test | check | study | data | setup     see README.md
 #
 # Variables: PYTHON (an interpreter >= 3.11), PIP_ARGS (extra words for pip, for instance
 # PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for the small CPU build of torch).
@@ -9,9 +9,11 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := runs/demo
 STUDY := runs/full
+DATA ?= ../shared/data
+OUT ?= runs/all
 SMOKE := runs/smoke
 
-.PHONY: help setup demo study smoke test check lint format docs clean
+.PHONY: help setup demo study data smoke test check lint format docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +21,7 @@ help:
 	@echo "make test     the test suite"
 	@echo "make check    lint, format, types, floors, then the test suite"
 	@echo "make study    everything that is available, hours ($(STUDY))"
+	@echo "make data     the largest data set: music21's corpus and the public sets in DATA=$(DATA), an hour (OUT=$(OUT))"
 	@echo "make smoke    the smallest study, under a minute ($(SMOKE))"
 	@echo "make setup    the environment alone, in .venv"
 	@echo "make docs     write docs/cli.md again from the program"
@@ -45,6 +48,9 @@ demo: $(STAMP)
 study: $(STAMP)
 	$(BIN)/scoresim study --preset full --out $(STUDY)
 	@echo "The report: $(CURDIR)/$(STUDY)/report.html"
+
+data: $(STAMP)
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh runs/all_data.sh $(DATA) $(OUT)
 
 smoke: $(STAMP)
 	rm -rf $(SMOKE)

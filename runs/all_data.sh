@@ -24,5 +24,6 @@ done
 
 # shellcheck disable=SC2086 - the list is meant to be split
 scoresim build "$OUT" $sources --style-balance 0.5 --complexity-balance on "$@"
+git rev-parse --short HEAD >"$OUT/commit.txt" 2>/dev/null || true # what built it, for docs/make_data_results.py
 scoresim verify "$OUT"
 scoresim card "$OUT" --out "$OUT/card"

@@ -296,3 +296,13 @@ def test_flat_outlines_stay_close_to_their_curves() -> None:
     circle = "M0 -100c55 0 100 45 100 100s-45 100 -100 100s-100 -45 -100 -100s45 -100 100 -100z"
     assert glyph(circle).extent == pytest.approx((-100, -100, 100, 100), abs=0.5)
     assert glyph(circle) is glyph(circle)
+
+
+def test_a_shape_drawn_far_away_costs_its_system_and_no_memory() -> None:
+    engraving = engraved("piano.musicxml", "musicxml")
+    layout = engraving.page(0)[0]
+    engraving.draw(layout)
+    assert layout.sketch is not None
+    layout.sketch.drawing.polygons.append([0.0, -2147364648.0, 1.0, -2147364648.0, 1.0, -2147364548.0])
+    with pytest.raises(ValueError, match="far away from the staves"):
+        engraving.draw(layout)

@@ -131,3 +131,12 @@ def test_a_transposition_that_changes_on_the_way_is_refused(tmp_path: Path) -> N
     path.write_text(first.replace("</measure>", f"{later}</measure>", 1), encoding="utf-8")
     with pytest.raises(BadInput, match="changes the transposition"):
         read_text(path, "musicxml")
+
+
+def test_kern_with_a_clef_on_a_sixth_line_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.krn"
+    path.write_text("**kern\n*clefG6\n*M4/4\n=1\n4c\n*-\n")
+    with pytest.raises(BadInput, match="clef on a line that no staff has"):
+        read_text(path, "kern")
+    path.write_text("**kern\n*clefG2\n*M4/4\n=1\n4c\n*-\n")
+    assert "clefG2" in read_text(path, "kern")

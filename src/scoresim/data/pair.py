@@ -69,6 +69,8 @@ class Pair:
         agreement: share of drawn heads and tokens that agree (1.0 when accepted).
         format: of the file: "musicxml", "mxl", "mei", "kern", "abc" or "midi".
         notation: "composer" where the file is notation, "machine" where it was made from MIDI (`score.notate`).
+        beats: where the beats of machine-made notation come from: "grid" (the file's own), "annotated" (by the
+            source) or "estimated" (from the notes); "" for a composer's notation.
         official_split: what the source says, "" where it says nothing.
         labels: what the source says of the piece, a JSON object of texts.
         font: music font of the picture.
@@ -110,6 +112,7 @@ class Pair:
     agreement: float
     format: str = ""
     notation: str = "composer"
+    beats: str = ""
     official_split: str = ""
     labels: str = "{}"
     font: str = "Leipzig"

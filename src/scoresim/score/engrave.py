@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from scoresim.score.mei import Reading, read_mei
+from scoresim.score.accidentals import draw
+from scoresim.score.mei import Reading, read_mei, tree
 from scoresim.score.svg import SHAPES, Drawing, Sheet, attributes, paint, parse, skip, text_element
 from scoresim.score.texts import Box, Text, Words, name_header, words, write
 
 UNIT = 10  # verovio units per half staff space
 SPACE = 20 * UNIT  # units of the drawn page per staff space
+HIGHEST = 1000  # staff spaces of a system; verovio 6.4 draws a few brackets at the least integer there is
 PAPER = 128  # darker than this is ink
 TEXTS = {"label", "labelAbbr", "mNum", "verse", "syl", "harm", "dir", "tempo", "reh", "fing", "pgHead", "pgFoot"}
 PLACES = {"measure", "staff", "note", "notehead"}  # groups that boxes are made of
@@ -178,6 +180,8 @@ class Engraving:
         reading: the notes, with the identifiers of the picture.
         config: how it is engraved.
         pages: number of pages it is laid out on.
+        accidentals: how many notes were given the accidental that the text leaves out.
+        unreadable: indices of bars with an accidental that is not drawn or contradicts its note all the same.
     """
 
     def __init__(self, text: str, config: EngraveConfig, source: str = "", bar_accidentals: bool = False) -> None:
@@ -193,10 +197,19 @@ class Engraving:
         toolkit.setOptions(config.options())
         if not toolkit.loadData(text):
             raise ValueError("the engraver does not read it; check that it is valid notation")
-        self.reading: Reading = read_mei(toolkit.getMEI({"scoreBased": True}), source, bar_accidentals)
+        mei = toolkit.getMEI({"scoreBased": True})
+        self.reading: Reading = read_mei(mei, source, bar_accidentals)
+        self.accidentals = len(self.reading.undrawn)
+        if self.reading.undrawn and toolkit.loadData(draw(tree(mei), self.reading.undrawn)):
+            self.reading = read_mei(toolkit.getMEI({"scoreBased": True}), source, bar_accidentals)
+        self.unreadable = self.reading.contradicted | self._undrawn()
         self._toolkit, self.config = toolkit, config
         self._bars = {bar.id: i for i, bar in enumerate(self.reading.score.bars)}
         self.pages = int(toolkit.getPageCount())
+
+    def _undrawn(self) -> frozenset[int]:
+        notes, undrawn = self.reading.score.notes, self.reading.undrawn
+        return frozenset(int(notes.bar[i]) for i, note in enumerate(notes.id if undrawn else ()) if note in undrawn)
 
     def page(self, number: int) -> list[Layout]:
         """Lay out one page, counted from 0, and return its systems, not yet drawn."""
@@ -339,6 +352,8 @@ class _Sketch:
         k, (ox, oy) = space / SPACE, self.drawing.origin
         ys = [w.y + sign * max(run.size for run in w.runs) for w in self.words for sign in (-1, 1)]
         ys += self.drawing.reach()
+        if max(ys) - min(ys) > HIGHEST * SPACE:
+            raise ValueError("a shape is drawn far away from the staves")
         top = float(np.floor((min(ys) + oy) * k - 5 * space))
         height = int(np.ceil((max(ys) + oy) * k + 5 * space - top))
         width = int(np.ceil((max(box[2] for box in self.staves.values()) + ox) * k + 3 * space))

@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 from lxml import etree
 
-from scoresim.score.mei_layer import KINDS, XML_ID, Layer, Part, Walk, clef
+from scoresim.score.accidentals import missing
+from scoresim.score.mei_layer import KINDS, XML_ID, Layer, Part, Walk, clef, fifths
 from scoresim.score.notes import DRUMS, STEP_PITCH, TIED_FROM, TIED_TO, Bar, Ints, Score, Staff, notes_from_columns
 
-SHARPS = (3, 0, 4, 1, 5, 2, 6)  # steps in the order in which a key signature sharpens them; flats in reverse
 # Each begins with plain text: over 23 real scores 13 times as fast to search for as a choice of texts.
 DURATIONS = (re.compile(r' dur="([0-9]{1,6})"'), re.compile(r' dur\.ges="([0-9]{1,6})"'))
 DOTS = (re.compile(r' dots="([0-9]{1,6})"'), re.compile(r' dots\.ges="([0-9]{1,6})"'))
 SYMBOL = re.compile(r'" symbol="[^"]*(?=[^<>]* symbol=")')  # verovio 6.4 writes this attribute twice
+UNKEPT = ("home", "written", "drum", "drawn", "signature")  # columns that only the walk needs
 LARGEST_TICKS = 1 << 40  # ticks per quarter note; 64 bits then hold 8 million quarter notes
 
 
@@ -36,11 +37,15 @@ class Reading:
         score: the notes and bars.
         place: for every note id, its staff, and its steps above the bottom line of that staff.
         staff_number: for the id of every staff of every bar, its number from the top.
+        undrawn: id of a note whose accidental is neither drawn nor in force -> its alteration (`accidentals.missing`).
+        contradicted: indices of bars with accidentals that contradict their notes.
     """
 
     score: Score
     place: dict[str, tuple[int, int]]
     staff_number: dict[str, int]
+    undrawn: dict[str, int]
+    contradicted: frozenset[int]
 
 
 def read_mei(mei: str, source: str = "", bar_accidentals: bool = False) -> Reading:
@@ -64,19 +69,7 @@ def read_mei(mei: str, source: str = "", bar_accidentals: bool = False) -> Readi
     Raises:
         ValueError: the text is not MEI, has no bars, or its durations have no common denominator that fits.
     """
-    # Identifiers are not collected: verovio gives some twice (to fingerings), and the parser would refuse the text.
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        huge_tree=True,
-        remove_comments=True,
-        remove_blank_text=True,
-        collect_ids=False,
-    )
-    try:
-        root = etree.fromstring((SYMBOL.sub("", mei) if " symbol=" in mei else mei).encode(), parser)
-    except etree.XMLSyntaxError as error:
-        raise ValueError(f"not well-formed MEI: {error}") from error
+    root = tree(mei)
     score = next((e for e in root.iter() if KINDS[e.tag] == "score"), None)
     if score is None:
         raise ValueError("no score in it")
@@ -91,6 +84,27 @@ def read_mei(mei: str, source: str = "", bar_accidentals: bool = False) -> Readi
         raise ValueError("no bars in it")
     _ties(walk)
     return _finish(walk, source)
+
+
+def tree(mei: str) -> Any:
+    """The tree of an MEI text that verovio gives.
+
+    Raises:
+        ValueError: the text is not well-formed.
+    """
+    # Identifiers are not collected: verovio gives some twice (to fingerings), and the parser would refuse the text.
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        huge_tree=True,
+        remove_comments=True,
+        remove_blank_text=True,
+        collect_ids=False,
+    )
+    try:
+        return etree.fromstring((SYMBOL.sub("", mei) if " symbol=" in mei else mei).encode(), parser)
+    except etree.XMLSyntaxError as error:
+        raise ValueError(f"not well-formed MEI: {error}") from error
 
 
 def _definitions_and_bars(element: Any) -> Iterator[Any]:
@@ -173,16 +187,12 @@ def _key(element: Any) -> int | None:
     signature = element.get("keysig") or element.get("key.sig")
     if not signature:
         signature = next((c.get("sig") for c in element if KINDS[c.tag] == "keySig"), None)
-    if not signature or not signature.rstrip("sf").isdigit():
-        return None
-    count = min(int(signature.rstrip("sf")), 7)
-    return -count if signature.endswith("f") else count
+    return fifths(signature)
 
 
 def _set_key(walk: Walk) -> None:
     for part in walk.parts.values():
-        order = SHARPS if part.fifths > 0 else SHARPS[::-1]
-        part.key = dict.fromkeys(order[: abs(part.fifths)], 1 if part.fifths > 0 else -1)
+        part.sign(part.fifths)
 
 
 def _meter(element: Any) -> tuple[int, int] | None:
@@ -291,7 +301,7 @@ def _finish(walk: Walk, source: str) -> Reading:
     order = order[fits[order]]
     height = np.where(drum >= 0, whole["written"], 7 * whole["written"] + whole["step"] - _bottoms(walk, whole, shared))
     place = {columns.id[i]: (columns.staff[i], int(height[i])) for i in order}
-    kept = {name: whole[name][order] for name in columns.NUMBERS if name not in ("home", "written", "drum")}
+    kept = {name: whole[name][order] for name in columns.NUMBERS if name not in UNKEPT}
     kept["step"] = np.where(drum[order] >= 0, -1, kept["step"])
     notes = notes_from_columns(
         **kept,
@@ -307,7 +317,10 @@ def _finish(walk: Walk, source: str) -> Reading:
     staves = tuple(Staff(n, p.label, p.transposition) for n, p in sorted(walk.parts.items()) if n > 0)
     tempos = tuple((onset // shared, bpm) for onset, bpm in walk.tempos if bpm > 0)
     return Reading(
-        Score(resolution, notes, bars, staves, tempos, source, tuple(walk.warnings)), place, walk.staff_number
+        Score(resolution, notes, bars, staves, tempos, source, tuple(walk.warnings)),
+        place,
+        walk.staff_number,
+        *missing(columns),
     )
 
 

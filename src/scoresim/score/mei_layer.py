@@ -10,6 +10,8 @@ from scoresim.score.notes import TIED_FROM, TIED_TO
 XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 LENGTHS = {"long": 16, "breve": 8, "maxima": 32}  # quarter notes
 ALTERATIONS = {"s": 1, "f": -1, "n": 0, "ss": 2, "x": 2, "ff": -2, "xs": 3, "ts": 3, "tf": -3, "nf": -1, "ns": 1}
+UNDRAWN, UNKNOWN = -9, 9  # no accidental of its own; one that is none of these
+SHARPS = (3, 0, 4, 1, 5, 2, 6)  # steps in the order in which a key signature sharpens them; flats in reverse
 STEP_OF = {name: step for step, letter in enumerate("CDEFGAB") for name in (letter, letter.lower())}
 TIES = {"i": TIED_TO, "m": TIED_TO | TIED_FROM, "t": TIED_FROM}
 CLEF_BASE = {"G": 32, "F": 24, "C": 28}  # diatonic number (7 * octave + step) of the clef's line
@@ -36,11 +38,13 @@ class Columns:
 
     `home` is the staff of a note's layer (transposition and program belong to the part, not to where the head is
     drawn), `written` the octave as drawn, or for percussion the steps above the bottom line. `drum` is the MIDI pitch
-    of a percussion note, and -1 for all others.
+    of a percussion note, and -1 for all others. `drawn` is the alteration of the accidental at the note, or `UNDRAWN`;
+    `signature` that of its line or space in the key signature.
     """
 
     NUMBERS: ClassVar[tuple[str, ...]] = (
         *("onset", "duration", "bar", "staff", "home", "voice", "step", "octave", "written", "alter", "tie", "drum"),
+        *("drawn", "signature"),
     )
     onset: list[int] = field(default_factory=list)
     duration: list[int] = field(default_factory=list)
@@ -54,6 +58,8 @@ class Columns:
     alter: list[int] = field(default_factory=list)
     tie: list[int] = field(default_factory=list)
     drum: list[int] = field(default_factory=list)
+    drawn: list[int] = field(default_factory=list)
+    signature: list[int] = field(default_factory=list)
     grace: list[bool] = field(default_factory=list)
     id: list[str] = field(default_factory=list)
 
@@ -69,6 +75,12 @@ class Part:
     fifths: int = 0
     ppq: int = 0
     key: dict[int, int] = field(default_factory=dict)
+
+    def sign(self, count: int) -> None:
+        """A key signature of so many sharps (positive) or flats begins."""
+        self.fifths = count
+        order = SHARPS if count > 0 else SHARPS[::-1]
+        self.key = dict.fromkeys(order[: abs(count)], 1 if count > 0 else -1)
 
 
 @dataclass
@@ -113,6 +125,14 @@ class Walk:
                 base = 4 * self.quarter // int(name) if name.isdigit() and int(name) > 0 else 0
             self.lengths[key] = base * ((2 << dots) - 1) >> dots if base else None
         return self.lengths[key]
+
+
+def fifths(signature: str | None) -> int | None:
+    """Sharps (positive) or flats of a key signature as MEI writes it ("3s", "2f", "0"); None where it is another."""
+    if not signature or not signature.rstrip("sf").isdigit():
+        return None
+    count = min(int(signature.rstrip("sf")), 7)
+    return -count if signature.endswith("f") else count
 
 
 def clef(walk: Walk, staff: int, onset: int, element: Any, prefix: str) -> None:
@@ -167,6 +187,8 @@ class Layer:
                     self.several = min(max(int(child.get("num")), 1), 1000)
             elif kind == "clef":
                 clef(self.walk, self.staff, self.time, child, "")
+            elif kind == "keySig" and (count := fifths(child.get("sig"))) is not None:
+                self.part.sign(count)
 
     def event(self, kind: str, element: Any, up: int, down: int, grace: bool) -> None:
         """A note, chord, rest or space: add its notes and move on by its duration."""
@@ -218,15 +240,15 @@ class Layer:
             if not (pnum and loc and pnum.isdigit() and loc.lstrip("-").isdigit()):
                 self.walk.warnings.append(f"bar {self.bar + 1}: a note has no pitch")
                 return
-            step, sounding, written, alter, drum = 0, 0, int(loc), 0, int(pnum)
+            step, sounding, written, alter, drum, drawn = 0, 0, int(loc), 0, int(pnum), UNDRAWN
         else:
             written, drum = int(octave), -1
             sounding = int(get("oct.ges") or octave)
-            alter = self.alteration(element, step, written)
+            alter, drawn = self.alteration(element, step, written)
         columns.onset.append(self.time)
         columns.duration.append(length)
         columns.bar.append(self.bar)
-        columns.staff.append(int(staff) if staff is not None and staff.isdigit() else self.staff)
+        columns.staff.append(self.staff if staff is None or not staff.isdigit() else int(staff))
         columns.home.append(self.staff)
         columns.voice.append(self.voice)
         columns.step.append(step)
@@ -234,6 +256,8 @@ class Layer:
         columns.written.append(written)
         columns.alter.append(alter)
         columns.drum.append(drum)
+        columns.drawn.append(drawn)
+        columns.signature.append(self.walk.parts.get(columns.staff[-1], self.part).key.get(step, 0))
         columns.grace.append(grace)
         columns.id.append(get(XML_ID, ""))
         bits = 0
@@ -241,17 +265,18 @@ class Layer:
             bits |= TIES.get(letter, 0)
         columns.tie.append(bits)
 
-    def alteration(self, element: Any, step: int, octave: int) -> int:
-        """Sharps or flats of the sounding note."""
+    def alteration(self, element: Any, step: int, octave: int) -> tuple[int, int]:
+        """Sharps or flats of the sounding note, and of the accidental that is drawn at it."""
         written, sounding = element.get("accid"), element.get("accid.ges")
         if len(element):
             for child in element:
                 if KINDS[child.tag] == "accid":
                     written = written or child.get("accid")
                     sounding = sounding or child.get("accid.ges")
+        drawn = ALTERATIONS.get(written, UNKNOWN) if written else UNDRAWN
         if self.walk.bar_accidentals:
             key = self.staff, step, octave
             if written:
                 self.walk.accidentals[key] = ALTERATIONS.get(written, 0)
-            return self.walk.accidentals.get(key, self.part.key.get(step, 0))
-        return ALTERATIONS.get(sounding or written or "n", 0)
+            return self.walk.accidentals.get(key, self.part.key.get(step, 0)), drawn
+        return ALTERATIONS.get(sounding or written or "n", 0), drawn

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.score.hands import Part
-from scoresim.score.mei import SHARPS
+from scoresim.score.mei_layer import SHARPS
 from scoresim.score.notes import Bar
 from scoresim.score.rhythm import Frame, Group, Piece, Symbol, write
 from scoresim.score.timeline import QUARTER

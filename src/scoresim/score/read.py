@@ -30,6 +30,7 @@ UNZIP_ERRORS = (
     *(RuntimeError, EOFError, OSError, ValueError),
 )
 KERN_SLASH = re.compile(r"(?m)(?<![^\t\n])\*X?(?:rep|tremolo)(?![^\t\r\n])")
+KERN_CLEF = re.compile(r"(?m)(?<![^\t\n])\*clef[A-Z]v?[6-9]")
 KERN_EMPTY = re.compile(r"(?m)^\.(?:\t\.)*\r?\n")
 MULTIPLE_REST = re.compile(r"<multiple-rest\b[^>]*(?:/>|>[^<]*</multiple-rest\s*>)")
 TRANSPOSE = re.compile(r"<transpose\b([^>]*)>(.*?)</transpose", re.DOTALL)
@@ -87,9 +88,13 @@ def _engravable(text: str, form: str, path: Path) -> str:
     thirty-second; it is taken out.
 
     Raises:
-        BadInput: a part changes its transposition on the way, which verovio does not follow.
+        BadInput: a part changes its transposition on the way, which verovio does not follow, or a clef is on no line.
     """
     if form == "kern":
+        if clef := KERN_CLEF.search(text):
+            raise BadInput(
+                f"{path} has a clef on a line that no staff has ({clef[0]}), which the engraver draws off the staff."
+            )
         text = KERN_EMPTY.sub("", KERN_SLASH.sub("*", text))
     if form in ("musicxml", "mxl"):
         if "<multiple-rest" in text:

@@ -12,10 +12,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-import numpy as np
 from lxml import etree
 
 from scoresim.score.notes import STEPS, TIED_FROM, TIED_TO, Score
+from scoresim.score.source_abc import doubtful_abc
+from scoresim.score.source_kern import doubtful_kern
+from scoresim.score.stated import Stated, alike, read_bars
 
 NEAR = 1 / 24  # quarter notes: sources round the times of tuplets to their ticks
 PLAIN = {name: name for name in ("note", "/note", "step", "octave", "alter", "duration")}
@@ -29,8 +31,24 @@ TAG = re.compile(f"<(?:{PASSED_OVER}|((?:{'|'.join(sorted({name[:3] for name in 
 NAME = re.compile(r"/?[^\s/>]*")
 TIE_TYPE = re.compile(r"""\stype\s*=\s*["'](start|stop)["']""")
 TIE_BITS = {"stop": TIED_FROM, "start": TIED_TO}
-Stated = dict[tuple[int, int, int], list[tuple[float, float, int]]]
-"""Step, alteration and octave -> onset in the bar and duration in quarter notes, and the bits of `Notes.tie`."""
+
+
+def doubtful(text: str, form: str, score: Score) -> frozenset[int]:
+    """Bars that must not become pairs: the engraver's reading differs from what the text of the file states.
+
+    Args:
+        text: the text as `read_text` gives it; of ABC one tune, before `check_abc` rewrote it.
+        form: "musicxml", "mxl", "mei", "kern" or "abc". Nothing is said of MEI, which is read without the engraver.
+        score: what was read from the engraver.
+
+    Returns:
+        Indices into `score.bars`.
+    """
+    if form == "abc":
+        return doubtful_abc(text, score)
+    if form == "kern":
+        return doubtful_kern(text, score)
+    return doubtful_bars(text, score) if form in ("musicxml", "mxl") else frozenset()
 
 
 def doubtful_bars(text: str, score: Score) -> frozenset[int]:
@@ -52,9 +70,9 @@ def doubtful_bars(text: str, score: Score) -> frozenset[int]:
     stated, counts, tick = _stated(_tags(text))
     if counts != {len(score.bars)}:
         return frozenset(range(len(score.bars)))
-    read = _read(score)
+    read = read_bars(score)
     near = NEAR + min(tick, NEAR) + 1e-9
-    return frozenset(i for i in range(len(score.bars)) if not _alike(stated[i], read[i], near))
+    return frozenset(i for i in range(len(score.bars)) if not alike(stated[i], read[i], near))
 
 
 def _tags(text: str) -> list[str]:
@@ -124,27 +142,3 @@ def _ticks(found: dict[str, str]) -> int:
 def _spelling(found: dict[str, str]) -> tuple[int, int, int]:
     step = STEPS.index((found["step"] or "C").strip())
     return step, round(float(found.get("alter") or 0)), int(found.get("octave") or 0)
-
-
-def _read(score: Score) -> defaultdict[int, Stated]:
-    read: defaultdict[int, Stated] = defaultdict(lambda: defaultdict(list))
-    notes, starts = score.notes, np.array([bar.onset for bar in score.bars])
-    onset = (notes.onset - starts[notes.bar]) / score.resolution
-    columns = (notes.bar, notes.step, notes.alter, notes.octave, onset, notes.duration / score.resolution, notes.tie)
-    for bar, step, alter, octave, begins, lasts, tie in zip(*(column.tolist() for column in columns), strict=True):
-        if step >= 0:
-            read[bar][step, alter, octave].append((begins, lasts, tie))
-    return read
-
-
-def _alike(stated: Stated, read: Stated, near: float) -> bool:
-    if stated.keys() != read.keys():
-        return False
-    for key, times in stated.items():
-        others = read[key]
-        if len(times) != len(others):
-            return False
-        for a, b in zip(sorted(times), sorted(others), strict=True):
-            if abs(a[0] - b[0]) > near or abs(a[1] - b[1]) > near or a[2] != b[2]:
-                return False
-    return True
