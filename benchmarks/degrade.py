@@ -26,8 +26,9 @@ from PIL import Image
 
 from scoresim.data.staves import find_staves
 from scoresim.score.degrade import degrade
-from scoresim.score.engrave import EngraveConfig, Engraving, System, vary
+from scoresim.score.engrave import EngraveConfig, Engraving, vary
 from scoresim.score.read import read_text
+from scoresim.score.system import System
 
 Grey = NDArray[np.uint8]
 NAMES = ("line thickness", "stroke width", "ink in staves", "line gaps", "specks", "contrast", "skew")

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 pytest.importorskip("cv2", reason='needs OpenCV: pip install "scoresim[degrade]"')
 
 from scoresim.score.degrade import KINDS, PHOTO_RANGES, SCAN_RANGES, Kind, degrade
-from scoresim.score.engrave import EngraveConfig, Engraving, System
+from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.read import read_text
+from scoresim.score.system import System
 from scoresim.score.warp import Warp
 
 SPACE = 9.0

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoresim.score.engrave import FONTS, STAFF_SPACES, EngraveConfig, Engraving, System, vary
+from scoresim.score.engrave import FONTS, STAFF_SPACES, EngraveConfig, Engraving, vary
 from scoresim.score.notes import Score, spelled
 from scoresim.score.read import read_text
 from scoresim.score.svg import Drawing, absolute, glyph, paint
+from scoresim.score.system import System
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

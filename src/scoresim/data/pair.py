@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.data.harmonize import complexity
-from scoresim.score.engrave import System
 from scoresim.score.notes import Bar, Ints, Score, spelled
+from scoresim.score.system import System
 from scoresim.score.tokens import GRID, Vocabulary, encode
 
 if TYPE_CHECKING:
