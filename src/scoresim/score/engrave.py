@@ -147,7 +147,7 @@ class Engraving:
 
         verovio.enableLog(verovio.LOG_OFF)
         toolkit = verovio.toolkit()
-        toolkit.setOptions(config.options())
+        toolkit.setOptions(config.options() | {"breaks": "none"})  # not laid out yet: two thirds of the loading time
         if not toolkit.loadData(text):
             raise ValueError("the engraver does not read it; check that it is valid notation")
         mei = toolkit.getMEI({"scoreBased": True})
@@ -158,6 +158,8 @@ class Engraving:
         self.unreadable = self.reading.contradicted | self._undrawn()
         self._toolkit, self.config = toolkit, config
         self._bars = {bar.id: i for i, bar in enumerate(self.reading.score.bars)}
+        toolkit.setOptions({"breaks": config.options()["breaks"]})
+        toolkit.redoLayout()
         self.pages = int(toolkit.getPageCount())
 
     def _undrawn(self) -> frozenset[int]:
