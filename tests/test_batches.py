@@ -7,17 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoresim.data.batches import (
-    IGNORE,
-    BatchConfig,
-    Passages,
-    decode,
-    epoch_order,
-    inked_cells,
-    notes_that_fit,
-    scaled,
-)
+from scoresim.data.batches import IGNORE, Passages
 from scoresim.data.pair import Pair
+from scoresim.data.rows import BatchConfig, decode, epoch_order, inked_cells, notes_that_fit, scaled
 from scoresim.data.spacing import along
 from scoresim.data.staves import find_staves, strips
 from scoresim.data.synthetic import synthetic

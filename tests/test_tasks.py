@@ -14,7 +14,8 @@ from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import ProbeConfig
 from scoresim.benchmark.task import Answers, Kept, Probe, Split, Task, View
 from scoresim.benchmark.tasks import melody, pretraining, retrieval, style
-from scoresim.data.batches import BatchConfig, Passages
+from scoresim.data.batches import Passages
+from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
 from scoresim.model.sim import SIM, SIMConfig

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from scoresim import checkpoint
 from scoresim.data import shards
-from scoresim.data.batches import BatchConfig, Passages, Source
+from scoresim.data.batches import Passages, Source
 from scoresim.data.harmonize import read_sampling
+from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json

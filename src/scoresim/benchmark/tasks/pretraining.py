@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -33,7 +34,8 @@ from scoresim.benchmark import metrics
 from scoresim.benchmark.config import ProbeConfig
 from scoresim.benchmark.metrics import Floats, Ints, Score
 from scoresim.benchmark.task import Data, Probe, Result, Split, some
-from scoresim.data.batches import Batch, BatchConfig, Passages
+from scoresim.data.batches import Batch, Passages
+from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
 from scoresim.model.sim import SIM
 from scoresim.score.tokens import ATTRIBUTES, MASK
@@ -74,8 +76,7 @@ def hide_one(batch: Batch, bar: Tensor, attribute: int) -> tuple[Batch, Tensor]:
     gone = torch.zeros_like(ids, dtype=torch.bool)
     gone[..., attribute] = asked
     shown = batch.notes._replace(ids=ids, time=hidden_time(batch.notes, gone))
-    hidden = Batch(shown, batch.image, batch.bar, batch.piece, batch.labels, batch.index)
-    return hidden, asked
+    return replace(batch, notes=shown), asked
 
 
 def guess(model: SIM, shown: Batch, asked: Tensor, attribute: int, image: bool) -> Tensor:
