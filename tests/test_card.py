@@ -110,9 +110,32 @@ def test_the_front_matter_is_what_the_hub_reads(built: Path, written: Path) -> N
     data = yaml.safe_load(front)
     assert data["license"] == ["other"] and data["size_categories"] == ["n<1K"]
     files = {entry["split"]: entry["path"] for entry in data["configs"][0]["data_files"]}
-    assert files["train"] == "train-*.parquet"
-    for pattern in files.values():
-        assert list(built.glob(pattern))
+    assert files["train"].endswith("/train-*.parquet")
+    for pattern in files.values():  # they lead from the card to the shards
+        assert list(written.glob(pattern))
+
+
+def test_a_card_beside_the_shards_names_them_as_the_hub_does(built: Path, tmp_path: Path) -> None:
+    shutil.copytree(built, tmp_path / "set")
+    write_card(tmp_path / "set", tmp_path / "set")
+    assert '    path: "train-*.parquet"' in (tmp_path / "set" / "README.md").read_text().splitlines()
+    write_card(tmp_path / "set", tmp_path / "set" / "card")
+    assert '    path: "../train-*.parquet"' in (tmp_path / "set" / "card" / "README.md").read_text().splitlines()
+
+
+def test_the_page_says_which_works_share_music(built: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(built, out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["groups"] |= {
+        "merged_works": [["a/1", "b/1", 0.9], ["a/1", "c/1", 0.4]],
+        "left_apart": [[f"d/{i}", f"e/{i}", 0.21 + i / 100] for i in range(8)],
+    }
+    write_json(out / "manifest.json", manifest)
+    write_card(out, out)
+    text = (out / "README.md").read_text()
+    assert "2 pairs of works of different names (3 works)" in text and "| a/1 | b/1 | 0.90 |" in text
+    assert "Another 8 pairs of works" in text and "| d/7 | e/7 | 0.28 |" in text and "| d/2 |" not in text
 
 
 def test_the_card_is_the_same_when_written_again(built: Path, written: Path, tmp_path: Path) -> None:

@@ -85,6 +85,32 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_set(source: Path, alone: d
     assert verify(out) == []
 
 
+@pytest.mark.slow
+def test_an_item_that_kills_the_workers_of_a_cluster_costs_itself(tmp_path: Path) -> None:
+    """Its chunk is handed out item by item; every other task is done, and each has one outcome."""
+    pytest.importorskip("ray", reason="the extra 'cluster' is not installed")
+    code = (
+        "import json, os, signal; from pathlib import Path; from scoresim.data import cluster\n"
+        "cluster.ITEMS_PER_TASK, cluster.RETRIES, cluster.RETRIES_OF_ONE = 4, 1, 0\n"
+        f"tasks = [Path({str(tmp_path)!r}, str(i)) for i in range(10)]\n"
+        "def done(task):\n"
+        "    if task.name == '5':\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return task.exists()\n"
+        "outcomes = list(cluster.run_on_cluster(Path.touch, tasks, 'local', 2, 60.0, done))\n"
+        "again = cluster.run_on_cluster(Path.touch, tasks[5:6], 'local', 1, 60.0, done, alone=True)\n"
+        "outcomes += [(5, outcome) for _, outcome in again]\n"
+        "print(json.dumps([(i, outcome and vars(outcome)) for i, outcome in outcomes]))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    outcomes = json.loads(result.stdout.splitlines()[-1])
+    lost = {"reason": "its workers on the cluster died", "may_be_load": True}
+    assert sorted((i for i, _ in outcomes)) == sorted([*range(10), 5])
+    assert [(i, outcome) for i, outcome in outcomes if outcome] == [(5, lost), (5, lost)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [str(i) for i in range(10) if i != 5]
+
+
 def test_a_cluster_that_is_not_there_is_a_sentence(source: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the extra 'cluster' is not installed")
     code = (

@@ -229,7 +229,7 @@ def test_boxes_of_heads_fit_the_ink_in_every_font(font: str) -> None:
     top = 0.0
     for (_, box, _, _), shape in zip(sketch.heads, heads, strict=True):
         alone = Drawing(sketch.drawing.origin, glyphs=[shape])
-        image = np.asarray(paint(alone, k, 1200, top, 600))
+        image = paint(alone, k, 1200, top, 600)
         rows, columns = np.flatnonzero((image < 128).any(1)), np.flatnonzero((image < 128).any(0))
         ink = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
         expected = (np.array(box) + np.tile(sketch.drawing.origin, 2)) * k

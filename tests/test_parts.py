@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import symusic
 
-from scoresim.data import parts
+from scoresim.data import corpora, parts
 from scoresim.data.config import BuildConfig
-from scoresim.data.corpora import Item
+from scoresim.data.corpora import Item, folder
 from scoresim.data.pair import Pair
 from scoresim.data.parts import Task, make_pairs
 from scoresim.data.verify import check_pair
-from scoresim.score.notes import Score, notes_from_columns
+from scoresim.score.notes import Beats, Score, notes_from_columns
 from scoresim.score.performance import performed, seconds
 from scoresim.score.tokens import ATTRIBUTES, default_vocabulary
 
@@ -58,6 +58,46 @@ def test_pairs_of_midi_keep_what_was_played(tmp_path: Path) -> None:
     assert all(pair.official_split == "valid" and json.loads(pair.labels) == {"key": "C"} for pair in pairs)
     for pair in pairs:
         assert check_pair(replace(pair, split="train"), "train", VOCABULARY) == []
+
+
+def long_midi(path: Path, bars: int = 200) -> Path:
+    """A tune of many bars on its grid, in several stretches."""
+    score = symusic.Score(480)
+    track = symusic.Track("piano", 0, False)
+    for i in range(4 * bars):
+        track.notes.append(symusic.Note(480 * i, 480, 60 + (i * i) % 13, 64))
+    score.tracks.append(track)
+    score.time_signatures.append(symusic.TimeSignature(0, 4, 4))
+    score.dump_midi(path)
+    return path
+
+
+def test_a_limit_takes_passages_from_the_whole_of_a_midi_file(tmp_path: Path) -> None:
+    path = long_midi(tmp_path / "long.mid")
+    every, _ = pairs_of(path, "midi", tmp_path)
+    few = [pairs_of(path, "midi", tmp_path, max_passages=6, seed=seed)[0] for seed in range(3)]
+    assert all(len(pairs) == 6 for pairs in few)
+    assert {pair.first_bar // 64 for pairs in few for pair in pairs} == {0, 1, 2, 3}
+    assert len({tuple(pair.first_bar for pair in pairs) for pairs in few}) > 1
+    whole, _ = pairs_of(path, "midi", tmp_path, max_passages=1000)
+    assert [pair.id for pair in whole] == [pair.id for pair in every]
+
+
+def test_pairs_say_where_the_beats_of_their_notation_come_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def beats(path: Path, form: str = "midi") -> set[str]:
+        return {pair.beats for pair in pairs_of(path, form, tmp_path)[0]}
+
+    assert beats(midi_file(tmp_path / "a.mid")) == {"grid"} and beats(FIXTURES / "piano.musicxml", "musicxml") == {""}
+    score = symusic.Score(480)
+    track = symusic.Track("piano", 0, False)
+    for i in range(48):  # about 107 beats a minute, on no grid
+        track.notes.append(symusic.Note(int(537.3 * i + 31 * np.sin(i)), 400, 60 + (i * 7) % 12, 64))
+    score.tracks.append(track)
+    score.dump_midi(tmp_path / "played.mid")
+    assert beats(tmp_path / "played.mid") == {"estimated"}
+    annotated = Beats(0.56 * np.arange(60), np.arange(60) % 4 == 0)
+    monkeypatch.setattr(corpora, "get", lambda name: replace(folder.CORPUS, beats=lambda item: annotated))
+    assert beats(tmp_path / "played.mid") == {"annotated"}
 
 
 def test_seconds_follow_the_tempos() -> None:
@@ -113,7 +153,12 @@ def test_texts_are_left_off_unless_asked_for(tmp_path: Path) -> None:
 
 def test_a_doubtful_bar_becomes_no_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = FIXTURES / "piano.musicxml"
-    monkeypatch.setattr(parts, "doubtful_bars", lambda text, score: frozenset({1}))
+    monkeypatch.setattr(parts, "doubtful", lambda text, form, score: frozenset({1}))
     pairs, info = pairs_of(path, "musicxml", tmp_path)
     assert all(not pair.first_bar <= 1 < pair.first_bar + pair.n_bars for pair in pairs)
     assert info["rejected"] == {"the engraver reads a bar otherwise than the file says": 1}
+
+
+def test_a_limit_holds_for_a_notated_file(tmp_path: Path) -> None:
+    pairs, info = pairs_of(FIXTURES / "formats" / "trio.musicxml", "musicxml", tmp_path, max_passages=1)
+    assert len(pairs) <= 1 and info["passages"] == 1

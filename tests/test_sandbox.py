@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 from scoresim.errors import BadInput
 from scoresim.score.sandbox import Failure, run_all
@@ -14,6 +15,8 @@ def behave(task: str) -> str:
         os.kill(os.getpid(), signal.SIGSEGV)
     if task == "hang":
         time.sleep(60)
+    if task == "slow":
+        time.sleep(3)
     if task == "bomb":
         return str(len(bytearray(8 << 30)))
     if task == "bad":
@@ -35,3 +38,34 @@ def test_every_good_task_gives_its_result() -> None:
     assert "longer than 2 s" in reasons[3]
     assert reasons[4] == "x.krn is bad."
     assert "memory" in reasons[5]
+    load = {i for i, r in results.items() if isinstance(r, Failure) and r.may_be_load}
+    assert load == {3, 5}
+
+
+def test_a_slow_task_keeps_no_other_back() -> None:
+    """Results come as they are done, not in the order of the tasks, and more than a window of them overtakes."""
+    tasks = ["slow", *(f"quick{i}" for i in range(20))]
+    order = [i for i, _ in run_all(behave, tasks, workers=2)]
+    assert order[-1] == 0 and sorted(order) == list(range(len(tasks)))
+
+
+def kill_once(marker: str) -> str:
+    """Be killed from outside when asked the first time."""
+    if not Path(marker).exists():
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return marker
+
+
+def killed(task: str) -> str:
+    """Be killed from outside whenever asked."""
+    if task == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task
+
+
+def test_a_task_whose_worker_is_killed_is_tried_once_more(tmp_path: Path) -> None:
+    markers = [str(tmp_path / name) for name in "abc"]
+    assert sorted(run_all(kill_once, markers, workers=1)) == list(enumerate(markers))
+    results = dict(run_all(killed, ["x", "killed", "y"], workers=1))
+    assert results == {0: "x", 1: Failure("its worker was killed twice", may_be_load=True), 2: "y"}

@@ -6,6 +6,7 @@ leaves either the old file or the new one. Leftovers of a killed run are hidden 
 """
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -21,9 +22,13 @@ from upath import UPath
 
 from scoresim.errors import BadInput
 
-__all__ = ["Place", "place", "read_json", "remove_tree", "replacing", "sha256", "write_json"]
+__all__ = ["LOCK", "Place", "locked", "place", "read_json", "remove_tree", "replacing", "sha256", "write_json"]
 
 Place: TypeAlias = Path | UPath
+LOCK = ".lock"  # the file in a folder by which `locked` keeps others out
+
+# Stores that have no folders: a file makes its own. To ask one for a folder can make a bucket out of a slip of the pen.
+_NO_FOLDERS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run the command again",
@@ -42,7 +47,8 @@ def place(address: str | Place) -> Place:
     """A local path for a path, another file system's path for an address with ``://`` in it.
 
     Raises:
-        BadInput: the address names a file system that fsspec does not know, or whose package is not installed.
+        BadInput: the address names a file system that fsspec does not know, whose package is not installed, or that
+            does not answer or let us in.
     """
     text = str(address)
     if "://" not in text:
@@ -54,6 +60,12 @@ def place(address: str | Place) -> Place:
         found.fs  # noqa: B018 - imports the package of the file system, or says which one is missing
     except (ImportError, ValueError) as error:
         raise BadInput(f"{text} cannot be reached: {error}.") from error
+    try:
+        found.fs.info(found.path)
+    except FileNotFoundError:
+        pass  # nothing stands there yet
+    except Exception as error:  # every store has errors of its own: no credentials, no such host, no permission
+        raise BadInput(f"{text} cannot be reached: {str(error).rstrip('.') or type(error).__name__}.") from error
     return found
 
 
@@ -66,13 +78,70 @@ def remove_tree(path: Place) -> None:
 
 
 @contextmanager
+def locked(folder: Place) -> Iterator[None]:
+    """Keep every other process that asks for the same out of a folder, which is made when missing.
+
+    The system gives the lock back when its holder ends, however it ends: a killed process keeps nobody out. In an
+    object store, in a folder that is not to be written, and on a file system without locks nobody is kept out.
+
+    Raises:
+        BadInput: another process holds the folder.
+    """
+    if not isinstance(folder, Path):
+        yield
+        return
+    new, file = not folder.exists(), folder / LOCK
+    try:
+        handle = _lock(file)
+    except BlockingIOError:
+        raise BadInput(f"another process is at work in {folder}; wait for its end, or choose another folder.") from None
+    try:
+        yield
+    finally:
+        if handle is not None:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+            os.close(handle)
+        if new:
+            with suppress(OSError):  # it is not empty: what was done there was done
+                folder.rmdir()
+
+
+def _lock(file: Path) -> int | None:
+    """An open file that nobody else has locked; None where there cannot be one.
+
+    Raises:
+        BlockingIOError: somebody else has locked it.
+    """
+    while True:
+        handle = None
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), file.stat()):
+                return handle
+        except FileNotFoundError:
+            if handle is None:
+                return None
+        except OSError as error:
+            if handle is not None:
+                os.close(handle)
+            if isinstance(error, BlockingIOError):
+                raise
+            return None
+        os.close(handle)  # the one before us has just removed it: its name may be another file's by now
+
+
+@contextmanager
 def _uploading(path: UPath) -> Iterator[Path]:
     """Write locally, then put the whole file where it shall stand."""
     with tempfile.TemporaryDirectory(prefix="scoresim-") as folder:
         local = Path(folder, path.name)
         yield local
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.protocol not in _NO_FOLDERS:
+                path.parent.mkdir(parents=True, exist_ok=True)
             path.fs.put_file(str(local), path.path)
         except OSError as error:
             raise BadInput(f"cannot write {path}: {error}.") from error

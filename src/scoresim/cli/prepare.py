@@ -58,7 +58,8 @@ def build(
     out: Annotated[
         str,
         Parameter(
-            help="Folder for the data set, or its address (s3://BUCKET/FOLDER); a build that was stopped goes on there."
+            help="Folder for the data set, or its address (s3://BUCKET/FOLDER, with the extra s3); a build that was "
+            "stopped goes on there."
         ),
     ],
     /,
@@ -117,7 +118,10 @@ def card(
     *,
     out: Annotated[
         Path | None,
-        Parameter(help="Folder for the card as a page (README.md for a data hub, and its plots); made when missing."),
+        Parameter(
+            help="Folder for the card as a page (README.md and its plots); made when missing. A data hub reads it in "
+            "the folder of the data set itself; elsewhere it points from there to the shards."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from scoresim.data import corpora
 from scoresim.data.cluster import run_on_cluster
-from scoresim.data.config import BuildConfig, check, identity, printable
+from scoresim.data.config import BuildConfig, check, identity, printable, published
 from scoresim.data.corpora import Item
 from scoresim.data.curate import limit_works, split_works
 from scoresim.data.harmonize import write_sampling
@@ -24,7 +24,7 @@ from scoresim.data.merge import merge, record
 from scoresim.data.parts import Task, Unwritable, make_part, part_name, refused, write_part
 from scoresim.data.shards import MANIFEST
 from scoresim.errors import BadInput
-from scoresim.files import Place, place, read_json, remove_tree, write_json
+from scoresim.files import LOCK, Place, locked, place, read_json, remove_tree, write_json
 from scoresim.progress import Progress
 from scoresim.score.sandbox import Failure, run_all
 
@@ -42,31 +42,37 @@ def build(out: Place | str, config: BuildConfig) -> dict[str, Any]:
         The manifest, also written to ``manifest.json``.
 
     Raises:
-        BadInput: an unknown or absent corpus, a folder that holds another data set, or a place that cannot be written.
+        BadInput: an unknown or absent corpus, a folder that holds another data set or that another process builds in,
+            or a place that cannot be written.
     """
     check(config)
     out = place(out)
+    with locked(out):
+        try:
+            return _built(out, config)
+        except OSError as error:
+            raise BadInput(f"{error.filename or out} cannot be used: {error.strerror or error}.") from error
+        except Unwritable as error:
+            raise BadInput(str(error)) from None
+
+
+def _built(out: Place, config: BuildConfig) -> dict[str, Any]:
+    """The manifest of a data set that is whole, was begun, or is built from the beginning."""
     settings = identity(config)
-    try:
-        begun = _begun(out, settings, config.resume)
-        if begun and (out / MANIFEST).is_file():
-            _tidy(out)
-            manifest: dict[str, Any] = read_json(out / MANIFEST)
-        else:
-            tasks, split, sources = _plan(out, config)
-            write_json(out / "build.json", settings)
-            (out / "parts").mkdir(exist_ok=True)
-            started = time.monotonic()
-            _make_parts(tasks, config)
-            manifest = merge(out, tasks, split, sources, settings)
-            manifest["seconds"] = round(time.monotonic() - started, 1)
-            write_json(out / MANIFEST, manifest)
-            _tidy(out)
-        return _harmonized(out, manifest, config)
-    except OSError as error:
-        raise BadInput(f"{error.filename or out} cannot be used: {error.strerror or error}.") from error
-    except Unwritable as error:
-        raise BadInput(str(error)) from None
+    begun = _begun(out, settings, config.resume)
+    if begun and (out / MANIFEST).is_file():
+        _tidy(out)
+        manifest: dict[str, Any] = read_json(out / MANIFEST)
+    else:
+        tasks, split, sources = _plan(out, config)
+        write_json(out / "build.json", settings)
+        started = time.monotonic()
+        _make_parts(tasks, config)
+        manifest = merge(out, tasks, split, sources, published(settings))
+        manifest["seconds"] = round(time.monotonic() - started, 1)
+        write_json(out / MANIFEST, manifest)
+        _tidy(out)
+    return _harmonized(out, manifest, config)
 
 
 def _begun(out: Place, settings: dict[str, Any], resume: bool) -> bool:
@@ -77,9 +83,14 @@ def _begun(out: Place, settings: dict[str, Any], resume: bool) -> bool:
         if not resume:
             raise BadInput(f"{out} holds this data set, whole or begun; leave --no-resume out to go on with it.")
         return True
-    if out.is_dir() and any(not path.name.endswith(".tmp") for path in out.iterdir()):
+    if out.is_dir() and any(not _ours(path.name) for path in out.iterdir()):
         raise BadInput(f"{out} is not empty and not a data set; choose another folder.")
     return False
+
+
+def _ours(name: str) -> bool:
+    """Whether a file is a leftover, or the lock, of a build that was killed before it began."""
+    return name.endswith(".tmp") or name == LOCK
 
 
 def _tidy(out: Place) -> None:
@@ -100,16 +111,27 @@ def _harmonized(out: Place, manifest: dict[str, Any], config: BuildConfig) -> di
 
 
 def _make_parts(tasks: list[Task], config: BuildConfig) -> None:
-    """Make the parts that are not there yet; what failed is written down only when all others are done."""
+    """Make the parts that are not there yet; what failed is written down only when all others are done.
+
+    What may have failed because the machine was crowded is made once more when nothing else runs.
+    """
     todo = _to_do(tasks)
-    failures: list[tuple[Task, str]] = []
+    refusals: list[tuple[Task, str]] = []
+    again: list[Task] = []
     with Progress("Building pairs", len(tasks), "files") as progress:
         progress.advance(len(tasks) - len(todo))
         for i, outcome in _outcomes(todo, config):
+            if isinstance(outcome, Failure) and outcome.may_be_load:
+                again.append(todo[i])
+                continue
             if isinstance(outcome, Failure):
-                failures.append((todo[i], outcome.reason))
+                refusals.append((todo[i], outcome.reason))
             progress.advance()
-    for task, reason in failures:
+        for i, outcome in _outcomes(again, config, alone=True):
+            if isinstance(outcome, Failure):
+                refusals.append((again[i], outcome.reason))
+            progress.advance()
+    for task, reason in refusals:
         write_part(task, [], refused(task, reason) | {"rejected": {}, "passages": 0})
 
 
@@ -130,10 +152,13 @@ def _to_do(tasks: list[Task]) -> list[Task]:
     return todo
 
 
-def _outcomes(todo: list[Task], config: BuildConfig) -> Iterator[tuple[int, Any]]:
-    if config.cluster is None or not todo:
-        return run_all(make_part, todo, config.workers, config.timeout)
-    return run_on_cluster(make_part, todo, config.cluster, config.workers, config.timeout, _done)
+def _outcomes(todo: list[Task], config: BuildConfig, alone: bool = False) -> Iterator[tuple[int, Any]]:
+    """(Index, result or `Failure`) of every task; alone: one at a time on every machine."""
+    if not todo:
+        return iter(())
+    if config.cluster is None:
+        return run_all(make_part, todo, 1 if alone else config.workers, config.timeout)
+    return run_on_cluster(make_part, todo, config.cluster, config.workers, config.timeout, _done, alone)
 
 
 def _done(task: Task) -> bool:
@@ -142,7 +167,7 @@ def _done(task: Task) -> bool:
 
 def _plan(out: Place, config: BuildConfig) -> tuple[list[Task], dict[str, str], list[dict[str, Any]]]:
     """All items in order, the part of every work by its name, and what the manifest says of the sources."""
-    found: list[tuple[str, Item]] = []
+    found: list[tuple[str, Path, Item]] = []
     sources = []
     names = [entry.partition("=")[0] for entry in config.corpora]
     for number, entry in enumerate(config.corpora):
@@ -155,20 +180,22 @@ def _plan(out: Place, config: BuildConfig) -> tuple[list[Task], dict[str, str], 
         items = list(corpus.items(root))
         if names.count(name) > 1:
             items = [replace(item, id=f"{number}/{item.id}", work=f"{number}/{item.work}") for item in items]
-        found += [(name, item) for item in items]
+        found += [(name, root, item) for item in items]
         sources.append(
             {"name": name, "title": corpus.title, "licence": corpus.licence, "citation": corpus.citation}
             | {"source": corpus.source, "items_found": len(items)}
         )
     if not found:
         raise BadInput("the corpora hold no files of a known format; nothing to build.")
-    items = [item for _, item in found]
+    items = [item for _, _, item in found]
     _refuse_overlap(items)
     split = split_works(items)
     chosen = limit_works(items, split, config.limit, config.max_items, config.seed)
     wanted = {id(item) for item in chosen}
     tasks = [
-        Task(item, name, out / "parts" / part_name(name, item), config) for name, item in found if id(item) in wanted
+        Task(item, name, out / "parts" / part_name(name, item), config, root)
+        for name, root, item in found
+        if id(item) in wanted
     ]
     return tasks, split, sources
 

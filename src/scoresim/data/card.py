@@ -6,6 +6,7 @@ the hub reads, then sections for people) and its pictures beside it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from scoresim.files import Place, place, replacing
 
 COLUMNS = (
     *("style", "corpus", "work", "n_bars", "n_staves", "n_notes"),
-    *("staff_space", "font", "degraded", "format", "notation", "official_split"),
+    *("staff_space", "font", "degraded", "format", "notation", "beats", "official_split"),
 )
 GRID_POINTS = 1001  # of the uniform target of complexity
 
@@ -69,6 +70,7 @@ def card(folder: Place | str) -> dict[str, Any]:
         "images": {name: _counted(columns, name) for name in ("staff_space", "font", "degraded")},
         "formats": _counted(columns, "format"),
         "notation": _counted(columns, "notation"),
+        "beats": {name: n for name, n in _counted(columns, "beats").items() if name},
         "official_splits": _counted(columns, "official_split"),
         "seconds": manifest.get("seconds"),
         "tools": manifest["tools"],
@@ -202,7 +204,8 @@ def write_card(folder: Place | str, out: Path) -> None:
 
     Args:
         folder: the data set; ``sampling.parquet`` must be there.
-        out: folder for the card, made when missing; the folder of the data set is the usual place.
+        out: folder for the card, made when missing. A hub wants it in the folder of the data set itself; elsewhere
+            the page names the shards by the way that leads to them from there.
 
     Raises:
         BadInput: there is no data set, its weights are missing, or `out` cannot be written.
@@ -216,5 +219,8 @@ def write_card(folder: Place | str, out: Path) -> None:
     for name, data in pictures.items():
         with replacing(out / name) as temporary:
             temporary.write_bytes(data)
+    # a set in a store is copied to a hub as it is, the card with it
+    way = Path(os.path.relpath(where, out)).as_posix() if isinstance(where, Path) else "."
     with replacing(out / "README.md") as temporary:
-        temporary.write_text(card_text(facts, measured, list(pictures)), encoding="utf-8")
+        text = card_text(facts, measured, list(pictures), "" if way == "." else way)
+        temporary.write_text(text, encoding="utf-8")

@@ -28,6 +28,7 @@ LICENCES = (  # how a source says it -> the hub's identifier; the first that fit
 SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
 HUB_SPLITS = {"train": "train", "valid": "validation", "test": "test"}
 MERGED = 20  # merged works that the card names
+LEFT_APART = 5  # works left apart that it names
 
 
 def hub_licence(words: str) -> str:
@@ -43,13 +44,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
-def card_text(facts: dict[str, Any], measured: Balance | None, pictures: Sequence[str]) -> str:
+def card_text(facts: dict[str, Any], measured: Balance | None, pictures: Sequence[str], shards: str = "") -> str:
     """The whole card.
 
     Args:
         facts: what `card` counted.
         measured: what the weights do; None for an empty training part.
         pictures: names of the pictures beside the card.
+        shards: the way from the card to the folder of the shards, as "../set"; empty where they stand beside it, as
+            the hub wants them.
     """
     bodies = [
         _summary(facts),
@@ -75,16 +78,16 @@ def card_text(facts: dict[str, Any], measured: Balance | None, pictures: Sequenc
         ],
         "What was left out": [("quarantine.png", "Items in quarantine by reason")],
     }
-    parts = [_front_matter(facts), "# Matched score images and notes"]
+    parts = [_front_matter(facts, shards), "# Matched score images and notes"]
     for title, body in zip(SECTIONS, bodies, strict=True):
         images = [f"![{alt}]({name})" for name, alt in shown.get(title, []) if name in pictures]
         parts.append("\n\n".join([f"## {title}", body, *images]))
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(facts: dict[str, Any]) -> str:
+def _front_matter(facts: dict[str, Any], shards: str) -> str:
     """YAML between lines of dashes; strings are written as JSON, which YAML contains."""
-    total = sum(facts["pairs"].values())
+    total, way = sum(facts["pairs"].values()), f"{shards}/" if shards else ""
     size = next((name for most, name in SIZES if total < most), "n>10M")
     licences = sorted({hub_licence(source["licence"]) for source in facts["sources"]})
     lines = ["---", f"pretty_name: {json.dumps('scoresim: matched score images and notes')}", "license:"]
@@ -95,7 +98,7 @@ def _front_matter(facts: dict[str, Any]) -> str:
     lines += ["configs:", "- config_name: default", "  data_files:"]
     for split in SPLITS:
         if facts["pairs"].get(split):
-            lines += [f"  - split: {HUB_SPLITS[split]}", f"    path: {json.dumps(f'{split}-*.parquet')}"]
+            lines += [f"  - split: {HUB_SPLITS[split]}", f"    path: {json.dumps(f'{way}{split}-*.parquet')}"]
     return "\n".join([*lines, "---"])
 
 
@@ -165,16 +168,32 @@ def _splits(facts: dict[str, Any]) -> str:
     official = {name: n for name, n in facts["official_splits"].items() if name}
     if official:
         text += f" Pairs with an official split: {', '.join(f'{n:,} {name}' for name, n in official.items())}."
-    merged = facts["groups"].get("merged_works", [])
-    text += (
-        f" Near-duplicates by content: {facts['groups'].get('pairs', 0):,} pairs of items, by which {len(merged):,} "
-        "pairs of works of different names were put into one part."
+    return text + _same_music(facts["groups"])
+
+
+def _same_music(groups: dict[str, Any]) -> str:
+    """Which works were found to hold the same music, and what came of it."""
+    merged, apart = groups.get("merged_works", []), groups.get("left_apart", [])
+    works = {work for a, b, _ in merged for work in (a, b)}
+    text = (
+        f" Near-duplicates by content: {groups.get('pairs', 0):,} pairs of items, by which {len(merged):,} "
+        f"pairs of works of different names ({len(works):,} works) were put into one part."
     )
     if merged:
-        top = sorted(merged, key=lambda row: -row[2])[:MERGED]
-        named = table(("work", "same music as", "share of the shorter"), [(a, b, f"{s:.2f}") for a, b, s in top])
-        text += f" The {len(top)} most alike:\n\n{named}"
+        text += f" The {min(len(merged), MERGED)} most alike:\n\n{_most_alike(merged, MERGED)}"
+    if apart:
+        text += (
+            f"\n\nAnother {len(apart):,} pairs of works share some music and may still stand in different parts, since "
+            "chains of weak likenesses would join half a corpus; what they share note by note is left out of training. "
+            f"The {min(len(apart), LEFT_APART)} most alike:\n\n{_most_alike(apart, LEFT_APART)}"
+        )
     return text
+
+
+def _most_alike(pairs: Sequence[tuple[str, str, float]], most: int) -> str:
+    """A table of the pairs of works with the largest shares."""
+    top = sorted(pairs, key=lambda row: -row[2])[:most]
+    return table(("work", "same music as", "share of the shorter"), [(a, b, f"{share:.2f}") for a, b, share in top])
 
 
 def _harmonization(facts: dict[str, Any], measured: Balance | None) -> str:
@@ -212,6 +231,8 @@ def _pictures(facts: dict[str, Any]) -> str:
     rows.append(["staves", ", ".join(f"{v}: {n:,}" for v, n in facts["staves"].items())])
     rows.append(["format of the source", ", ".join(f"{v}: {n:,}" for v, n in facts["formats"].items())])
     rows.append(["notation by", ", ".join(f"{v}: {n:,}" for v, n in facts["notation"].items())])
+    if facts["beats"]:
+        rows.append(["beats of notation by machine", ", ".join(f"{v}: {n:,}" for v, n in facts["beats"].items())])
     return table(("property", "pairs"), rows)
 
 
@@ -225,15 +246,24 @@ def _left_out(facts: dict[str, Any]) -> str:
         "with its reason. Names and numbers are taken out of the reasons here (N is a number)."
     )
     text += "\n\n" + table(("reason", "format", "items", "corpora"), rows or [["none", "", 0, ""]])
+    by_corpus = facts["items_by_corpus"]
+    notated = [entry for entry in by_corpus.values() if "midi" not in entry["formats"]]
+    names = ("items", "with_pairs", "pairs", "notes", "accidentals")
+    whole = {name: sum(entry.get(name, 0) for entry in notated) for name in names} | {"formats": {}}
     made = [
         [
-            *(name, ", ".join(f"{f}: {n}" for f, n in entry.get("formats", {}).items())),
-            *(entry["items"], entry["with_pairs"]),
+            *(name, ", ".join(f"{f}: {n}" for f, n in entry["formats"].items()), entry["items"], entry["with_pairs"]),
             f"{100 * entry['with_pairs'] / max(entry['items'], 1):.1f} %",
+            *(f"{entry.get(count, 0):,}" for count in ("notes", "accidentals")),
         ]
-        for name, entry in facts["items_by_corpus"].items()
+        for name, entry in [*by_corpus.items(), *([("all without MIDI", whole)] if len(notated) > 1 else [])]
     ]
-    return text + ("\n\n" + table(("corpus", "formats", "items", "with pairs", "share"), made) if made else "")
+    heads = ("corpus", "formats", "items", "with pairs", "share", "notes", "accidentals added")
+    remark = (
+        "\n\n*accidentals added*: notes whose accidental the file states as a sound only; it is drawn, so that "
+        "picture and notes agree."
+    )
+    return text + ("\n\n" + table(heads, made) + remark if made else "")
 
 
 def _limits(facts: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -10,7 +11,7 @@ from typing import Any, Literal
 from scoresim.errors import BadInput
 from scoresim.score.tokens import default_vocabulary
 
-FORMAT = 2  # of parts and shards; a new number makes old parts useless
+FORMAT = 3  # of parts and shards; a new number makes old parts useless
 LOOKS = ("none", "scan", "photo", "mix")
 NOT_IDENTITY = ("workers", "timeout", "cluster", "resume", "style_balance", "complexity_balance")
 LEAST: dict[str, float] = {
@@ -105,10 +106,23 @@ def check(config: BuildConfig) -> None:
 
 
 def identity(config: BuildConfig) -> dict[str, Any]:
-    """The part of a configuration that decides what the shards hold (not how many workers make them)."""
+    """The part of a configuration that decides what the shards hold (not how many workers make them).
+
+    The place of a corpus is in it as a hash: it is compared when a build goes on, and of no use to who gets the set.
+    """
     settings = {k: v for k, v in asdict(config).items() if k not in NOT_IDENTITY}
-    settings["corpora"] = [printable(entry) for entry in config.corpora]
+    settings["corpora"] = [_without_place(entry) for entry in config.corpora]
     return settings | {"format": FORMAT, "vocabulary": default_vocabulary().hash, "verovio": version("verovio")}
+
+
+def _without_place(entry: str) -> str:
+    name, _, where = entry.partition("=")
+    return f"{name}={hashlib.sha256(where.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}" if where else name
+
+
+def published(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of `identity` as the manifest states them: corpora by their names alone."""
+    return settings | {"corpora": [entry.partition("=")[0] for entry in settings["corpora"]]}
 
 
 def printable(text: str) -> str:

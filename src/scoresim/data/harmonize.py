@@ -16,6 +16,8 @@ Nothing here changes the pairs: the weights are a table beside the shards (`writ
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -74,14 +76,15 @@ def complexity(
     n = len(onset_quarters)
     if n == 0 or not n == len(duration_quarters) == len(pitch) or not length_quarters > 0:
         raise ValueError("a passage needs notes, arrays of one length, and a length above 0")
-    onset = np.round(np.asarray(onset_quarters, np.float64) * GRID).astype(np.int64)
-    duration = np.round(np.asarray(duration_quarters, np.float64) * GRID).astype(np.int64)
-    times, place = np.unique(onset, return_inverse=True)
-    end = max(round(length_quarters * GRID), int(times[-1]))
-    gaps = np.diff(times, append=end)[place]
-    _, length = np.unique(duration, return_inverse=True)  # small numbers, so that a pair fits into one integer
-    _, count = np.unique(gaps * n + length, return_counts=True)
-    share = count / n
+    onset, duration = (
+        np.round(np.asarray(quarters, np.float64) * GRID).astype(np.int64).tolist()
+        for quarters in (onset_quarters, duration_quarters)
+    )
+    times = sorted(set(onset))
+    end = max(round(length_quarters * GRID), times[-1])
+    gaps = dict(zip(times, (after - time for time, after in itertools.pairwise([*times, end])), strict=True))
+    kinds = Counter((gaps[time], length) for time, length in zip(onset, duration, strict=True))
+    share = np.array([kinds[kind] for kind in sorted(kinds)]) / n
     entropy = max(float(-(share * np.log2(share)).sum()), 0.0)
     return Complexity(n / length_quarters, float(np.max(pitch) - np.min(pitch)), entropy)
 

@@ -7,7 +7,6 @@ when, or how often the build was stopped.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -15,18 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from scoresim.data.curate import SPLITS, merge_splits
 from scoresim.data.parts import INFO, Task
 from scoresim.data.shards import parquet, schema, shard_entry, write_table
 from scoresim.data.similar import Fingerprint, group, near_duplicates
+from scoresim.data.twins import Twins
 from scoresim.files import Place
 from scoresim.score.tokens import default_vocabulary
 
-SHORT = 8  # notes: passages with fewer may be alike by chance
+COUNTED = ("items", "with_pairs", "pairs", "notes", "accidentals")  # of a corpus
 READERS = 8  # threads that open parts; on an object store each waits for the network
 
 
@@ -57,8 +55,7 @@ def merge(
     split = merge_splits({work: split[work] for work in works}, groups)
     for entry in records:
         entry["split"] = split[entry["work"]]
-    shards, twins, kept = _write_shards(out, tasks, records, settings["shard_rows"])
-    rejected = Counter[str]({"the same notes stand in another part of the split": twins} if twins else {})
+    shards, rejected, kept = _write_shards(out, tasks, records, settings["shard_rows"])
     for entry in records:
         rejected.update(entry.get("rejected", {}))
     vocabulary = default_vocabulary()
@@ -120,15 +117,17 @@ def _quarantine(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _by_corpus(records: list[dict[str, Any]], kept: Mapping[tuple[str, str], int]) -> dict[str, dict[str, Any]]:
-    """corpus -> format, number of items, of those that gave pairs, and of pairs."""
+    """corpus -> formats, numbers of items, of those that gave pairs, of pairs, of notes, of accidentals added."""
     table: dict[str, dict[str, Any]] = {}
     for record in records:
-        entry = table.setdefault(record["corpus"], {"formats": {}, "items": 0, "with_pairs": 0, "pairs": 0})
+        entry = table.setdefault(record["corpus"], dict.fromkeys(COUNTED, 0) | {"formats": {}})
         entry["formats"][record["format"]] = entry["formats"].get(record["format"], 0) + 1
         entry["items"] += 1
         made = record.get("passages", 0) - sum(record.get("rejected", {}).values())
         entry["with_pairs"] += made > 0
         entry["pairs"] += kept[record["corpus"], record["item"]]
+        entry["notes"] += record.get("written_notes", 0)
+        entry["accidentals"] += record.get("accidentals", 0)
     return table
 
 
@@ -154,29 +153,24 @@ def _groups(works: list[str], same: list[tuple[str, str, float]]) -> dict[str, s
 
 def _write_shards(
     out: Place, tasks: list[Task], records: list[dict[str, Any]], shard_rows: int
-) -> tuple[dict[str, list[dict[str, Any]]], int, Counter[tuple[str, str]]]:
-    """Shards of every split, the number of passages left out as twins, and the pairs kept of every (corpus, item)."""
+) -> tuple[dict[str, list[dict[str, Any]]], Counter[str], Counter[tuple[str, str]]]:
+    """Shards of every split, the passages left out as twins by reason, and the pairs kept of every (corpus, item)."""
     shards: dict[str, list[dict[str, Any]]] = {}
-    seen: set[bytes] = set()  # music of the parts before: test first, so that training loses what both hold
-    kept = Counter[tuple[str, str]]()
-    twins = 0
-    for split in reversed(SPLITS):
+    known = Twins()
+    kept, left_out = Counter[tuple[str, str]](), Counter[str]()
+    for split in reversed(SPLITS):  # test first, so that training loses what both hold
         shards[split] = []
         tables: list[pa.Table] = []
-        rows, new = 0, set[bytes]()
-        for task, record in zip(tasks, records, strict=True):
+        rows = 0
+        for number, (task, record) in enumerate(zip(tasks, records, strict=True)):
             if record["split"] != split or not record.get("passages"):
                 continue
             file = parquet(task.part)
             table = file.read().cast(schema())
             file.close()
-            prints = [music_print(notes) for notes in table.column("notes").to_pylist()]
-            if split != SPLITS[0]:
-                new.update(prints)
-            few = [count < 8 * SHORT for count in pc.list_value_length(table.column("notes")).to_pylist()]
-            fresh = [short or p not in seen for p, short in zip(prints, few, strict=True)]
-            twins += len(fresh) - sum(fresh)
-            table = table.filter(pa.array(fresh, type=pa.bool_()))
+            reasons = known.judge(table, number, remember=split != SPLITS[0])
+            left_out.update(reason for reason in reasons if reason)
+            table = table.filter(pa.array([not reason for reason in reasons], type=pa.bool_()))
             at = table.schema.get_field_index("split")
             table = table.set_column(at, schema().field(at), pa.array([split] * len(table), pa.string()))
             kept[record["corpus"], record["item"]] += len(table)
@@ -187,14 +181,8 @@ def _write_shards(
                 tables, rows = [], 0
         if rows or not shards[split]:
             shards[split].append(_shard(out, split, len(shards[split]), tables))
-        seen |= new
-    return {split: shards[split] for split in SPLITS}, twins, kept
-
-
-def music_print(notes: list[int]) -> bytes:
-    """16 bytes that stand for bar, position, pitch and duration of all notes of a passage ([N * 8] ids)."""
-    music = np.array(notes, dtype=np.int32).reshape(-1, 8)[:, :4]
-    return hashlib.blake2b(music.tobytes(), digest_size=16).digest()
+        known.next_part()
+    return {split: shards[split] for split in SPLITS}, left_out, kept
 
 
 def _shard(out: Place, split: str, number: int, tables: list[pa.Table]) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class Pair:
         agreement: share of drawn heads and tokens that agree (1.0 when accepted).
         format: of the file: "musicxml", "mxl", "mei", "kern", "abc" or "midi".
         notation: "composer" where the file is notation, "machine" where it was made from MIDI (`score.notate`).
+        beats: where the beats of machine-made notation come from: "grid" (the file's own), "annotated" (by the
+            source) or "estimated" (from the notes); "" for a composer's notation.
         official_split: what the source says, "" where it says nothing.
         labels: what the source says of the piece, a JSON object of texts.
         font: music font of the picture.
@@ -110,6 +112,7 @@ class Pair:
     agreement: float
     format: str = ""
     notation: str = "composer"
+    beats: str = ""
     official_split: str = ""
     labels: str = "{}"
     font: str = "Leipzig"
@@ -380,15 +383,17 @@ def stack(pictures: list[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], list[in
 def png(image: NDArray[np.uint8]) -> bytes:
     """A grey picture ([h, w] uint8) as PNG bytes, the same bytes for the same picture.
 
-    Engraved music is mostly runs of one value, which deflate packs best unfiltered; Pillow's encoder tries all filters
-    on every row. On 186 systems of 9 scores: 0.4 ms and 8.9 kB a picture, against 1.7 ms and 8.5 kB by Pillow.
+    Engraved music is mostly runs of one value across and down: each row is written as its difference from the row
+    above, and only runs are looked for. On 417 systems: .29 ms and 13.6 kB a picture; unfiltered with deflate's search
+    .38 ms and 13.8 kB. Pillow's encoder tries all filters on every row and takes four times as long.
     """
     height, width = image.shape
-    rows = np.zeros((height, width + 1), dtype=np.uint8)  # every row begins with its filter, 0
-    rows[:, 1:] = image
-    pack = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9)
+    rows = np.full((height, width + 1), 2, dtype=np.uint8)  # every row begins with its filter; 2 is "up"
+    rows[0, 1:] = image[0]
+    np.subtract(image[1:], image[:-1], out=rows[1:, 1:])
+    pack = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)  # 8 bits, grey
-    chunks = ((b"IHDR", header), (b"IDAT", pack.compress(rows.tobytes()) + pack.flush()), (b"IEND", b""))
+    chunks = ((b"IHDR", header), (b"IDAT", pack.compress(rows.data) + pack.flush()), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )

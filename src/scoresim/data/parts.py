@@ -11,10 +11,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from scoresim.data import corpora
@@ -32,10 +34,11 @@ from scoresim.score.notate import notate_all
 from scoresim.score.notes import DRUMS, TIED_FROM, Score
 from scoresim.score.performance import performed
 from scoresim.score.read import check_abc, read_midi, read_text
-from scoresim.score.source import doubtful_bars
+from scoresim.score.source import doubtful
 from scoresim.score.tokens import default_vocabulary
 
 INFO = b"scoresim"
+BEATS = {"grid": "grid", "beats": "annotated", "estimated": "estimated"}  # in the words of `Notation`, and of `Pair`
 
 
 class Unwritable(Exception):
@@ -44,12 +47,21 @@ class Unwritable(Exception):
 
 @dataclass(frozen=True)
 class Task:
-    """All that a worker needs for one item."""
+    """All that a worker needs for one item.
+
+    Attributes:
+        item: what to read.
+        corpus: its name.
+        part: where its pairs go.
+        config: of the build.
+        root: folder of the corpus on this machine, which no record shows.
+    """
 
     item: Item
     corpus: str
     part: Place
     config: BuildConfig
+    root: Path = Path()
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +75,8 @@ class _Stretch:
         score: its notes, with what the MIDI file knows of them.
         source: the whole item as it is, by which duplicates are found: the MIDI file, not its notation.
         doubtful: bars that the engraver reads otherwise than the file says.
+        share: passages that it may give of those that an item may; None for as many as the item.
+        beats: where the beats of machine-made notation come from (see `Pair`).
     """
 
     name: str
@@ -71,6 +85,8 @@ class _Stretch:
     score: Score
     source: Score
     doubtful: frozenset[int] = frozenset()
+    share: int | None = None
+    beats: str = ""
 
 
 def part_name(corpus: str, item: Item) -> str:
@@ -113,17 +129,34 @@ def write_part(task: Task, pairs: list[Pair], info: dict[str, Any]) -> None:
 
 
 def refused(task: Task, reason: str) -> dict[str, Any]:
-    """The record of an item; with a reason it goes to the quarantine list."""
+    """The record of an item; with a reason it goes to the quarantine list.
+
+    Paths in it are those inside the corpus: where that lies on this machine is nobody's business.
+    """
     item = task.item
     return {
         "corpus": task.corpus,
         "item": item.id,
-        "file": printable(str(item.path)),
+        "file": printable(_in_corpus(task)),
         "format": item.format,
-        "reason": printable(reason),
+        "reason": printable(_without_root(reason, task)),
         "work": item.work,
         "style": item.style,
     }
+
+
+def _in_corpus(task: Task) -> str:
+    """The item's file, from the folder of its corpus; its name alone when it lies elsewhere."""
+    path = task.item.path
+    return str(path.relative_to(task.root)) if path.is_relative_to(task.root) else path.name
+
+
+def _without_root(reason: str, task: Task) -> str:
+    """A reason whose paths begin where the corpus does."""
+    reason = reason.replace(str(task.item.path), _in_corpus(task))
+    for root in {str(task.root), str(task.root.absolute()), str(task.root.resolve())} - {".", "/"}:
+        reason = re.sub(rf"(?<![\w./-]){re.escape(root)}/", "", reason)
+    return reason
 
 
 def make_pairs(task: Task) -> tuple[list[Pair], dict[str, Any]]:
@@ -138,13 +171,16 @@ def make_pairs(task: Task) -> tuple[list[Pair], dict[str, Any]]:
     counts = Counter[str]()
     warnings: list[str] = []
     source: Score | None = None
+    spare = 0  # passages that the stretches before might have given and did not have
     for stretch in _stretches(task, settings):
         score = stretch.score
         source = stretch.source
-        counts.update(bars=len(score.bars), written_notes=len(score.notes))
+        counts.update(bars=len(score.bars), written_notes=len(score.notes), accidentals=stretch.engraving.accidentals)
         warnings += score.warnings
-        limit = None if config.max_passages is None else config.max_passages - counts["passages"]
-        for number, layouts in _choose(stretch, limit, task) if limit is None or limit > 0 else ():
+        limit = config.max_passages if stretch.share is None else stretch.share + spare
+        chosen = _choose(stretch, limit, task) if limit != 0 else []
+        spare = 0 if limit is None else limit - len(chosen)
+        for number, layouts in chosen:
             counts.update(passages=1)
             try:
                 pairs.append(_passage(stretch, number, layouts, rules, task))
@@ -170,17 +206,32 @@ def _stretches(task: Task, settings: EngraveConfig) -> Iterator[_Stretch]:
     if item.format == "midi":
         midi = read_midi(item.path)
         beats = corpora.get(task.corpus).beats
-        for i, notation in enumerate(notate_all(midi, beats(item) if beats is not None else None)):
+        notations = notate_all(midi, beats(item) if beats is not None else None)
+        shares = _shares([notation.mei.count("<measure ") for notation in notations], task)
+        for i, (notation, share) in enumerate(zip(notations, shares, strict=True)):
             engraving = Engraving(notation.mei, settings, str(item.path))
             score = performed(engraving.reading.score, midi, notation.source_note)
-            yield _Stretch(f"{i}.", notation.first_bar, engraving, score, midi)
+            how = BEATS[notation.how]
+            yield _Stretch(f"{i}.", notation.first_bar, engraving, score, midi, share=share, beats=how)
         return
-    text = read_text(item.path, item.format)
+    text = stated = read_text(item.path, item.format)
     if item.format == "abc":
-        text = check_abc(corpora.abc_text(item), item.path)
+        stated = corpora.abc_text(item)
+        text = check_abc(stated, item.path)
     engraving = Engraving(text, settings, str(item.path), bar_accidentals=item.format == "abc")
     score = engraving.reading.score
-    yield _Stretch("", 0, engraving, score, score, doubtful_bars(text, score))
+    yield _Stretch("", 0, engraving, score, score, doubtful(stated, item.format, score))
+
+
+def _shares(bars: list[int], task: Task) -> list[int | None]:
+    """How many passages each stretch of an item may give: every bar of the item has the same chance, by the seed."""
+    most = task.config.max_passages
+    if most is None:
+        return [None] * len(bars)
+    stretch_of_bar = [i for i, count in enumerate(bars) for _ in range(count)]
+    random = seeded(task.config.seed, "stretches", task.corpus, task.item.id)
+    drawn = Counter(random.sample(stretch_of_bar, min(most, len(stretch_of_bar))))
+    return [drawn[i] for i in range(len(bars))]
 
 
 def _choose(stretch: _Stretch, limit: int | None, task: Task) -> list[tuple[str, list[Layout]]]:
@@ -225,6 +276,7 @@ def _passage(stretch: _Stretch, number: str, layouts: list[Layout], rules: Passa
         "split": "",
         "format": item.format,
         "notation": "machine" if item.format == "midi" else "composer",
+        "beats": stretch.beats,
         "official_split": item.split or "",
         "labels": json.dumps(dict(item.labels), ensure_ascii=False, sort_keys=True),
         "font": engraved.font,

@@ -27,7 +27,7 @@ SCALARS = {"str": pa.string(), "int": pa.int32(), "float": pa.float64(), "bytes"
 META = (
     *("id", "item", "work", "style", "composer", "corpus", "n_bars", "n_staves", "width", "height", "n_systems"),
     *("staff_space", "format", "notation", "official_split", "labels", "font", "page_width", "degraded"),
-    *("density", "pitch_range", "variety"),
+    *("density", "pitch_range", "variety", "beats"),
 )
 
 
@@ -84,6 +84,10 @@ class PairSplit(Sequence[Pair]):
                 self._groups.append((path, group, row))
                 row += file.metadata.row_group(group).num_rows
         self._length = row
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker process of a data loader gets: it opens the files, and keeps row groups, for itself."""
+        return self.__dict__ | {"_cache": OrderedDict(), "_files": {}}
 
     def _open(self, path: Place) -> pq.ParquetFile:
         if path not in self._files:

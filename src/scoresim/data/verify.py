@@ -80,18 +80,22 @@ def verify(folder: Place | str, workers: int = 2) -> list[str]:
         for split, shards in manifest["shards"].items()
         for shard in shards
     ]
+    outcomes: dict[int, _Found | Failure] = {}
     with Progress("Verifying pairs", sum(check.shard["rows"] for check in checks), "pairs") as progress:
-        for i, found in run_all(_check_shard, checks, workers, SHARD_SECONDS):
-            if isinstance(found, Failure):
-                problems.append(f"{checks[i].path} cannot be checked: {found.reason}.")
-                continue
-            problems += found.problems[:MAX_REPORTED]
-            if len(found.problems) > MAX_REPORTED:
-                problems.append(f"{checks[i].path.name}: and {len(found.problems) - MAX_REPORTED} more problems.")
-            for work, name in found.works.items():
-                works.setdefault(work, {}).setdefault(checks[i].split, name)
-            ids.update(found.ids)
+        for i, outcome in run_all(_check_shard, checks, workers, SHARD_SECONDS):
+            outcomes[i] = outcome
             progress.advance(checks[i].shard["rows"])
+    for i, check in enumerate(checks):  # in the order of the manifest, whichever shard was done first
+        found = outcomes[i]
+        if isinstance(found, Failure):
+            problems.append(f"{check.path} cannot be checked: {found.reason}.")
+            continue
+        problems += found.problems[:MAX_REPORTED]
+        if len(found.problems) > MAX_REPORTED:
+            problems.append(f"{check.path.name}: and {len(found.problems) - MAX_REPORTED} more problems.")
+        for work, name in found.works.items():
+            works.setdefault(work, {}).setdefault(check.split, name)
+        ids.update(found.ids)
     for split, stated in manifest["pairs"].items():
         held = sum(shard["rows"] for shard in manifest["shards"].get(split, []))
         if held != stated:

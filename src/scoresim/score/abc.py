@@ -112,7 +112,7 @@ def _outside_quotes(line: str, unit: Fraction | None, path: Path) -> str:
             note = _ONE.match(re.sub("[\0-\1]", " ", _blank(line)), end)
             if note is None:
                 raise BadInput(f"{path} has a tuplet that is not followed by its notes on the same line.")
-            if unit is None or unit * _factor(note["length"]) >= 1:
+            if unit is None or unit * factor(note["length"]) >= 1:
                 raise BadInput(f"{path} has a tuplet of quarter notes or longer, which the engraver reads without it.")
             end = note.end()
         done += line[at : match.start()] + " " + line[match.start() : end] + " "
@@ -125,7 +125,7 @@ def _blank(line: str) -> str:
     return re.sub("\0[0-9]+\1", lambda m: " " * len(m.group()), line)
 
 
-def _factor(length: str) -> Fraction:
+def factor(length: str) -> Fraction:
     """A note's length in units: "" is 1, "2" is 2, "/" is 1/2, "3/2" is 3/2."""
     above, slash, below = length.partition("/")
     slashes = 1 + below.count("/") if slash else 0

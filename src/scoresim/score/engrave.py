@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from scoresim.score.accidentals import draw
 from scoresim.score.mei import Reading, read_mei, tree
@@ -179,8 +180,8 @@ class Engraving:
         reading: the notes, with the identifiers of the picture.
         config: how it is engraved.
         pages: number of pages it is laid out on.
-        unreadable: indices of bars with an accidental that is not drawn or contradicts its note. Accidentals that the
-            text leaves out are drawn, so there are few.
+        accidentals: how many notes were given the accidental that the text leaves out.
+        unreadable: indices of bars with an accidental that is not drawn or contradicts its note all the same.
     """
 
     def __init__(self, text: str, config: EngraveConfig, source: str = "", bar_accidentals: bool = False) -> None:
@@ -198,6 +199,7 @@ class Engraving:
             raise ValueError("the engraver does not read it; check that it is valid notation")
         mei = toolkit.getMEI({"scoreBased": True})
         self.reading: Reading = read_mei(mei, source, bar_accidentals)
+        self.accidentals = len(self.reading.undrawn)
         if self.reading.undrawn and toolkit.loadData(draw(tree(mei), self.reading.undrawn)):
             self.reading = read_mei(toolkit.getMEI({"scoreBased": True}), source, bar_accidentals)
         self.unreadable = self.reading.contradicted | self._undrawn()
@@ -257,7 +259,8 @@ class _Sketch:
         # Where `read` is: the depth of the bar, the staff, the note and the note head, -1 if in none of them.
         self._bar = self._staff = self._note = self._head = -1
         self._number, self._name = 0, ""
-        self._lines: list[Box] = []
+        self._lines: list[int] = []
+        self._staff_lines: list[tuple[list[Box], int, list[int]]] = []  # boxes of the bar, staff, places of its lines
 
     def read(self, tags: list[str]) -> None:
         """Add all shapes of a group, given by its tags; it ends where it is closed, tags after that do not count."""
@@ -295,7 +298,7 @@ class _Sketch:
                 if depth == self._head and start == "us":
                     self._add_head()
                 elif depth == self._staff and start == "pa" and "C" not in tag:
-                    self._lines.append(drawing.lines[-1])
+                    self._lines.append(len(drawing.ends) - 1)
             elif start == "te" and self.with_texts:
                 around = [kind for kind in groups if kind not in ("", "text", "syl")]
                 self.words += words(text_element(tag, left), around[-1] if around else "")
@@ -317,14 +320,21 @@ class _Sketch:
             self.bars.append((self.bar_index[name], []))
 
     def _leave_staff(self) -> None:
-        """Note where the lines of a staff of a bar stand."""
-        lines = [line for line in self._lines if line[1] == line[3]]
-        if lines:
-            box = _union([(min(x0, x1), y, max(x0, x1), y) for x0, y, x1, _ in lines])
-            self.bars[-1][1].append(box)
-            known = self.staves.get(self._number)
-            self.staves[self._number] = _union([box, known]) if known else box
+        """Note which lines are those of a staff of a bar."""
+        self._staff_lines.append((self.bars[-1][1], self._number, self._lines))
         self._staff = -1
+
+    def _place_staves(self) -> None:
+        """Take the boxes of staves from their lines, once all have been read."""
+        ends = self.drawing.lines.tolist() if self._staff_lines else []
+        for boxes, number, places in self._staff_lines:
+            lines = [ends[i] for i in places if ends[i][1] == ends[i][3]]
+            if lines:
+                box = _union([(min(x0, x1), y, max(x0, x1), y) for x0, y, x1, _ in lines])
+                boxes.append(box)
+                known = self.staves.get(number)
+                self.staves[number] = _union([box, known]) if known else box
+        self._staff_lines = []
 
     def _add_head(self) -> None:
         """The glyph that was drawn last is the head of the note; a second one is a part of its head."""
@@ -336,6 +346,7 @@ class _Sketch:
 
     def finish(self, space: float) -> System:
         """Paint at `space` pixels per staff space, crop to the ink with a margin of one, move all boxes along."""
+        self._place_staves()
         if not self.staves:
             raise ValueError("a system has no staff lines")
         k, (ox, oy) = space / SPACE, self.drawing.origin
@@ -346,9 +357,11 @@ class _Sketch:
         top = float(np.floor((min(ys) + oy) * k - 5 * space))
         height = int(np.ceil((max(ys) + oy) * k + 5 * space - top))
         width = int(np.ceil((max(box[2] for box in self.staves.values()) + ox) * k + 3 * space))
-        image = paint(self.drawing, k, width, top, height)
-        texts = write(image, self.words, self.drawing.origin, k, top)
-        ink = np.asarray(image)
+        ink, texts = paint(self.drawing, k, width, top, height), list[Text]()
+        if self.words:
+            image = Image.fromarray(ink)
+            texts = write(image, self.words, self.drawing.origin, k, top)
+            ink = np.asarray(image)
         rows, columns = np.flatnonzero(ink.min(1) < PAPER), np.flatnonzero(ink.min(0) < PAPER)
         if not len(rows):
             raise ValueError("a system has no ink")

@@ -183,12 +183,14 @@ def tied_chains(notes: Notes) -> Ints:
     """
     head = np.arange(len(notes))
     open_ends: dict[tuple[int, int], dict[int, int]] = {}
-    for i in np.lexsort((notes.duration, notes.onset)):
-        onset, pitch, staff = int(notes.onset[i]), int(notes.pitch[i]), int(notes.staff[i])
-        if notes.tie[i] & TIED_FROM:
+    tied = np.flatnonzero(notes.tie)
+    tied = tied[np.lexsort((notes.duration[tied], notes.onset[tied]))]
+    columns = (tied, *(getattr(notes, name)[tied] for name in ("onset", "duration", "pitch", "staff", "tie")))
+    for i, onset, duration, pitch, staff, tie in zip(*(column.tolist() for column in columns), strict=True):
+        if tie & TIED_FROM:
             ends = open_ends.get((onset, pitch), {})
             if ends:
                 head[i] = ends.pop(staff if staff in ends else next(iter(ends)))
-        if notes.tie[i] & TIED_TO:
-            open_ends.setdefault((onset + int(notes.duration[i]), pitch), {})[staff] = int(head[i])
+        if tie & TIED_TO:
+            open_ends.setdefault((onset + duration, pitch), {})[staff] = int(head[i])
     return head

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures import TimeoutError as TaskTimeout
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +18,22 @@ from scoresim.errors import ScoresimError
 
 MEMORY = 3 << 30  # bytes of address space per worker
 TASKS_PER_WORKER = 2000
+AHEAD = 4  # tasks handed out for every worker, those that it works on included
 KILLED = object()
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A task that gave no result; the reason is one phrase for a person."""
+    """A task that gave no result.
+
+    Attributes:
+        reason: one phrase for a person.
+        may_be_load: whether a crowded machine may be to blame (time, memory, a kill from outside), so that the same
+            task may well succeed when it runs alone.
+    """
 
     reason: str
+    may_be_load: bool = False
 
 
 def _begin_worker(memory: int) -> None:
@@ -46,6 +55,9 @@ def run_all(
 ) -> Iterator[tuple[int, Any]]:
     """Run `function` on every task in worker processes; yield (index of the task, result or `Failure`) as they end.
 
+    The order is that in which the tasks end: a slow one keeps no other back. At most `AHEAD` tasks a worker are handed
+    out at a time, so that a million of them need no more memory than a hundred.
+
     Args:
         function: a module-level function of one picklable argument.
         tasks: the arguments.
@@ -66,16 +78,19 @@ def run_all(
         context=context,
     ) as pool:
         try:
-            ahead = 4 * workers
-            futures = {}
-            for i in range(len(tasks) + ahead):
-                if i < len(tasks):
-                    futures[i] = pool.schedule(function, args=[tasks[i]], timeout=timeout)
-                if 0 <= i - ahead < len(tasks):
-                    outcome = _outcome(futures.pop(i - ahead), timeout)
-                    if outcome is KILLED:
-                        outcome = _outcome(pool.schedule(function, args=[tasks[i - ahead]], timeout=timeout), timeout)
-                    yield i - ahead, Failure("its worker was killed twice") if outcome is KILLED else outcome
+            waiting: dict[Any, int] = {}
+            following, killed = 0, set[int]()
+            while waiting or following < len(tasks):
+                for i in range(following, min(following + AHEAD * workers - len(waiting), len(tasks))):
+                    waiting[pool.schedule(function, args=[tasks[i]], timeout=timeout)] = i
+                    following = i + 1
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    i, outcome = waiting.pop(future), _outcome(future, timeout)
+                    if outcome is KILLED and i not in killed:
+                        killed.add(i)
+                        waiting[pool.schedule(function, args=[tasks[i]], timeout=timeout)] = i
+                        continue
+                    yield i, Failure("its worker was killed twice", may_be_load=True) if outcome is KILLED else outcome
         except BaseException:
             pool.stop()  # type: ignore[no-untyped-call]
             raise
@@ -85,12 +100,12 @@ def _outcome(future: Any, timeout: float) -> Any:
     try:
         return future.result()
     except TaskTimeout:
-        return Failure(f"took longer than {timeout:g} s")
+        return Failure(f"took longer than {timeout:g} s", may_be_load=True)
     except ProcessExpired as error:
         if abs(error.exitcode) in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
             return KILLED  # from outside, or by a system short of memory: the task is tried once more
         return Failure(f"the parser crashed (exit code {error.exitcode})")
     except MemoryError:
-        return Failure("needed more memory than a worker has")
+        return Failure("needed more memory than a worker has", may_be_load=True)
     except (ScoresimError, ValueError) as error:
         return Failure(str(error))

@@ -12,14 +12,13 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import aggdraw
 import numpy as np
 from lxml import etree
 from numpy.typing import NDArray
-from PIL import Image
 
 SVG = "{http://www.w3.org/2000/svg}"
 TSPAN = SVG + "tspan"
@@ -215,19 +214,19 @@ class Drawing:
     Attributes:
         origin: what to add to every coordinate.
         glyphs: (glyph, x, y, size), size 1 where the font's unit is the page's.
-        lines: (x0, y0, x1, y1) of every line.
-        widths: the width of every line.
+        ends: "Mx0 y0 Lx1 y1" of every line, letters or not; `lines` gives the numbers.
+        widths: the width of every line, as it is written.
         polygons: flat lists of points.
-        curves: (flat list of points, stroke width) of filled outlines.
+        curves: (points [K, 2], stroke width) of filled outlines.
         ellipses: (x0, y0, x1, y1).
     """
 
     origin: Point
     glyphs: list[tuple[Glyph, float, float, float]] = field(default_factory=list)
-    lines: list[tuple[float, float, float, float]] = field(default_factory=list)
-    widths: list[float] = field(default_factory=list)
+    ends: list[str] = field(default_factory=list)
+    widths: list[str] = field(default_factory=list)
     polygons: list[list[float]] = field(default_factory=list)
-    curves: list[tuple[list[float], float]] = field(default_factory=list)
+    curves: list[tuple[NDArray[np.float64], float]] = field(default_factory=list)
     ellipses: list[tuple[float, float, float, float]] = field(default_factory=list)
 
     def add(self, tag: str, glyphs: dict[str, Glyph]) -> None:
@@ -242,11 +241,10 @@ class Drawing:
             self.glyphs.append((glyphs[parts[1]], float(move[0][10:-1]), float(move[1][:-1]), size))
         elif start == "po":
             given = attributes(tag)
-            points = plain_numbers(given["points"])
             if tag.startswith("polygon"):
-                self.polygons.append(points)
+                self.polygons.append(plain_numbers(given["points"]))
             else:
-                self._lines(points, float(given.get("stroke-width", 0)))
+                self._lines(given["points"], given.get("stroke-width", "0"))
         elif start == "re":
             x, y, w, h = _four(tag, "x", "y", "width", "height")
             self.polygons.append([x, y, x + w, y, x + w, y + h, x, y + h])
@@ -256,28 +254,39 @@ class Drawing:
 
     def _path(self, tag: str) -> None:
         parts = tag.split('"')
-        width = float(parts[3] if parts[2] == " stroke-width=" else attributes(tag).get("stroke-width", 0))
-        ends = parts[1].split(" ")
-        if len(ends) == 4 and ends[2][0] == "L":  # M1 2 L3 4
-            self.lines.append((float(ends[0][1:]), float(ends[1]), float(ends[2][1:]), float(ends[3])))
+        width = parts[3] if parts[2] == " stroke-width=" else attributes(tag).get("stroke-width", "0")
+        if "C" in parts[1]:
+            self.curves.append((_outline(parts[1]), float(width)))
+        elif parts[1].count(" ") == 3 and " L" in parts[1]:  # M1 2 L3 4
+            self.ends.append(parts[1])
             self.widths.append(width)
-        elif "C" in parts[1]:
-            self.curves.append((_outline(parts[1]), width))
         else:
-            self._lines(plain_numbers(parts[1]), width)
+            self._lines(parts[1], width)
 
-    def _lines(self, points: list[float], width: float) -> None:
-        for i in range(0, len(points) - 3, 2):
-            self.lines.append((points[i], points[i + 1], points[i + 2], points[i + 3]))
+    def _lines(self, path: str, width: str) -> None:
+        numbers = path.translate(BETWEEN).split()
+        for i in range(0, len(numbers) - 3, 2):
+            self.ends.append(" ".join(numbers[i : i + 4]))
             self.widths.append(width)
+
+    @cached_property
+    def lines(self) -> NDArray[np.float64]:
+        """[L, 4] x0, y0, x1, y1 of every line, to be asked for when all have been added.
+
+        Three of five shapes are lines: their numbers are read all together.
+        """
+        return np.array(plain_numbers(" ".join(self.ends))).reshape(-1, 4)
 
     def reach(self) -> tuple[float, float]:
         """The least and the greatest y at which something is drawn, without the reach of glyphs around their place."""
         ys = [y for _, _, y, _ in self.glyphs]
-        for line in (self.lines, self.ellipses):
-            ys += [y for shape in line for y in (shape[1], shape[3])]
-        for points in (*self.polygons, *(points for points, _ in self.curves)):
+        ys += [y for _, y0, _, y1 in self.ellipses for y in (y0, y1)]
+        for points in self.polygons:
             ys += points[1::2]
+        lines = self.lines[:, 1::2]
+        for heights in (lines, *(points[:, 1] for points, _ in self.curves)):
+            if heights.size:
+                ys += [float(heights.min()), float(heights.max())]
         return min(ys, default=float("inf")), max(ys, default=float("-inf"))
 
 
@@ -298,19 +307,20 @@ def _slur() -> NDArray[np.float64]:
 SLUR = _slur()
 
 
-def _outline(path: str) -> list[float]:
-    """The points of a closed path of absolute M, L and C commands, as x, y, x, y.
+def _outline(path: str) -> NDArray[np.float64]:
+    """[K, 2] the points of a closed path of absolute M, L and C commands.
 
     The rasterizer would cut its curves into some ten times as many pieces. Nearly all are slurs: there and back.
     """
     corners = plain_numbers(path)
     if len(corners) == 14 and path.count("C") == 2:
-        return (SLUR @ np.array(corners).reshape(7, 2)).ravel().tolist()  # type: ignore[no-any-return]
-    return [v for ring in _polygons(path) for v in ring.ravel().tolist()]
+        points: NDArray[np.float64] = SLUR @ np.array(corners).reshape(7, 2)
+        return points
+    return np.concatenate(_polygons(path))
 
 
-def paint(drawing: Drawing, k: float, width: int, top: float, height: int) -> Image.Image:
-    """Draw the shapes into a grey picture, 255 is paper.
+def paint(drawing: Drawing, k: float, width: int, top: float, height: int) -> NDArray[np.uint8]:
+    """Draw the shapes into a grey picture ([height, width], read-only), 255 is paper.
 
     Args:
         drawing: the shapes.
@@ -319,31 +329,29 @@ def paint(drawing: Drawing, k: float, width: int, top: float, height: int) -> Im
         top: height of its upper edge on the page, in pixels.
         height: of the picture in pixels.
     """
-    image = Image.new("L", (width, height), 255)
-    canvas = aggdraw.Draw(image)
+    canvas = aggdraw.Draw("L", (width, height), 255)
     black = aggdraw.Brush("black")
-    ox, oy = drawing.origin
-    pens = {w: aggdraw.Pen("black", max(w * k, THINNEST)) for w in set(drawing.widths)}
-    for line, w in zip(_placed(drawing.lines, drawing.origin, k, top), drawing.widths, strict=True):
+    shift = np.array([*drawing.origin]), np.array([0.0, top])
+
+    def place(points: Any, columns: int) -> list[list[float]]:
+        placed = (np.array(points).reshape(-1, 2) + shift[0]) * k - shift[1]
+        return placed.reshape(-1, columns).tolist()  # type: ignore[no-any-return]
+
+    pens = {w: aggdraw.Pen("black", max(float(w) * k, THINNEST)) for w in set(drawing.widths)}
+    for line, w in zip(place(drawing.lines, 4), drawing.widths, strict=True):
         canvas.line(line, pens[w])
+    corners = [v for points in drawing.polygons for v in points]
+    flat, begin = place(corners, max(len(corners), 2)), 0
     for points in drawing.polygons:
-        canvas.polygon([(v + oy) * k - top if i % 2 else (v + ox) * k for i, v in enumerate(points)], black)
-    for ellipse in _placed(drawing.ellipses, drawing.origin, k, top):
+        canvas.polygon(flat[0][begin : begin + len(points)], black)
+        begin += len(points)
+    for ellipse in place(drawing.ellipses, 4):
         canvas.ellipse(ellipse, black)
-    for points, w in drawing.curves:
-        outline = [(v + oy) * k - top if i % 2 else (v + ox) * k for i, v in enumerate(points)]
-        canvas.polygon(outline, aggdraw.Pen("black", w * k) if w > 0 else None, black)
-    for shape, x, y, size in drawing.glyphs:
-        canvas.settransform((size * k, 0, (x + ox) * k, 0, -size * k, (y + oy) * k - top))
+    for outline, stroke in drawing.curves:
+        pen = aggdraw.Pen("black", stroke * k) if stroke > 0 else None
+        canvas.polygon(place(outline, outline.size)[0], pen, black)
+    places = place([(x, y) for _, x, y, _ in drawing.glyphs], 2)
+    for (shape, _, _, size), (x, y) in zip(drawing.glyphs, places, strict=True):
+        canvas.settransform((size * k, 0, x, 0, -size * k, y))
         canvas.symbol((0, 0), shape.symbol, None, black)
-    canvas.flush()
-    return image
-
-
-def _placed(boxes: list[tuple[float, float, float, float]], origin: Point, k: float, top: float) -> list[list[float]]:
-    """[K, 4] coordinates in pixels."""
-    if not boxes:
-        return []
-    moved = (np.array(boxes) + np.array([*origin, *origin])) * k
-    moved[:, 1::2] -= top
-    return moved.tolist()  # type: ignore[no-any-return]
+    return np.frombuffer(canvas.tobytes(), np.uint8).reshape(height, width)

@@ -195,7 +195,7 @@ def encode(score: Score, vocabulary: Vocabulary) -> Tokens:
     known = notes.bar[firsts]
     if score.bars and len(bars) == len(score.bars):
         bar = np.where(known >= 0, known, bar)
-    position = np.clip(onset - starts[bar], 0, vocabulary.positions - 1)
+    position = np.minimum(np.maximum(onset - starts[bar], 0), vocabulary.positions - 1)
     durations, velocities, _ = vocabulary.arrays
     columns = np.stack(
         [
@@ -256,7 +256,7 @@ def _bar_table(score: Score, last_onset: int) -> list[Bar]:
 
 def _nearest(values: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:
     """Index of the nearest of increasing `values` for each of `wanted`; the lower one on a tie."""
-    right = np.clip(np.searchsorted(values, wanted), 1, len(values) - 1)
+    right = np.minimum(np.maximum(np.searchsorted(values, wanted), 1), len(values) - 1)
     left: NDArray[np.int64] = right - (wanted - values[right - 1] <= values[right] - wanted)
     return left
 
