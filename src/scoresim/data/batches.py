@@ -148,11 +148,17 @@ class Passages:
         index = self.rows(seed, step)
         batch = self.gather(index)
         if self.vocabulary is not None:
-            rng = np.random.default_rng([seed, step, 2])
-            batch.altered, batch.alteration = collate_altered(
-                [self._row(int(i)) for i in index], batch.bar.shape[1], self.vocabulary, rng
-            )
+            batch.altered, batch.alteration = self.altered(index, self.vocabulary, (seed, step))
         return batch
+
+    def altered(
+        self, index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]
+    ) -> tuple[NoteInput, Tensor]:
+        """The notes of some rows with one bar altered, and how each was altered: [B], -1 for not at all.
+
+        What is done to a row is a function of the row and the seed alone.
+        """
+        return collate_altered([self._row(int(i)) for i in index], index, vocabulary, seed)
 
     def gather(self, index: NDArray[np.int64]) -> Batch:
         """The given rows of the source as one batch."""
@@ -227,21 +233,21 @@ def collate(rows: list[Row], index: NDArray[np.int64], piece: NDArray[np.int64],
 
 
 def collate_altered(
-    rows: list[Row], n: int, vocabulary: Vocabulary, rng: np.random.Generator
+    rows: list[Row], index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]
 ) -> tuple[NoteInput, Tensor]:
-    """The notes of the rows with one bar altered, padded to `n`, and how each was altered: [B], -1 for not at all."""
+    """See `Passages.altered`."""
+    n = max(1, *(len(row.ids) for row in rows))
     ids, time = torch.zeros(len(rows), n, 8, dtype=torch.long), torch.zeros(len(rows), n)
     mask, kind = torch.zeros(len(rows), n, dtype=torch.bool), torch.full((len(rows),), -1)
     for b, row in enumerate(rows):
         k = len(row.ids)
         mask[b, :k] = True
+        new = row.ids, row.time
         if row.length and k:
-            new = alter(row.ids, row.bar, row.onset, vocabulary, rng)
-            kind[b] = new.kind
-            ids[b, :k] = torch.from_numpy(new.ids.astype(np.int64))
-            time[b, :k] = torch.from_numpy(along(new.onset, row.length))
-        else:
-            ids[b, :k], time[b, :k] = torch.from_numpy(row.ids.astype(np.int64)), torch.from_numpy(row.time)
+            rng = np.random.default_rng([*seed, int(index[b])])
+            changed = alter(row.ids, row.bar, row.onset, vocabulary, rng)
+            kind[b], new = changed.kind, (changed.ids, along(changed.onset, row.length))
+        ids[b, :k], time[b, :k] = torch.from_numpy(new[0].astype(np.int64)), torch.from_numpy(new[1])
     return NoteInput(ids, mask, time), kind
 
 

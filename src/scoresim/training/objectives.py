@@ -209,23 +209,39 @@ class Grounding:
         Reported: the share of bars whose highest cell is in the right box; what pointing at random would reach; and the
         mean IoU of the cells with at least half of the highest probability and the cells of the bar.
         """
-        reading = model(batch.notes, batch.image)
-        logits = model.point(reading, batch.bar, batch.image.mask).float()
-        bars = torch.arange(logits.shape[1], device=logits.device)
-        right = batch.cell_bar[:, None, :] == bars[None, :, None]
-        asked = right.any(dim=-1) & (batch.bar[:, None, :] == bars[None, :, None]).any(dim=-1)
-        logits, right = logits[asked], right[asked]
+        _, logits, right = pointed(model, batch)
         report: Report = {}
         if not len(right):
-            return {"ground": reading.summary.sum() * 0.0}, report
-        log_probability = logits.log_softmax(dim=-1)
-        size = right.sum(dim=-1)
-        loss = -(log_probability.masked_fill(~right, 0.0).sum(dim=-1) / size).mean()
-        marked = log_probability >= log_probability.amax(dim=-1, keepdim=True) - math.log(2)
-        put(report, "ground/peak", right.gather(1, logits.argmax(dim=-1, keepdim=True)))
-        put(report, "ground/chance", size / logits.isfinite().sum(dim=-1))
-        put(report, "ground/iou", (marked & right).sum(dim=-1) / (marked | right).sum(dim=-1))
-        return {"ground": loss}, report
+            return {"ground": logits.sum() * 0.0}, report
+        log_probability = logits.log_softmax(dim=-1).masked_fill(~right, 0.0)
+        for name, value in zip(("peak", "iou", "chance"), pointing_figures(logits, right), strict=True):
+            put(report, f"ground/{name}", value)
+        return {"ground": -(log_probability.sum(dim=-1) / right.sum(dim=-1)).mean()}, report
+
+
+def pointed(model: SIM, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Where the bars of a batch are pointed to, of those that have notes and image cells.
+
+    Returns:
+        Row of each of the K bars, [K, M] logits over the image cells (minus infinity at padding), and [K, M] True for
+        the cells of the bar.
+    """
+    logits = model.point(model(batch.notes, batch.image), batch.bar, batch.image.mask).float()
+    bars = torch.arange(logits.shape[1], device=logits.device)
+    right = batch.cell_bar[:, None, :] == bars[None, :, None]
+    asked = right.any(dim=-1) & (batch.bar[:, None, :] == bars[None, :, None]).any(dim=-1)
+    return asked.nonzero()[:, 0], logits[asked], right[asked]
+
+
+def pointing_figures(logits: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each of K bars: is the highest cell in it; IoU of the cells marked and its own; what chance would reach.
+
+    A cell is marked when it has at least half of the highest probability.
+    """
+    marked = logits >= logits.amax(dim=-1, keepdim=True) - math.log(2)
+    peak = right.gather(1, logits.argmax(dim=-1, keepdim=True))[:, 0]
+    iou = (marked & right).sum(dim=-1) / (marked | right).sum(dim=-1)
+    return peak, iou, right.sum(dim=-1) / logits.isfinite().sum(dim=-1)
 
 
 @dataclass(frozen=True)
