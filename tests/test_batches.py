@@ -7,17 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoresim.data.batches import (
-    IGNORE,
-    BatchConfig,
-    Passages,
-    decode,
-    epoch_order,
-    inked_cells,
-    notes_that_fit,
-    scaled,
-)
+from scoresim.data.batches import IGNORE, Passages
 from scoresim.data.pair import Pair
+from scoresim.data.rows import BatchConfig, decode, epoch_order, inked_cells, notes_that_fit, scaled
 from scoresim.data.spacing import along
 from scoresim.data.staves import find_staves, strips
 from scoresim.data.synthetic import synthetic
@@ -171,3 +163,19 @@ def test_synthetic_notes_and_picture_agree() -> None:
             assert ink[int(y0) : int(y1), int(x0) : int(x1)].mean() > 60
             assert pair.notes[int(token), 2] - FIRST <= 79
         assert (np.lexsort((pair.notes[:, 2], pair.notes[:, 1], pair.notes[:, 0])) == np.arange(len(pair.notes))).all()
+
+
+def test_cells_stand_in_the_bars_of_the_engraver() -> None:
+    source = synthetic(8, seed=2)
+    batch = Passages(source, BatchConfig(batch_size=8)).gather(np.arange(8))
+    for b in range(8):
+        pair, cells = source[b], batch.cell_bar[b][batch.image.mask[b]]
+        assert set(cells.tolist()) == {-1, *range(pair.n_bars)}, "cells before the first bar line are in no bar"
+        assert (batch.cell_bar[b][~batch.image.mask[b]] == -1).all()
+        place = batch.image.place[b, :, 1][batch.image.mask[b]]
+        means = [place[cells == bar].mean().item() for bar in range(pair.n_bars)]
+        assert means == sorted(means)
+        for bar in range(pair.n_bars):
+            inside = batch.notes.time[b][batch.bar[b] == bar]
+            own = place[cells == bar]
+            assert own.min() - 0.05 <= inside.min() and inside.max() <= own.max() + 0.05

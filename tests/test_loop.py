@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from scoresim.data.batches import Batch, BatchConfig, Passages
+from scoresim.data.batches import Batch, Passages
+from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput, CheckFailed
 from scoresim.model.sim import SIM, SIMConfig

@@ -43,10 +43,22 @@ def test_units_are_bars_and_padding_is_left_alone(rows: int, count: int, ratio: 
     assert not hidden.asked[~notes.mask].any()
     assert torch.equal(hidden.notes.ids[~hidden.asked], notes.ids[~hidden.asked])
     assert (hidden.notes.ids < torch.tensor(SIZES)).all()
+    part = notes.ids[..., ATTRIBUTES.index("program")]
     for row in range(rows):
-        for b in range(BARS):
-            unit = hidden.asked[row, bar[row] == b]
-            assert (unit == unit[:1]).all(), "all notes of a bar are asked, or none"
+        for b, program in {(int(x), int(y)) for x, y in zip(bar[row], part[row], strict=True)}:
+            unit = hidden.asked[row, (bar[row] == b) & (part[row] == program)]
+            assert (unit == unit[:1]).all(), "all notes of a bar and part are asked, or none"
+
+
+def test_parts_of_a_bar_are_hidden_apart_and_shares_can_be_chosen() -> None:
+    torch.manual_seed(0)
+    notes, bar = truth(300, 24)
+    notes.ids[..., ATTRIBUTES.index("program")] = torch.where(notes.mask, FIRST + torch.arange(24) % 2, 0)
+    hidden = hide(notes, bar, 0.5, SIZES, (1.0, 0.0))
+    assert (hidden.notes.ids[hidden.asked] == MASK).all(), "every chosen unit gets the mask"
+    pitch = hidden.asked[:, :4, ATTRIBUTES.index("pitch")]  # four notes of the first bar, parts in turns
+    assert (pitch[:, 0] == pitch[:, 2]).all() and (pitch[:, 1] == pitch[:, 3]).all()
+    assert 0.3 < (pitch[:, 0] != pitch[:, 1]).float().mean() < 0.7
 
 
 def test_the_truth_of_what_is_hidden_never_reaches_the_model() -> None:
@@ -57,6 +69,7 @@ def test_the_truth_of_what_is_hidden_never_reaches_the_model() -> None:
     first = hide(notes, bar, 0.5, SIZES)
     replaced = first.asked & (first.notes.ids != notes.ids)
     other = torch.stack([torch.randint(FIRST, size, (4, 20)) for size in SIZES], -1)
+    other[..., ATTRIBUTES.index("program")] = notes.ids[..., ATTRIBUTES.index("program")]  # it decides the units
     changed = notes._replace(ids=torch.where(replaced, other, notes.ids))
     lost = replaced[..., :2].any(-1)
     changed = changed._replace(time=torch.where(lost, torch.rand(4, 20), notes.time))

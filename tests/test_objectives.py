@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,17 @@ from scoresim.data.synthetic import synthetic
 from scoresim.model.sim import SIM, SIZES, Reading, SIMConfig
 from scoresim.score.tokens import ATTRIBUTES, default_vocabulary
 from scoresim.training.config import OBJECTIVE_NAMES, Size
-from scoresim.training.objectives import MBAM, OBJECTIVES, SMC, SMM, HeadObjective, same_notes
+from scoresim.training.objectives import (
+    MBAM,
+    OBJECTIVES,
+    SMC,
+    SMM,
+    Grounding,
+    HeadObjective,
+    Weighted,
+    in_bars,
+    same_notes,
+)
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +164,88 @@ def test_head_without_any_label_is_a_loss_of_zero(batch: Batch) -> None:
     losses, report = HeadObjective("y")(Flat(), rows)
     assert losses["y"].item() == 0
     assert report == {}
+
+
+@pytest.fixture(scope="module")
+def with_altered() -> Batch:
+    return Passages(synthetic(16, seed=5), vocabulary=default_vocabulary()).batch(0, 0)
+
+
+def test_smm_shows_altered_bars_as_their_own_grade(model: SIM, with_altered: Batch) -> None:
+    torch.manual_seed(0)
+    _, report = SMM(altered=1.0)(model, with_altered)
+    assert set(report) == {"smm", "smm/matched", "smm/altered"}
+    watching = Watching()
+    torch.manual_seed(0)
+    SMM(altered=1.0)(watching, with_altered)  # type: ignore[arg-type]
+    shown, _ = watching.shown[0]
+    changed = (shown.ids != with_altered.notes.ids).flatten(1).any(1)
+    assert changed.sum() == 8, "half of the images are shown with altered notes, the others with their own"
+    assert (shown.ids == with_altered.altered.ids).flatten(1).all(1)[changed].all()  # type: ignore[union-attr]
+
+
+def test_smm_takes_the_most_similar_partner_that_contrast_has_found(batch: Batch) -> None:
+    hard = replace(batch, similarity=torch.arange(16.0).expand(16, 16))
+    source = SMM(same_piece=0.0, hard=1.0).choose(hard)
+    false = source != torch.arange(16)
+    best = [max(j for j in range(16) if batch.piece[j] != batch.piece[i]) for i in range(16)]
+    assert source[false].tolist() == [best[i] for i in false.nonzero().flatten().tolist()]
+
+
+def test_smc_in_chunks_has_the_same_loss_and_gradients(model: SIM, batch: Batch) -> None:
+    gradients = []
+    for chunk in (0, 5):
+        model.zero_grad()
+        losses, _ = SMC(chunk)(model, replace(batch))
+        losses["smc"].backward()  # type: ignore[no-untyped-call]
+        gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+    for whole, parts in zip(*gradients, strict=True):
+        torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-6)
+
+
+def test_grounding_of_a_perfect_pointer_and_of_none(model: SIM, batch: Batch) -> None:
+    class Perfect:
+        def __call__(self, _notes: Any, _image: Any) -> Reading:
+            return Reading(None, None, torch.zeros(16, 4))
+
+        def point(self, _reading: Reading, bar: Tensor, mask: Tensor) -> Tensor:
+            bars = torch.arange(int(bar.max()) + 1)
+            right = batch.cell_bar[:, None, :] == bars[None, :, None]
+            return torch.where(right, 30.0, 0.0).masked_fill(~mask[:, None], -torch.inf)
+
+    losses, report = Grounding()(Perfect(), batch)  # type: ignore[arg-type]
+    assert report["ground/peak"] == report["ground/iou"] == 1.0
+    assert 0.1 < report["ground/chance"] < 0.6
+    uniform = Grounding()(model, batch)[0]["ground"].item()
+    assert losses["ground"].item() < uniform
+
+
+def test_grounding_without_any_box_is_a_loss_of_zero(model: SIM, batch: Batch) -> None:
+    losses, report = Grounding()(model, replace(batch, cell_bar=torch.full_like(batch.cell_bar, -1)))
+    assert losses["ground"].item() == 0
+    assert report == {}
+    losses["ground"].backward()  # type: ignore[no-untyped-call]
+
+
+def test_mbam_covers_the_image_over_hidden_bars_only(batch: Batch) -> None:
+    watching = Watching()
+    torch.manual_seed(0)
+    MBAM(image_dropout=0.0, image_cover=1.0, mask_ratio=0.05)(watching, batch)  # type: ignore[arg-type]
+    shown, image = watching.shown[0]
+    hidden = (shown.ids == 1).any(-1)
+    gone = batch.image.mask & ~image.mask
+    assert gone.any()
+    assert (gone <= in_bars(batch.cell_bar, batch.bar, batch.notes.mask)).all()
+    for b in range(16):
+        for bar in range(int(batch.bar[b].max()) + 1):
+            if hidden[b, batch.bar[b] == bar].any():
+                assert not image.mask[b, batch.cell_bar[b] == bar].any()
+
+
+def test_weights_scale_losses_and_nothing_else(model: SIM, batch: Batch) -> None:
+    torch.manual_seed(2)
+    losses, report = SMM()(model, batch)
+    torch.manual_seed(2)
+    weighted, same = Weighted(SMM(), 0.25)(model, batch)
+    assert weighted["smm"].item() == pytest.approx(0.25 * losses["smm"].item())
+    assert same == report

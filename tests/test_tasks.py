@@ -14,7 +14,9 @@ from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import ProbeConfig
 from scoresim.benchmark.task import Answers, Kept, Probe, Split, Task, View
 from scoresim.benchmark.tasks import melody, pretraining, retrieval, style
-from scoresim.data.batches import BatchConfig, Passages
+from scoresim.data.alter import KINDS
+from scoresim.data.batches import Passages
+from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
 from scoresim.model.sim import SIM, SIMConfig
@@ -223,6 +225,13 @@ def test_pretraining_rules_have_known_values() -> None:
     matched = by["matching: matched pairs", None, pretraining.WITH_IMAGE]
     assert matched.n == 12
     assert 0 <= by["matching: all", None, pretraining.WITH_IMAGE].value <= 1
+    altered = by["matching: one bar altered", None, pretraining.WITH_IMAGE]
+    kinds = [by[f"matching: one bar altered: {kind}", None, pretraining.WITH_IMAGE].n for kind in KINDS]
+    assert (altered.n, sum(kinds)) == (12 + 12, 12 + 3 * 12), "each beside the 12 matched pairs"
+    spacing = by["grounding of bars", "an engraver's spacing", pretraining.WITH_IMAGE]
+    assert spacing.value > 0.8, "made-up pictures are spaced by that very rule; where the line begins is a guess"
+    assert by["grounding of bars", "chance", "nothing"].value < 0.6
+    assert by["grounding of bars", None, pretraining.WITH_IMAGE].n == spacing.n
     alone = pretraining.ask(model, MadeUp(), BatchConfig(4), ProbeConfig(passages=12, notes_only=True))
     assert {r.inputs for r in alone} == {"notes"}
     pitch = [r.score for r in alone if r.what == "hidden pitch"]

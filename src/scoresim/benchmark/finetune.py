@@ -25,8 +25,9 @@ from scoresim.benchmark.config import FinetuneConfig, Inputs
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.task import Answers, Data, Kept, Task, View, some
 from scoresim.data import shards
-from scoresim.data.batches import IGNORE, BatchConfig, Passages
+from scoresim.data.batches import IGNORE, Passages
 from scoresim.data.pair import Pair
+from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
 from scoresim.files import read_json, replacing, write_json
 from scoresim.model.image_encoder import ImageInput

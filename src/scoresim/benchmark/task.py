@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from scoresim.benchmark.config import ProbeConfig
 from scoresim.benchmark.metrics import Floats, Ints, Score, Statistic
-from scoresim.data.batches import BatchConfig
 from scoresim.data.pair import Pair
+from scoresim.data.rows import BatchConfig
 from scoresim.model.sim import SIM
 from scoresim.score.tokens import with_one_program
 

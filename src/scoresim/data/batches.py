@@ -1,10 +1,9 @@
-"""From pairs to tensors: decode, lay out the staves, find the inked cells, group rows of like size, pad.
+"""From pairs to tensors: rows of the source (`rows`), padded and stacked.
 
 The order of training rows is a pure function of (seed, epoch), and `Passages.batch(seed, step)` gives any
 step's batch at once: nothing about the position in the data has to be saved to resume exactly.
 """
 
-import io
 import math
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,22 +13,19 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
+from scoresim.data.alter import alter
 from scoresim.data.pair import Pair
+from scoresim.data.rows import BatchConfig, Labels, Row, drawn_rows, epoch_order, prepare
 from scoresim.data.spacing import along
-from scoresim.data.staves import Staff, find_staves, music_begins, strips
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput
+from scoresim.score.tokens import Vocabulary
 
 IGNORE = -100  # the label of padding, and of what has no label
 INPUTS = ("notes", "image", "both")
-FAINTEST = 32  # of 255: a cell whose darkest pixel is fainter counts as blank
 AHEAD = 3  # batches made in advance
-WINDOW = 16  # batches whose rows are sorted by size among each other
-
-Labels = Callable[[Pair], dict[str, Any]]
 
 
 class Source(Protocol):
@@ -47,17 +43,25 @@ class Batch:
     Attributes:
         notes, image: the two inputs.
         bar: [B, N] long, bar of each note from 0; -1 at padding.
+        cell_bar: [B, M] long, bar in whose box each image cell stands; -1 at padding, and outside of all bars.
         piece: [B] long, the same number for passages of the same item.
         labels: by name, [B] or [B, N] long; `IGNORE` at padding.
         index: [B] long, row in the source.
+        altered: the notes with one bar altered (`alter`), for training; None where nobody asked for them.
+        alteration: [B] long, how: index into `alter.KINDS`, -1 where nothing could be altered.
+        similarity: [B, B] of images (rows) to notes, each read alone, once an objective has left it here.
     """
 
     notes: NoteInput
     image: ImageInput
     bar: Tensor
+    cell_bar: Tensor
     piece: Tensor
     labels: dict[str, Tensor]
     index: Tensor
+    altered: NoteInput | None = None
+    alteration: Tensor | None = None
+    similarity: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -81,57 +85,13 @@ class Batch:
             notes=NoteInput(*map(change, self.notes)),
             image=ImageInput(*map(change, self.image)),
             bar=change(self.bar),
+            cell_bar=change(self.cell_bar),
             piece=change(self.piece),
             labels={name: change(label) for name, label in self.labels.items()},
             index=change(self.index),
+            altered=None if self.altered is None else NoteInput(*map(change, self.altered)),
+            alteration=None if self.alteration is None else change(self.alteration),
         )
-
-
-@dataclass(frozen=True)
-class BatchConfig:
-    """How pairs become tensors.
-
-    Attributes:
-        batch_size: passages per batch.
-        max_notes: longer passages lose their last bars.
-        pixels_per_space: staff space, in pixels, to which every picture is scaled, whatever its own.
-        patch_height, patch_width: of an image cell in pixels after scaling, as in `SIMConfig`; the height is
-            that of the strip around a staff.
-        cache_megabytes: memory for decoded passages; the others are decoded anew each time.
-    """
-
-    batch_size: int = 32
-    max_notes: int = 128
-    pixels_per_space: float = 4.0
-    patch_height: int = 64
-    patch_width: int = 8
-    cache_megabytes: int = 768
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """One passage, ready to be padded: what is cached.
-
-    Attributes:
-        ids: [n, 8] int16; bar: [n] int16; time: [n] float32, as in `NoteInput`.
-        ink: [h, w] uint8, 255 is black, already scaled; strips of staves under each other.
-        cells: [m, 2] int16, row and column of each inked cell.
-        place: [m, 2] float32, as in `ImageInput`.
-        labels: arrays of [n], or numbers.
-    """
-
-    ids: NDArray[np.int16]
-    bar: NDArray[np.int16]
-    time: NDArray[np.float32]
-    ink: NDArray[np.uint8]
-    cells: NDArray[np.int16]
-    place: NDArray[np.float32]
-    labels: dict[str, Any]
-
-    @property
-    def bytes(self) -> int:
-        """Memory it takes, about."""
-        return self.ink.nbytes + self.ids.nbytes + 12 * len(self.ids) + 12 * len(self.cells) + 1000
 
 
 class Passages:
@@ -142,6 +102,7 @@ class Passages:
         config: how they become tensors.
         labels: what a task asks of a passage: by name, an array of one number per note, or one number.
         weight: [R] how often a row is to be drawn for training, with mean 1 (see `harmonize`); None is once each.
+        vocabulary: of the source; where it is given, training batches also hold their notes with one bar altered.
     """
 
     def __init__(
@@ -150,8 +111,10 @@ class Passages:
         config: BatchConfig | None = None,
         labels: Labels | None = None,
         weight: NDArray[np.float64] | None = None,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         self.source = source
+        self.vocabulary = vocabulary
         self.weight = weight
         self.config = config or BatchConfig()
         self.labels = labels
@@ -182,7 +145,20 @@ class Passages:
 
     def batch(self, seed: int, step: int) -> Batch:
         """The batch of training step `step`."""
-        return self.gather(self.rows(seed, step))
+        index = self.rows(seed, step)
+        batch = self.gather(index)
+        if self.vocabulary is not None:
+            batch.altered, batch.alteration = self.altered(index, self.vocabulary, (seed, step))
+        return batch
+
+    def altered(
+        self, index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]
+    ) -> tuple[NoteInput, Tensor]:
+        """The notes of some rows with one bar altered, and how each was altered: [B], -1 for not at all.
+
+        What is done to a row is a function of the row and the seed alone.
+        """
+        return collate_altered([self._row(int(i)) for i in index], index, vocabulary, seed)
 
     def gather(self, index: NDArray[np.int64]) -> Batch:
         """The given rows of the source as one batch."""
@@ -229,139 +205,6 @@ def _sizes(source: Source, config: BatchConfig) -> NDArray[np.int64]:
     return out
 
 
-def drawn_rows(weight: NDArray[np.float64] | None, n: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The rows of one epoch, as many as there are, sorted: each as often as its weight says, rounded at random.
-
-    Systematic resampling: a row of weight w is drawn floor(w) or ceil(w) times, w times on average.
-
-    Args:
-        weight: [R] with mean 1, or None for every row once.
-        n: number of rows R.
-        seed, epoch: say which of the random draws.
-    """
-    if weight is None:
-        return np.arange(n)
-    rng = np.random.default_rng([seed, epoch, 1])
-    shuffled = rng.permutation(n)
-    edges = np.cumsum(weight[shuffled]) * (n / weight.sum())
-    out: NDArray[np.int64] = np.sort(shuffled[np.searchsorted(edges, np.arange(n) + rng.random()).clip(0, n - 1)])
-    return out
-
-
-def epoch_order(
-    piece: NDArray[np.int64], size: NDArray[np.int64], batch_size: int, seed: int, epoch: int
-) -> NDArray[np.int64]:
-    """One pass over all rows: random, in couples of one piece (for matching), rows of like size together.
-
-    Args:
-        piece: [R] piece of each row.
-        size: [R] tokens of each row.
-        batch_size: rows per batch.
-        seed, epoch: say which of the random orders.
-
-    Returns:
-        [R] rows; the batches are consecutive stretches of it. What is left after whole batches changes by
-        epoch.
-    """
-    rng = np.random.default_rng([seed, epoch])
-    shuffled = rng.permutation(len(piece))
-    by_piece = shuffled[np.argsort(piece[shuffled], kind="stable")]
-    starts = np.r_[True, np.diff(piece[by_piece]) != 0]
-    first = np.maximum.accumulate(np.where(starts, np.arange(len(piece)), 0))
-    # Rows 0 and 1, 2 and 3, ... of a piece stay together.
-    couple = np.cumsum((np.arange(len(piece)) - first) % 2 == 0) - 1
-    couples = couple[-1] + 1 if len(couple) else 0
-    weight = np.zeros(couples)
-    np.maximum.at(weight, couple, size[by_piece])
-    window = rng.permutation(couples) * 2 // max(batch_size * WINDOW, 1)
-    rank = np.empty(couples, dtype=np.int64)
-    rank[np.lexsort((rng.random(couples), weight, window))] = np.arange(couples)
-    order = by_piece[np.argsort(rank[couple], kind="stable")]
-    whole = len(order) // batch_size
-    stretches = [order[i * batch_size : (i + 1) * batch_size] for i in rng.permutation(whole)]
-    return np.concatenate([*stretches, order[whole * batch_size :]])
-
-
-def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
-    """Decode one pair."""
-    named = labels(pair) if labels is not None else {}
-    n = notes_that_fit(pair.bar_of_note, config.max_notes)
-    ink = decode(pair.image)
-    staves = find_staves(ink, pair.staff_space)
-    scale = config.pixels_per_space / pair.staff_space
-    begin = (music_begins(ink, staves, pair.staff_space) if staves else 0.0) * scale
-    if staves:
-        ink = strips(ink, staves, round(config.patch_height / scale))
-        ink = scaled(ink, scale, len(staves) * config.patch_height)
-    else:
-        ink = scaled(ink, scale)
-    cells = inked_cells(ink, config.patch_height, config.patch_width)
-    return Row(
-        ids=pair.notes[:n].astype(np.int16),
-        bar=pair.bar_of_note[:n].astype(np.int16),
-        time=along(pair.onset, pair.length)[:n],
-        ink=ink,
-        cells=cells,
-        place=places(cells, staves, config.patch_width, (begin, ink.shape[1])),
-        labels={name: value if np.ndim(value) == 0 else value[:n] for name, value in named.items()},
-    )
-
-
-def places(
-    cells: NDArray[np.int16], staves: list[Staff], cell_width: int, line: tuple[float, float]
-) -> NDArray[np.float32]:
-    """Where cells stand in the music: [m, 2] staff in its system, and share of the passage along its systems.
-
-    Args:
-        cells: [m, 2] row and column.
-        staves: of each row of cells; empty when none were found (then rows are places, and there is one
-            system).
-        cell_width: pixels.
-        line: x at which the notes begin on a line, about, and x at which the line ends; what stands before
-            the notes (clef, key) has a negative share.
-    """
-    row, column = cells.T.astype(np.int64)
-    begin, end = line
-    x = ((column + 0.5) * cell_width - begin) / max(end - begin, 1.0)
-    if not staves:
-        return np.stack([row + 0.5, x], axis=1).astype(np.float32)
-    number, system = np.array([s.number for s in staves])[row], np.array([s.system for s in staves])[row]
-    along_systems = (system + x) / (staves[-1].system + 1)
-    return np.stack([number + 0.5, along_systems], axis=1).astype(np.float32)
-
-
-def notes_that_fit(bar_of_note: NDArray[np.int32], most: int) -> int:
-    """How many notes to keep: all, or whole bars among the first `most` (`most` of a longer bar)."""
-    if len(bar_of_note) <= most:
-        return len(bar_of_note)
-    whole_bars = int(np.searchsorted(bar_of_note, bar_of_note[most], side="left"))
-    return whole_bars or most
-
-
-def decode(png: bytes) -> NDArray[np.uint8]:
-    """A grey picture as ink: [h, w] uint8, 255 is black."""
-    with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
-        return 255 - np.asarray(picture.convert("L"), dtype=np.uint8)
-
-
-def scaled(ink: NDArray[np.uint8], scale: float, height: int | None = None) -> NDArray[np.uint8]:
-    """Scale a picture by area, to an exact height in pixels where one is given."""
-    picture, factor = Image.fromarray(ink), round(1 / scale)
-    if abs(factor * scale - 1) < 1e-9 and height in (None, picture.height // factor):
-        return np.asarray(picture.reduce(factor))
-    size = (max(round(picture.width * scale), 1), height or max(round(picture.height * scale), 1))
-    return np.asarray(picture.resize(size, Image.Resampling.BOX))
-
-
-def inked_cells(ink: NDArray[np.uint8], height: int, width: int) -> NDArray[np.int16]:
-    """[m, 2] row and column of the cells in which something is drawn, in reading order."""
-    down, across = math.ceil(ink.shape[0] / height), math.ceil(ink.shape[1] / width)
-    canvas = np.zeros((down * height, across * width), dtype=np.uint8)
-    canvas[: ink.shape[0], : ink.shape[1]] = ink
-    darkest = canvas.reshape(down, height, across, width).max(axis=(1, 3))
-    return np.argwhere(darkest >= FAINTEST).astype(np.int16)
-
-
 def collate(rows: list[Row], index: NDArray[np.int64], piece: NDArray[np.int64], config: BatchConfig) -> Batch:
     """Pad rows to the longest among them and stack them."""
     n = max(1, *(len(row.ids) for row in rows))
@@ -374,14 +217,38 @@ def collate(rows: list[Row], index: NDArray[np.int64], piece: NDArray[np.int64],
             torch.from_numpy(row.bar.astype(np.int64)),
         )
         time[b, :k] = torch.from_numpy(row.time)
+    image = collate_images(rows, config.patch_height, config.patch_width)
+    cell_bar = torch.full(image.mask.shape, -1)
+    for b, row in enumerate(rows):
+        cell_bar[b, : len(row.cell_bar)] = torch.from_numpy(row.cell_bar.astype(np.int64))
     return Batch(
         notes=NoteInput(ids, bar >= 0, time),
-        image=collate_images(rows, config.patch_height, config.patch_width),
+        image=image,
         bar=bar,
+        cell_bar=cell_bar,
         piece=torch.from_numpy(piece),
         labels={name: collate_labels([row.labels[name] for row in rows], n) for name in rows[0].labels},
         index=torch.from_numpy(index.astype(np.int64)),
     )
+
+
+def collate_altered(
+    rows: list[Row], index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]
+) -> tuple[NoteInput, Tensor]:
+    """See `Passages.altered`."""
+    n = max(1, *(len(row.ids) for row in rows))
+    ids, time = torch.zeros(len(rows), n, 8, dtype=torch.long), torch.zeros(len(rows), n)
+    mask, kind = torch.zeros(len(rows), n, dtype=torch.bool), torch.full((len(rows),), -1)
+    for b, row in enumerate(rows):
+        k = len(row.ids)
+        mask[b, :k] = True
+        new = row.ids, row.time
+        if row.length and k:
+            rng = np.random.default_rng([*seed, int(index[b])])
+            changed = alter(row.ids, row.bar, row.onset, vocabulary, rng)
+            kind[b], new = changed.kind, (changed.ids, along(changed.onset, row.length))
+        ids[b, :k], time[b, :k] = torch.from_numpy(new[0].astype(np.int64)), torch.from_numpy(new[1])
+    return NoteInput(ids, mask, time), kind
 
 
 def collate_images(rows: list[Row], height: int, width: int) -> ImageInput:

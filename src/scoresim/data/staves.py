@@ -93,6 +93,26 @@ def strips(ink: Ink, staves: list[Staff], height: int) -> Ink:
     return np.concatenate([padded[top : top + height] for top in tops])
 
 
+def bars_of_cells(
+    cells: NDArray[np.int16], staves: list[Staff], size: tuple[float, float], boxes: NDArray[np.float32]
+) -> NDArray[np.int16]:
+    """In which bar each cell of the strips stands: [m], -1 outside of all bars.
+
+    Args:
+        cells: [m, 2] row and column.
+        staves: of each row of cells; empty when none were found (then rows are places on the picture).
+        size: height and width of a cell in pixels of the picture.
+        boxes: [bars, 4] x0, y0, x1, y1 of every bar over all staves of its system, in pixels of the picture.
+    """
+    row, column = cells.T.astype(np.int64)
+    middles = np.array([staff.middle for staff in staves], dtype=np.float64)
+    y = middles[row] if staves else (row + 0.5) * size[0]
+    x = (column + 0.5) * size[1]
+    x0, y0, x1, y1 = boxes.T[..., None]
+    inside = (x0 <= x) & (x < x1) & (y0 <= y) & (y <= y1)
+    return np.where(inside.any(axis=0), inside.argmax(axis=0), -1).astype(np.int16)
+
+
 def music_begins(ink: Ink, staves: list[Staff], space: float) -> float:
     """The column at which the notes begin: after the first white gap that follows clef, key and meter.
 

@@ -117,6 +117,8 @@ class SIM(nn.Module):
         self.match = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
         self.note_space = nn.Linear(width, config.embedding, bias=False)
         self.image_space = nn.Linear(width, config.embedding, bias=False)
+        self.point_from = nn.Linear(width, width, bias=False)
+        self.point_to = nn.Linear(width, width, bias=False)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         initialise(self, config.layers)
         nn.init.normal_(self.values.weight, std=0.02)
@@ -178,6 +180,29 @@ class SIM(nn.Module):
         """Do this image and these notes show the same music? [B, width] of a joint reading to logits [B]."""
         out: Tensor = self.match(summary).squeeze(-1)
         return out
+
+    def point(self, reading: Reading, bar: Tensor, mask: Tensor) -> Tensor:
+        """Where does each bar stand on the image? From a joint reading.
+
+        Args:
+            reading: of notes and an image.
+            bar: [B, N] bar of each note, -1 at padding.
+            mask: [B, M] True where there is an image cell.
+
+        Returns:
+            [B, bars, M] logits over the cells, minus infinity at padding; bars are 0 to the greatest in `bar`. The bar
+            asks with the mean of its notes.
+
+        Raises:
+            ValueError: the reading is not of both.
+        """
+        if reading.notes is None or reading.cells is None:
+            raise ValueError("pointing needs a reading of notes and image together")
+        bars = torch.arange(max(int(bar.max()) + 1, 1), device=bar.device)
+        member = (bar[:, None, :] == bars[None, :, None]).to(reading.notes.dtype)
+        mean = member @ reading.notes / member.sum(dim=-1, keepdim=True).clamp(min=1)
+        logits: Tensor = self.point_from(mean) @ self.point_to(reading.cells).transpose(1, 2) * self.config.width**-0.5
+        return logits.masked_fill(~mask[:, None, :], -math.inf)
 
     def embed_notes(self, reading: Reading) -> Tensor:
         """A notes-only reading as unit vectors [B, embedding]."""

@@ -6,7 +6,10 @@ from typing import Any, Literal, get_args
 from scoresim.errors import BadInput
 
 Size = Literal["tiny", "small", "base"]
-OBJECTIVE_NAMES = ("mbam", "smm", "smc")  # a test compares it with objectives.OBJECTIVES
+OBJECTIVE_NAMES = ("mbam", "smm", "smc", "ground")  # a test compares it with objectives.OBJECTIVES
+SHARES = (
+    *("mask_ratio", "image_dropout", "image_cover", "masked_share", "random_share", "same_piece", "altered", "hard"),
+)
 
 
 def _field(default: Any, text: str) -> Any:
@@ -18,7 +21,7 @@ class PretrainConfig:
     """Everything that decides what a pre-training run does, besides its data."""
 
     size: Size = _field("tiny", "Size of the model: tiny, small or base.")
-    objectives: tuple[str, ...] = _field(("mbam", "smm", "smc"), "What the model learns from: mbam, smm, smc.")
+    objectives: tuple[str, ...] = _field(("mbam", "smm", "smc"), "What the model learns from: mbam, smm, smc, ground.")
     inputs: Literal["both", "notes"] = _field(
         "both", "both, or notes for a model pre-trained on MIDI alone (objective mbam only)."
     )
@@ -30,6 +33,19 @@ class PretrainConfig:
     weight_decay: float = _field(0.05, "Decay of the weight matrices.")
     mask_ratio: float = _field(0.5, "mbam: share of the (bar, attribute) units that is hidden.")
     image_dropout: float = _field(0.15, "mbam: share of the passages whose image is withheld.")
+    image_cover: float = _field(
+        0.0, "mbam: share of the passages whose image is covered over the bars of which something is hidden."
+    )
+    masked_share: float = _field(0.8, "mbam: share of the hidden units that get the mask (BERT's 80 %).")
+    random_share: float = _field(0.1, "mbam: share of the hidden units that get random values; the rest is shown.")
+    same_piece: float = _field(0.5, "smm: share of the wrong partners that come from the same piece.")
+    altered: float = _field(0.0, "smm: share of the wrong partners that are the right ones with one bar altered.")
+    hard: float = _field(0.0, "smm: share of the other wrong partners that are the most similar ones of the batch.")
+    smc_chunk: int = _field(0, "smc: passages read at a time, for batches that do not fit into memory; 0 is all.")
+    mbam_weight: float = _field(1.0, "Weight of the losses of mbam.")
+    smm_weight: float = _field(1.0, "Weight of the loss of smm.")
+    smc_weight: float = _field(1.0, "Weight of the loss of smc.")
+    ground_weight: float = _field(1.0, "Weight of the loss of ground.")
     seed: int = _field(0, "Seed of the first weights, the data order and all random choices.")
     precision: Literal["auto", "fp32", "bf16"] = _field(
         "auto", "auto, fp32 or bf16; auto takes bf16 where it is faster."
@@ -53,6 +69,14 @@ class PretrainConfig:
             raise BadInput(f"inputs is {self.inputs!r}; choose both or notes.")
         if self.inputs == "notes" and self.objectives != ("mbam",):
             raise BadInput("inputs notes goes with objectives mbam alone: the others compare notes with images.")
+        for name in SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise BadInput(f"{name} is {getattr(self, name)}; it is a share, from 0 to 1.")
+        if self.masked_share + self.random_share > 1:
+            raise BadInput("masked_share and random_share are shares of the same units; together they are at most 1.")
+        before_smm = self.objectives[: self.objectives.index("smm")] if "smm" in self.objectives else ()
+        if self.hard and "smc" not in before_smm:
+            raise BadInput("hard needs smc before smm among the objectives: it takes the similarities that smc finds.")
         if (self.steps is None) == (self.minutes is None):
             raise BadInput("give either steps or minutes.")
         amount = self.steps if self.minutes is None else self.minutes

@@ -1,8 +1,9 @@
-"""Which note attributes are hidden: one attribute of all notes of one bar at a time.
+"""Which note attributes are hidden: one attribute of all notes of one bar and part at a time.
 
-The unit is a (bar, attribute) pair, as in MusicBERT's bar-level mask, so that a neighbour in the bar cannot
-reveal what is hidden. Of the chosen units 80 % are replaced by the mask, 10 % by random values and 10 % stay
-as they are (BERT's rule, applied to the unit).
+The unit is a (bar, part, attribute) triple, as in MusicBERT's bar-level mask, so that a neighbour in the bar cannot
+reveal what is hidden; notes of one program are a part. Of the chosen units 80 % are replaced by the mask, 10 % by
+random values and 10 % stay as they are (BERT's rule, applied to the unit), unless other shares are asked for.
+Which notes are hidden together tells which belong to one bar and part, and nothing else.
 """
 
 from typing import NamedTuple
@@ -13,7 +14,8 @@ from torch import Tensor
 from scoresim.model.note_encoder import NoteInput
 from scoresim.score.tokens import ATTRIBUTES, FIRST, MASK
 
-MASKED, RANDOM = 0.8, 0.1  # shares of the chosen units; the rest stays as it is
+MASKED, RANDOM = 0.8, 0.1  # BERT's shares of the chosen units; the rest stays as it is
+PROGRAM = ATTRIBUTES.index("program")
 TELLS_TIME = [ATTRIBUTES.index("bar"), ATTRIBUTES.index("position")]
 
 
@@ -29,8 +31,14 @@ class Hidden(NamedTuple):
     asked: Tensor
 
 
-def hide(notes: NoteInput, bar: Tensor, ratio: float, sizes: tuple[int, ...]) -> Hidden:
-    """Hide a random share of the (bar, attribute) units; uses torch's global random generator.
+def hide(
+    notes: NoteInput,
+    bar: Tensor,
+    ratio: float,
+    sizes: tuple[int, ...],
+    shares: tuple[float, float] = (MASKED, RANDOM),
+) -> Hidden:
+    """Hide a random share of the (bar, part, attribute) units; uses torch's global random generator.
 
     The onset's share of the passage, which stands beside the ids, would tell a hidden bar or position: a note
     whose bar or position is hidden stands at its share of the sequence instead.
@@ -40,15 +48,17 @@ def hide(notes: NoteInput, bar: Tensor, ratio: float, sizes: tuple[int, ...]) ->
         bar: [B, N] bar of each note, -1 at padding.
         ratio: share of the units to choose, in [0, 1].
         sizes: number of ids of each attribute.
+        shares: of the chosen units that get the mask, and that get random values; what is left stays as it is.
     """
     B, N, attributes = notes.ids.shape
-    bars = int(bar.max()) + 1 if bar.numel() else 0
-    unit = bar.clamp(min=0)[..., None].expand(-1, -1, attributes)
-    chosen = torch.rand(B, max(bars, 1), attributes, device=bar.device) < ratio
-    fate = torch.rand(B, max(bars, 1), attributes, device=bar.device)
-    asked = chosen.gather(1, unit) & notes.mask[..., None]
-    fate = fate.gather(1, unit)
-    masked, random = asked & (fate < MASKED), asked & (fate >= MASKED) & (fate < MASKED + RANDOM)
+    row = torch.arange(B, device=bar.device)[:, None]
+    bars = int(bar.max()) + 2 if bar.numel() else 1
+    part = notes.ids[..., PROGRAM]
+    units, unit = torch.unique((row * bars + bar + 1) * sizes[PROGRAM] + part, return_inverse=True)
+    chosen = torch.rand(len(units), attributes, device=bar.device) < ratio
+    fate = torch.rand(len(units), attributes, device=bar.device)[unit]
+    asked = chosen[unit] & notes.mask[..., None]
+    masked, random = asked & (fate < shares[0]), asked & (fate >= shares[0]) & (fate < shares[0] + shares[1])
     count = torch.tensor(sizes, device=bar.device) - FIRST
     noise = FIRST + (torch.rand(B, N, attributes, device=bar.device) * count).long()
     ids = torch.where(masked, MASK, torch.where(random, noise, notes.ids))

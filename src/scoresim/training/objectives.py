@@ -3,11 +3,13 @@
     mbam   masked bar-attribute modeling: hidden attributes of bars, from other notes and the image
     smm    score-MIDI matching: do this image and these notes show the same music?
     smc    score-MIDI contrast: among the batch, which notes belong to this image, each read alone?
+    ground bar grounding: where on the image does each bar of the notes stand?
 
 Losses are summed by the loop. A report holds figures for people, each with the number of cases it is a mean
 of. Random choices use torch's global generator, which the loop seeds for every step.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,12 +17,13 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from scoresim.data.batches import IGNORE, Batch
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM
 from scoresim.score.tokens import ATTRIBUTES
-from scoresim.training.masking import hide
+from scoresim.training.masking import MASKED, RANDOM, hide
 
 Losses = dict[str, Tensor]
 Report = dict[str, float]
@@ -43,11 +46,16 @@ class MBAM:
         mask_ratio: share of the (bar, attribute) units that is hidden.
         image_dropout: share of the rows whose image is withheld, so that notes are also learned to be read
             alone.
+        image_cover: share of the rows whose image is covered over every bar of which something is hidden: what is
+            asked can then be read from the neighbouring bars only, of notes and image.
+        shares: of the chosen units that get the mask and random values; what is left stays as it is.
     """
 
     inputs: str = "both"
     mask_ratio: float = 0.3
     image_dropout: float = 0.15
+    image_cover: float = 0.0
+    shares: tuple[float, float] = (MASKED, RANDOM)
 
     def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
         """Losses and accuracies by attribute; beside them the share of the batch's most frequent value.
@@ -57,12 +65,16 @@ class MBAM:
 
         Accuracies are given apart for rows with the image and, as `.../notes`, for rows without.
         """
-        shown, asked = hide(batch.notes, batch.bar, self.mask_ratio, model.vocabulary_sizes)
+        shown, asked = hide(batch.notes, batch.bar, self.mask_ratio, model.vocabulary_sizes, self.shares)
         _, image = batch.inputs(self.inputs)
         seen = torch.zeros(len(batch), dtype=torch.bool, device=asked.device)
         if image is not None:
             seen = torch.rand(len(batch), device=asked.device) >= self.image_dropout
-            image = image._replace(mask=image.mask & seen[:, None])
+            mask = image.mask & seen[:, None]
+            if self.image_cover:
+                covered = torch.rand(len(batch), device=asked.device) < self.image_cover
+                mask = mask & ~(covered[:, None] & in_bars(batch.cell_bar, batch.bar, asked.any(dim=-1)))
+            image = image._replace(mask=mask)
         states = model(shown, image).notes
         losses: Losses = {}
         report: Report = {}
@@ -79,6 +91,15 @@ class MBAM:
         return losses, report
 
 
+def in_bars(cell_bar: Tensor, bar: Tensor, chosen: Tensor) -> Tensor:
+    """[B, M] True for image cells of a bar ([B, M] `cell_bar`) in which a note ([B, N] `bar`) is `chosen`."""
+    bars = max(int(bar.max()) + 1, 1)
+    hit = torch.zeros(len(bar), bars + 1, dtype=torch.bool, device=bar.device)
+    row = torch.arange(len(bar), device=bar.device)[:, None].expand_as(bar)
+    hit[row[chosen], bar[chosen]] = True
+    return hit.gather(1, torch.where((cell_bar >= 0) & (cell_bar < bars), cell_bar, bars))
+
+
 @dataclass(frozen=True)
 class SMM:
     """Score-MIDI matching on a batch in which half of the images are given other notes.
@@ -86,24 +107,40 @@ class SMM:
     Args:
         same_piece: share of the false rows that get another passage of the same piece where the batch has
             one; the others get notes of another piece.
+        altered: share of the false rows that get their own notes with one bar altered (`data.alter`), where the
+            batch has such.
+        hard: share of the false rows whose other notes are those nearest to the image in the batch, by the similarities
+            that the contrastive objective has left there; without it they are drawn at random.
     """
 
     same_piece: float = 0.5
+    altered: float = 0.0
+    hard: float = 0.0
 
     def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
         """One loss; accuracy over all rows, over matched rows, and by grade of the false ones."""
         source = self.choose(batch)
-        matched = source == torch.arange(len(batch), device=source.device)
+        own = source == torch.arange(len(batch), device=source.device)
         notes = NoteInput(*(tensor[source] for tensor in batch.notes))
+        altered = torch.zeros_like(own)
+        if self.altered and batch.altered is not None and batch.alteration is not None:
+            altered = ~own & (batch.alteration >= 0) & (torch.rand(len(batch), device=own.device) < self.altered)
+            notes = NoteInput(
+                *(
+                    torch.where(altered.view(-1, *(1,) * (a.dim() - 1)), a, b)
+                    for a, b in zip(batch.altered, notes, strict=True)
+                )
+            )
         logits = model.match_logit(model(notes, batch.image).summary).float()
-        right = (logits > 0) == matched
-        same_piece = ~matched & (batch.piece[source] == batch.piece)
+        right = (logits > 0) == own
+        same_piece = ~own & ~altered & (batch.piece[source] == batch.piece)
         report: Report = {}
         put(report, "smm", right)
-        put(report, "smm/matched", right[matched])
-        put(report, "smm/other_piece", right[~matched & ~same_piece])
+        put(report, "smm/matched", right[own])
+        put(report, "smm/other_piece", right[~own & ~altered & ~same_piece])
         put(report, "smm/same_piece", right[same_piece])
-        return {"smm": F.binary_cross_entropy_with_logits(logits, matched.to(logits.dtype))}, report
+        put(report, "smm/altered", right[altered])
+        return {"smm": F.binary_cross_entropy_with_logits(logits, own.to(logits.dtype))}, report
 
     def choose(self, batch: Batch) -> Tensor:
         """Row whose notes each image gets: [B] long. The very same notes never serve as false ones."""
@@ -112,6 +149,9 @@ class SMM:
         related = batch.piece[:, None] == batch.piece[None, :]
         wanted = torch.rand(B, 1, device=device) < self.same_piece
         liking = torch.rand(B, B, device=device) + (related == wanted)
+        if self.hard and batch.similarity is not None:
+            near = batch.similarity.float().argsort(dim=1).argsort(dim=1) / B + (related == wanted)
+            liking = torch.where(torch.rand(B, 1, device=device) < self.hard, near, liking)
         other = liking.masked_fill(~allowed, -1.0).argmax(dim=1)
         false = torch.rand(B, device=device).argsort().argsort() < B // 2
         return torch.where(false & allowed.any(dim=1), other, torch.arange(B, device=device))
@@ -119,21 +159,102 @@ class SMM:
 
 @dataclass(frozen=True)
 class SMC:
-    """Score-MIDI contrast: each read alone, an image's vector is nearest to its own notes' (CLIP's loss)."""
+    """Score-MIDI contrast: each read alone, an image's vector is nearest to its own notes' (CLIP's loss).
+
+    Args:
+        chunk: rows that are read at a time; 0 is the whole batch. With chunks the activations of one chunk only are in
+            memory: they are computed anew in the backward pass (as in GradCache, Gao et al. 2021), so that the number
+            of negatives does not depend on what fits, and the gradients are the same.
+    """
+
+    chunk: int = 0
 
     def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
-        """One loss; the share of rows that rank first in the batch, both ways, ties counted against us."""
-        images = model.embed_image(model(None, batch.image))
-        notes = model.embed_notes(model(batch.notes, None))
+        """One loss; the share of rows that rank first in the batch, both ways, ties counted against us.
+
+        The similarities stay in the batch, for whoever looks for hard negatives.
+        """
+        images = self.embed(lambda b: model.embed_image(model(None, b.image)), batch)
+        notes = self.embed(lambda b: model.embed_notes(model(b.notes, None)), batch)
         truth = torch.arange(len(batch), device=images.device)
         twins = same_notes(batch.notes) & (truth[:, None] != truth[None, :])
         logits = (model.scale() * images.float() @ notes.float().T).masked_fill(twins, -torch.inf)
         loss = 0.5 * (F.cross_entropy(logits, truth) + F.cross_entropy(logits.T, truth))
+        batch.similarity = logits.detach()
         own, rivals = logits.diagonal(), logits.detach().clone().fill_diagonal_(-torch.inf)
         report: Report = {}
         put(report, "smc/image_to_notes", own > rivals.amax(dim=1))
         put(report, "smc/notes_to_image", own > rivals.amax(dim=0))
         return {"smc": loss}, report
+
+    def embed(self, read: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+        """[B, embedding] vectors of all rows, read in chunks."""
+        if not self.chunk or self.chunk >= len(batch):
+            return read(batch)
+        parts = torch.split(torch.arange(len(batch), device=batch.index.device), self.chunk)
+        return torch.cat([checkpoint(read, batch.select(rows), use_reentrant=False) for rows in parts])
+
+
+@dataclass(frozen=True)
+class Grounding:
+    """Bar grounding: from the joint reading, the notes of each bar point to the image cells of that bar.
+
+    The truth is the engraver's: the cells that stand in the box of the bar, each as likely as the other. Bars without
+    notes, or whose box holds no cell, are not asked.
+    """
+
+    def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
+        """One loss (cross-entropy, nats per bar).
+
+        Reported: the share of bars whose highest cell is in the right box; what pointing at random would reach; and the
+        mean IoU of the cells with at least half of the highest probability and the cells of the bar.
+        """
+        _, logits, right = pointed(model, batch)
+        report: Report = {}
+        if not len(right):
+            return {"ground": logits.sum() * 0.0}, report
+        log_probability = logits.log_softmax(dim=-1).masked_fill(~right, 0.0)
+        for name, value in zip(("peak", "iou", "chance"), pointing_figures(logits, right), strict=True):
+            put(report, f"ground/{name}", value)
+        return {"ground": -(log_probability.sum(dim=-1) / right.sum(dim=-1)).mean()}, report
+
+
+def pointed(model: SIM, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Where the bars of a batch are pointed to, of those that have notes and image cells.
+
+    Returns:
+        Row of each of the K bars, [K, M] logits over the image cells (minus infinity at padding), and [K, M] True for
+        the cells of the bar.
+    """
+    logits = model.point(model(batch.notes, batch.image), batch.bar, batch.image.mask).float()
+    bars = torch.arange(logits.shape[1], device=logits.device)
+    right = batch.cell_bar[:, None, :] == bars[None, :, None]
+    asked = right.any(dim=-1) & (batch.bar[:, None, :] == bars[None, :, None]).any(dim=-1)
+    return asked.nonzero()[:, 0], logits[asked], right[asked]
+
+
+def pointing_figures(logits: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each of K bars: is the highest cell in it; IoU of the cells marked and its own; what chance would reach.
+
+    A cell is marked when it has at least half of the highest probability.
+    """
+    marked = logits >= logits.amax(dim=-1, keepdim=True) - math.log(2)
+    peak = right.gather(1, logits.argmax(dim=-1, keepdim=True))[:, 0]
+    iou = (marked & right).sum(dim=-1) / (marked | right).sum(dim=-1)
+    return peak, iou, right.sum(dim=-1) / logits.isfinite().sum(dim=-1)
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """An objective whose losses count more or less than others'."""
+
+    objective: Objective
+    weight: float
+
+    def __call__(self, model: Any, batch: Batch, /) -> tuple[Losses, Report]:
+        """The losses times the weight; the report as it is."""
+        losses, report = self.objective(model, batch)
+        return {name: self.weight * loss for name, loss in losses.items()}, report
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,12 +293,12 @@ def same_notes(notes: NoteInput) -> Tensor:
 
 
 def put(report: Report, name: str, right: Tensor) -> None:
-    """Add the mean of [K] bool under `name`; nothing where there is no case."""
+    """Add the mean of [K] bool or shares under `name`; nothing where there is no case."""
     if right.numel():
         report[name] = right.float().mean().item()
 
 
-OBJECTIVES: dict[str, Callable[..., Objective]] = {"mbam": MBAM, "smm": SMM, "smc": SMC}
+OBJECTIVES: dict[str, Callable[..., Objective]] = {"mbam": MBAM, "smm": SMM, "smc": SMC, "ground": Grounding}
 
 
 def names() -> Sequence[str]:

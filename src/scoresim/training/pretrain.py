@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from scoresim import checkpoint
 from scoresim.data import shards
-from scoresim.data.batches import BatchConfig, Passages, Source
+from scoresim.data.batches import Passages, Source
 from scoresim.data.harmonize import read_sampling
+from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json
@@ -23,7 +24,7 @@ from scoresim.model.sim import SIM, SIZES
 from scoresim.score.tokens import Vocabulary, default_vocabulary
 from scoresim.training.config import PretrainConfig
 from scoresim.training.loop import TrainConfig, take_step, train
-from scoresim.training.objectives import MBAM, OBJECTIVES, Objective
+from scoresim.training.objectives import MBAM, SMC, SMM, Grounding, Objective, Weighted
 from scoresim.training.optim import adamw
 
 SYNTHETIC = 1024  # passages made up for `scoresim pretrain synthetic OUT`
@@ -55,7 +56,7 @@ def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
         raise BadInput(f"{out} holds a run with another config or data; choose another folder, or remove this one.")
     sim_config = SIZES[config.size]
     shape = BatchConfig(config.batch_size, patch_height=sim_config.patch_height, patch_width=sim_config.patch_width)
-    batches = Passages(source, shape, weight=weight)
+    batches = Passages(source, shape, weight=weight, vocabulary=vocabulary if config.altered else None)
     torch.manual_seed(config.seed)
     model = SIM(sim_config, vocabulary.sizes)
     objectives = make_objectives(config)
@@ -96,9 +97,21 @@ def open_training_split(data: Path) -> tuple[Source, Vocabulary, str, NDArray[np
 
 
 def make_objectives(config: PretrainConfig) -> list[Objective]:
-    """The objectives that a config names, in its order."""
-    mbam = MBAM(config.inputs, config.mask_ratio, config.image_dropout)
-    return [mbam if name == "mbam" else OBJECTIVES[name]() for name in config.objectives]
+    """The objectives that a config names, in its order, with its weights."""
+    known: dict[str, Objective] = {
+        "mbam": MBAM(
+            config.inputs,
+            config.mask_ratio,
+            config.image_dropout,
+            config.image_cover,
+            (config.masked_share, config.random_share),
+        ),
+        "smm": SMM(config.same_piece, config.altered, config.hard),
+        "smc": SMC(config.smc_chunk),
+        "ground": Grounding(),
+    }
+    weights = {name: getattr(config, f"{name}_weight") for name in config.objectives}
+    return [known[n] if weights[n] == 1 else Weighted(known[n], weights[n]) for n in config.objectives]
 
 
 def train_config(config: PretrainConfig, steps: int) -> TrainConfig:

@@ -12,10 +12,17 @@ guessed exactly. Beside it:
   nearly 1 (tempo, time signature), the attribute does not vary inside a bar.
 
 **Matching (SMM).** Every held-out image is shown with its own notes, with the notes of a passage of another
-piece, and, where its piece has one, with the notes of another passage of the same piece. Passages with the
-very same notes never serve as false ones. Shares of right decisions are given by grade; for a false grade,
+piece, where its piece has one with the notes of another passage of the same piece, and with its own notes of which
+one bar is altered (one pitch, the rhythm, or the whole bar transposed; seeded, the same for every model). Passages
+with the very same notes never serve as false ones. Shares of right decisions are given by grade; for a false grade,
 "accuracy" is the mean of its share and of the share for the matched pairs, so that a model that always says
-yes gets one half.
+yes gets one half. "All" are the grades with notes of other passages.
+
+**Grounding.** From the joint reading the notes of each bar point to image cells. Figures: the share of bars whose
+highest cell stands in the engraver's box of the bar, and the mean intersection over union of the cells with at least
+half of the highest probability and the cells in the box. Beside them: pointing at random; and a rule without any
+learning, which points to the cell nearest to where an engraver would put the bar's notes along the line (`spacing`).
+Only a model that was trained to point can do it.
 
 Intervals are over works.
 """
@@ -24,6 +31,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -33,15 +41,20 @@ from scoresim.benchmark import metrics
 from scoresim.benchmark.config import ProbeConfig
 from scoresim.benchmark.metrics import Floats, Ints, Score
 from scoresim.benchmark.task import Data, Probe, Result, Split, some
-from scoresim.data.batches import Batch, BatchConfig, Passages
+from scoresim.data.alter import KINDS
+from scoresim.data.batches import Batch, Passages
+from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
+from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM
-from scoresim.score.tokens import ATTRIBUTES, MASK
+from scoresim.score.tokens import ATTRIBUTES, MASK, default_vocabulary
 from scoresim.training.masking import hidden_time
+from scoresim.training.objectives import pointed, pointing_figures
 
 WITH_IMAGE = "both (composer's notation)"
 MOST_TRAIN = 1000
 GRADES = ("another piece", "another passage of the same piece")
+ALTERED = "one bar altered"
 
 
 def chosen_bar(pair_id: str, bars: Ints, seed: int) -> int:
@@ -74,8 +87,7 @@ def hide_one(batch: Batch, bar: Tensor, attribute: int) -> tuple[Batch, Tensor]:
     gone = torch.zeros_like(ids, dtype=torch.bool)
     gone[..., attribute] = asked
     shown = batch.notes._replace(ids=ids, time=hidden_time(batch.notes, gone))
-    hidden = Batch(shown, batch.image, batch.bar, batch.piece, batch.labels, batch.index)
-    return hidden, asked
+    return replace(batch, notes=shown), asked
 
 
 def guess(model: SIM, shown: Batch, asked: Tensor, attribute: int, image: bool) -> Tensor:
@@ -143,17 +155,54 @@ def matching(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) ->
         if there.any():
             right = _decisions(model, passages, rows[there], other[there], config) <= 0
             table[grade] = _sums(right, works[there], groups)
+    others = [table[grade] for grade in GRADES if grade in table]
+    logits, kind = _altered_decisions(model, passages, rows, config)
+    for name, there in ((ALTERED, kind >= 0), *((f"{ALTERED}: {k}", kind == i) for i, k in enumerate(KINDS))):
+        if there.any():
+            table[name] = _sums(logits[there] <= 0, works[there], groups)
     results = [
         Result(f"matching: {name}", WITH_IMAGE, "share right", _score(sums, config.seed))
         for name, sums in table.items()
     ]
-    false = [table[grade] for grade in GRADES if grade in table]
-    for name, parts in (("all", false), *((g, [table[g]]) for g in GRADES if g in table)):
+    false = {"all": others} | {name: [sums] for name, sums in table.items() if name != "matched pairs"}
+    for name, parts in false.items():
         if parts:
             stacked = np.concatenate([table["matched pairs"], *parts], axis=1)
             score = metrics.with_interval(stacked[None], _balanced, config.seed)
             results.append(Result(f"matching: {name}", WITH_IMAGE, "accuracy", score))
     return results
+
+
+def grounding(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) -> list[Result]:
+    """Share of bars that are found on the image, beside chance, and the overlap of what is marked."""
+    column = passages.source.column("work")
+    works, groups = metrics.groups_of([column[i] for i in rows])
+    work_of = dict(zip(rows.tolist(), works.tolist(), strict=True))
+    sums = {name: np.zeros((groups, 2)) for name in ("peak in the bar", "IoU", "chance", "spacing")}
+    for batch in _batches(passages, rows, config.batch_size, _device(model)):
+        row, logits, right = pointed(model, batch)
+        group = np.array([work_of[i] for i in batch.index.tolist()])[row.cpu().numpy()]
+        nearest = right.gather(1, nearest_cells(batch)[:, None])[:, 0]
+        for table, values in zip(sums.values(), (*pointing_figures(logits, right), nearest), strict=True):
+            figures = values.double().cpu().numpy()
+            np.add.at(table, group, np.stack([figures, np.ones(len(figures))], axis=1))
+    peak, iou, chance, spacing = (_score(table, config.seed) for table in sums.values())
+    return [
+        Result("grounding of bars", WITH_IMAGE, "share right", peak),
+        Result("grounding of bars", WITH_IMAGE, "IoU", iou),
+        Result("grounding of bars", "nothing", "share right", chance, "chance"),
+        Result("grounding of bars", WITH_IMAGE, "share right", spacing, "an engraver's spacing"),
+    ]
+
+
+def nearest_cells(batch: Batch) -> Tensor:
+    """[K] the image cell whose place is nearest to the mean place of the notes of each bar; bars as in `pointed`."""
+    bars = torch.arange(int(batch.bar.max()) + 1, device=batch.bar.device)
+    member = batch.bar[:, None, :] == bars[None, :, None]
+    time = (member * batch.notes.time[:, None, :]).sum(-1) / member.sum(-1).clamp(min=1)
+    distance = (batch.image.place[:, None, :, 1] - time[..., None]).abs()
+    asked = member.any(-1) & (batch.cell_bar[:, None, :] == bars[None, :, None]).any(-1)
+    return distance.masked_fill(~batch.image.mask[:, None], torch.inf)[asked].argmin(-1)
 
 
 def false_notes(passages: Passages, rows: Ints, seed: int) -> tuple[Ints, Ints]:
@@ -182,7 +231,7 @@ def most_frequent(train: Split, sizes: tuple[int, ...], seed: int) -> Ints:
 
 
 def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> list[Result]:
-    """Both pre-training tasks on held-out passages."""
+    """The pre-training tasks on held-out passages."""
     passages = Passages(data.split("test"), batches)
     if not len(passages):
         raise BadInput("the data set has no test part; build a larger one.")
@@ -191,7 +240,9 @@ def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> li
     model.eval()
     with torch.inference_mode():
         results = hidden_attributes(model, passages, rows, majority, config)
-        return results if config.notes_only else results + matching(model, passages, rows, config)
+        if config.notes_only:
+            return results
+        return results + matching(model, passages, rows, config) + grounding(model, passages, rows, config)
 
 
 def _decisions(model: SIM, passages: Passages, images: Ints, notes: Ints, config: ProbeConfig) -> Floats:
@@ -204,6 +255,20 @@ def _decisions(model: SIM, passages: Passages, images: Ints, notes: Ints, config
         given = passages.gather(notes[at]).to(_device(model)).notes
         out[at] = model.match_logit(model(given, image).summary).double().cpu().numpy()
     return out
+
+
+def _altered_decisions(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) -> tuple[Floats, Ints]:
+    """[R] match logits of images with their own notes of which one bar is altered; [R] how, -1 for not at all."""
+    order = np.argsort(passages.size[rows], kind="stable")
+    logits, kind = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
+    for start in range(0, len(order), config.batch_size):
+        at = order[start : start + config.batch_size]
+        image = passages.gather(rows[at]).to(_device(model)).image
+        altered, how = passages.altered(rows[at], default_vocabulary(), (config.seed,))
+        notes = NoteInput(*(tensor.to(_device(model)) for tensor in altered))
+        logits[at] = model.match_logit(model(notes, image).summary).double().cpu().numpy()
+        kind[at] = how.numpy()
+    return logits, kind
 
 
 def _batches(passages: Passages, rows: Ints, batch_size: int, device: torch.device) -> Iterator[Batch]:

@@ -25,7 +25,8 @@ from scoresim.benchmark import metrics
 from scoresim.benchmark.config import ProbeConfig
 from scoresim.benchmark.metrics import Floats, Ints, Score
 from scoresim.benchmark.task import Data, Probe, Result, some
-from scoresim.data.batches import BatchConfig, Passages
+from scoresim.data.batches import Passages
+from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
 from scoresim.model.sim import SIM
 

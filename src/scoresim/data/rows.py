@@ -1,0 +1,209 @@
+"""One pair as arrays, ready to be padded into a batch, and the order in which pairs are seen; without torch."""
+
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from scoresim.data.pair import Pair
+from scoresim.data.spacing import along
+from scoresim.data.staves import Staff, bars_of_cells, find_staves, music_begins, strips
+
+FAINTEST = 32  # of 255: a cell whose darkest pixel is fainter counts as blank
+WINDOW = 16  # batches whose rows are sorted by size among each other
+
+Labels = Callable[[Pair], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """How pairs become tensors.
+
+    Attributes:
+        batch_size: passages per batch.
+        max_notes: longer passages lose their last bars.
+        pixels_per_space: staff space, in pixels, to which every picture is scaled, whatever its own.
+        patch_height, patch_width: of an image cell in pixels after scaling, as in `SIMConfig`; the height is
+            that of the strip around a staff.
+        cache_megabytes: memory for decoded passages; the others are decoded anew each time.
+    """
+
+    batch_size: int = 32
+    max_notes: int = 128
+    pixels_per_space: float = 4.0
+    patch_height: int = 64
+    patch_width: int = 8
+    cache_megabytes: int = 768
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One passage, ready to be padded: what is cached.
+
+    Attributes:
+        ids: [n, 8] int16; bar: [n] int16; time: [n] float32, as in `NoteInput`.
+        onset: [n] float32 and length: quarter notes; the length is 0 where the passage has lost notes at its end.
+        ink: [h, w] uint8, 255 is black, already scaled; strips of staves under each other.
+        cells: [m, 2] int16, row and column of each inked cell.
+        place: [m, 2] float32, as in `ImageInput`.
+        cell_bar: [m] int16, as in `Batch`.
+        labels: arrays of [n], or numbers.
+    """
+
+    ids: NDArray[np.int16]
+    bar: NDArray[np.int16]
+    time: NDArray[np.float32]
+    onset: NDArray[np.float32]
+    length: float
+    ink: NDArray[np.uint8]
+    cells: NDArray[np.int16]
+    place: NDArray[np.float32]
+    cell_bar: NDArray[np.int16]
+    labels: dict[str, Any]
+
+    @property
+    def bytes(self) -> int:
+        """Memory it takes, about."""
+        return self.ink.nbytes + self.ids.nbytes + 16 * len(self.ids) + 14 * len(self.cells) + 1000
+
+
+def drawn_rows(weight: NDArray[np.float64] | None, n: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The rows of one epoch, as many as there are, sorted: each as often as its weight says, rounded at random.
+
+    Systematic resampling: a row of weight w is drawn floor(w) or ceil(w) times, w times on average.
+
+    Args:
+        weight: [R] with mean 1, or None for every row once.
+        n: number of rows R.
+        seed, epoch: say which of the random draws.
+    """
+    if weight is None:
+        return np.arange(n)
+    rng = np.random.default_rng([seed, epoch, 1])
+    shuffled = rng.permutation(n)
+    edges = np.cumsum(weight[shuffled]) * (n / weight.sum())
+    out: NDArray[np.int64] = np.sort(shuffled[np.searchsorted(edges, np.arange(n) + rng.random()).clip(0, n - 1)])
+    return out
+
+
+def epoch_order(
+    piece: NDArray[np.int64], size: NDArray[np.int64], batch_size: int, seed: int, epoch: int
+) -> NDArray[np.int64]:
+    """One pass over all rows: random, in couples of one piece (for matching), rows of like size together.
+
+    Args:
+        piece: [R] piece of each row.
+        size: [R] tokens of each row.
+        batch_size: rows per batch.
+        seed, epoch: say which of the random orders.
+
+    Returns:
+        [R] rows; the batches are consecutive stretches of it. What is left after whole batches changes by
+        epoch.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    shuffled = rng.permutation(len(piece))
+    by_piece = shuffled[np.argsort(piece[shuffled], kind="stable")]
+    starts = np.r_[True, np.diff(piece[by_piece]) != 0]
+    first = np.maximum.accumulate(np.where(starts, np.arange(len(piece)), 0))
+    # Rows 0 and 1, 2 and 3, ... of a piece stay together.
+    couple = np.cumsum((np.arange(len(piece)) - first) % 2 == 0) - 1
+    couples = couple[-1] + 1 if len(couple) else 0
+    weight = np.zeros(couples)
+    np.maximum.at(weight, couple, size[by_piece])
+    window = rng.permutation(couples) * 2 // max(batch_size * WINDOW, 1)
+    rank = np.empty(couples, dtype=np.int64)
+    rank[np.lexsort((rng.random(couples), weight, window))] = np.arange(couples)
+    order = by_piece[np.argsort(rank[couple], kind="stable")]
+    whole = len(order) // batch_size
+    stretches = [order[i * batch_size : (i + 1) * batch_size] for i in rng.permutation(whole)]
+    return np.concatenate([*stretches, order[whole * batch_size :]])
+
+
+def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
+    """Decode one pair."""
+    named = labels(pair) if labels is not None else {}
+    n = notes_that_fit(pair.bar_of_note, config.max_notes)
+    ink = decode(pair.image)
+    staves = find_staves(ink, pair.staff_space)
+    scale = config.pixels_per_space / pair.staff_space
+    begin = (music_begins(ink, staves, pair.staff_space) if staves else 0.0) * scale
+    if staves:
+        ink = strips(ink, staves, round(config.patch_height / scale))
+        ink = scaled(ink, scale, len(staves) * config.patch_height)
+    else:
+        ink = scaled(ink, scale)
+    cells = inked_cells(ink, config.patch_height, config.patch_width)
+    size = config.patch_height / scale, config.patch_width / scale
+    return Row(
+        ids=pair.notes[:n].astype(np.int16),
+        bar=pair.bar_of_note[:n].astype(np.int16),
+        time=along(pair.onset, pair.length)[:n],
+        onset=pair.onset[:n],
+        length=pair.length if n == len(pair.onset) else 0.0,
+        ink=ink,
+        cells=cells,
+        place=places(cells, staves, config.patch_width, (begin, ink.shape[1])),
+        cell_bar=bars_of_cells(cells, staves, size, pair.bar_boxes),
+        labels={name: value if np.ndim(value) == 0 else value[:n] for name, value in named.items()},
+    )
+
+
+def places(
+    cells: NDArray[np.int16], staves: list[Staff], cell_width: int, line: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Where cells stand in the music: [m, 2] staff in its system, and share of the passage along its systems.
+
+    Args:
+        cells: [m, 2] row and column.
+        staves: of each row of cells; empty when none were found (then rows are places, and there is one
+            system).
+        cell_width: pixels.
+        line: x at which the notes begin on a line, about, and x at which the line ends; what stands before
+            the notes (clef, key) has a negative share.
+    """
+    row, column = cells.T.astype(np.int64)
+    begin, end = line
+    x = ((column + 0.5) * cell_width - begin) / max(end - begin, 1.0)
+    if not staves:
+        return np.stack([row + 0.5, x], axis=1).astype(np.float32)
+    number, system = np.array([s.number for s in staves])[row], np.array([s.system for s in staves])[row]
+    along_systems = (system + x) / (staves[-1].system + 1)
+    return np.stack([number + 0.5, along_systems], axis=1).astype(np.float32)
+
+
+def notes_that_fit(bar_of_note: NDArray[np.int32], most: int) -> int:
+    """How many notes to keep: all, or whole bars among the first `most` (`most` of a longer bar)."""
+    if len(bar_of_note) <= most:
+        return len(bar_of_note)
+    whole_bars = int(np.searchsorted(bar_of_note, bar_of_note[most], side="left"))
+    return whole_bars or most
+
+
+def decode(png: bytes) -> NDArray[np.uint8]:
+    """A grey picture as ink: [h, w] uint8, 255 is black."""
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
+        return 255 - np.asarray(picture.convert("L"), dtype=np.uint8)
+
+
+def scaled(ink: NDArray[np.uint8], scale: float, height: int | None = None) -> NDArray[np.uint8]:
+    """Scale a picture by area, to an exact height in pixels where one is given."""
+    picture, factor = Image.fromarray(ink), round(1 / scale)
+    if abs(factor * scale - 1) < 1e-9 and height in (None, picture.height // factor):
+        return np.asarray(picture.reduce(factor))
+    size = (max(round(picture.width * scale), 1), height or max(round(picture.height * scale), 1))
+    return np.asarray(picture.resize(size, Image.Resampling.BOX))
+
+
+def inked_cells(ink: NDArray[np.uint8], height: int, width: int) -> NDArray[np.int16]:
+    """[m, 2] row and column of the cells in which something is drawn, in reading order."""
+    down, across = math.ceil(ink.shape[0] / height), math.ceil(ink.shape[1] / width)
+    canvas = np.zeros((down * height, across * width), dtype=np.uint8)
+    canvas[: ink.shape[0], : ink.shape[1]] = ink
+    darkest = canvas.reshape(down, height, across, width).max(axis=(1, 3))
+    return np.argwhere(darkest >= FAINTEST).astype(np.int16)

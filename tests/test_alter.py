@@ -1,0 +1,70 @@
+"""The same passage with one bar altered."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoresim.data.alter import KINDS, alter
+from scoresim.data.batches import Passages
+from scoresim.data.rows import BatchConfig
+from scoresim.data.spacing import along
+from scoresim.data.synthetic import make, synthetic
+from scoresim.score.tokens import FIRST, default_vocabulary
+
+VOCABULARY = default_vocabulary()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 200), st.integers(0, 1000))
+def test_one_bar_differs_in_one_way_and_the_rest_stays(index: int, seed: int) -> None:
+    pair = make(index, 3)
+    ids, bar = pair.notes.astype(np.int16), pair.bar_of_note.astype(np.int16)
+    new = alter(ids, bar, pair.onset, VOCABULARY, np.random.default_rng(seed))
+    assert new.kind >= 0
+    before, after = (
+        {b: sorted(map(tuple, rows[bars == b].tolist())) for b in range(pair.n_bars)}
+        for rows, bars in ((ids, bar), (new.ids, new.bar))
+    )
+    changed = [b for b in before if before[b] != after[b]]
+    assert len(changed) == 1
+    old, altered = np.array(before[changed[0]]), np.array(after[changed[0]])
+    kind = KINDS[new.kind]
+    if kind == "transposed":
+        steps = np.unique(np.sort(altered[:, 2]) - np.sort(old[:, 2]))
+        assert len(steps) == 1 and 1 <= abs(steps[0]) <= 7
+    elif kind == "pitch":
+        assert sorted(altered[:, 1]) == sorted(old[:, 1])
+        assert sum((np.sort(altered[:, 2]) != np.sort(old[:, 2])).tolist()) >= 1
+    else:
+        assert sorted(altered[:, 2]) == sorted(old[:, 2])
+        assert sorted(altered[:, 1]) != sorted(old[:, 1])
+    assert [tuple(r) for r in new.ids[:, :3].tolist()] == sorted(map(tuple, new.ids[:, :3].tolist()))
+    assert (np.diff(new.onset) >= 0).all()
+    np.testing.assert_allclose(new.onset, new.bar * 4 + (new.ids[:, 1] - FIRST) / 24, atol=1e-4)
+
+
+def test_a_single_grace_note_can_be_moved_by_pitch_only() -> None:
+    ids = np.full((1, 8), FIRST, dtype=np.int16)
+    ids[0, 2] += 60
+    zero = np.zeros(1, np.int16)
+    kinds = {alter(ids, zero, np.zeros(1, np.float32), VOCABULARY, np.random.default_rng(i)).kind for i in range(20)}
+    assert {KINDS[k] for k in kinds} == {"pitch", "transposed"}
+
+
+def test_altered_batches_are_a_function_of_seed_and_step_and_keep_places_exact() -> None:
+    source = synthetic(16, seed=1)
+    passages = Passages(source, BatchConfig(batch_size=8), vocabulary=VOCABULARY)
+    one, again, other = passages.batch(0, 0), passages.batch(0, 0), passages.batch(1, 0)
+    assert one.altered is not None and again.altered is not None and one.alteration is not None
+    assert (one.altered.ids == again.altered.ids).all()
+    assert other.altered is not None
+    assert (one.alteration >= 0).all()
+    assert (one.altered.mask == one.notes.mask).all()
+    for b, row in enumerate(one.index.tolist()):
+        n = int(one.notes.mask[b].sum())
+        ids = one.altered.ids[b, :n].numpy()
+        onset = (ids[:, 0] - FIRST) * 4 + (ids[:, 1] - FIRST) / 24
+        np.testing.assert_allclose(
+            one.altered.time[b, :n].numpy(), along(onset.astype(np.float32), source[row].length), atol=1e-4
+        )
+    assert Passages(source).batch(0, 0).altered is None
