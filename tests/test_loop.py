@@ -182,6 +182,33 @@ def test_a_damaged_or_foreign_state_is_refused(tmp_path: Path, content: bytes | 
         train(other, OBJECTIVES, passages(), CONFIG, tmp_path)
 
 
+@pytest.mark.parametrize("damage", ["flipped byte", "cut off", "gone"])
+def test_a_damaged_last_state_falls_back_to_the_one_before_and_ends_alike(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = micro()
+    train(whole, OBJECTIVES, passages(), CONFIG, tmp_path / "whole")
+    out = tmp_path / "run"
+    with pytest.raises(Stopped):
+        train(micro(), OBJECTIVES, Interrupted(passages(), 4, signal.SIGTERM), CONFIG, out)  # type: ignore[arg-type]
+    last = out / "state" / "last.safetensors"
+    data = bytearray(last.read_bytes())
+    if damage == "gone":
+        last.unlink()
+    elif damage == "cut off":
+        last.write_bytes(data[: len(data) // 2])
+    else:
+        data[-100] ^= 1
+        last.write_bytes(data)
+    again = micro(seed=7)
+    train(again, OBJECTIVES, passages(), CONFIG, out)
+    assert same(weights(whole), weights(again))
+    assert timeless(out) == timeless(tmp_path / "whole")
+    told = [record.message for record in caplog.records if "damaged" in record.message]
+    assert len(told) == (damage != "gone")
+    assert all("last.safetensors" in line and "state before it" in line for line in told)
+
+
 def test_schedule_warms_up_and_falls() -> None:
     rates = [learning_rate(step, 100, 10, 1.0) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)

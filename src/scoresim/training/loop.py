@@ -26,7 +26,7 @@ from scoresim.files import replacing
 from scoresim.progress import Progress
 from scoresim.training.objectives import Objective
 from scoresim.training.optim import adamw, learning_rate, use_bf16
-from scoresim.training.state import RunState, load_state, load_weights, read_tensors, save_state, save_weights
+from scoresim.training.state import RunState, load_weights, read_tensors, resume, save_state, save_weights
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
 
@@ -108,7 +108,7 @@ def train(
     module.to(config.device).train()
     optimiser = adamw(module, config.lr, config.weight_decay)
     last = out / "state" / LAST
-    state = load_state(last, module, optimiser) if last.is_file() else RunState()
+    state = resume(last, module, optimiser)
     cut_log(out / LOG, state.step)
     clock = time.monotonic() - state.seconds
     with (

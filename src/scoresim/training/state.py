@@ -1,11 +1,16 @@
 """The private state of a training run: one file, replaced as a whole, from which it goes on bit for bit.
 
 Weights and the optimiser's tensors are safetensors; step, running means and the best validation so far stand
-in its header as JSON. Nothing about the data or random numbers is in it: both are pure functions of (seed,
-step).
+in its header as JSON, with a checksum of all. Nothing about the data or random numbers is in it: both are pure
+functions of (seed, step). The state before the last is kept: where the last is damaged the run goes on from there,
+and ends with the same weights.
 """
 
 import json
+import logging
+import os
+import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +26,9 @@ from scoresim.errors import BadInput
 from scoresim.files import replacing
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+BEFORE = "before.safetensors"  # the state before the last
+
+_logger = logging.getLogger("scoresim")
 
 
 @dataclass
@@ -42,13 +50,47 @@ class RunState:
 
 
 def save_state(path: Path, module: nn.Module, optimiser: Optimizer, state: RunState) -> None:
-    """Write the run's state, whole or not at all."""
+    """Write the run's state, whole or not at all; the one that stands there is kept as `BEFORE`, beside it."""
     tensors = {f"weights/{name}": tensor for name, tensor in module.state_dict().items()}
     for name, parameter in module.named_parameters():
         for moment, tensor in optimiser.state.get(parameter, {}).items():
             tensors[f"{moment}/{name}"] = tensor
+    words = json.dumps(asdict(state))
+    tensors = plain(tensors)
     with replacing(path) as temporary:
-        save_file(plain(tensors), temporary, metadata={"state": json.dumps(asdict(state))})
+        save_file(tensors, temporary, metadata={"state": words, "checksum": checksum(tensors, words)})
+        if path.is_file():
+            os.replace(path, path.with_name(BEFORE))
+
+
+def checksum(tensors: Mapping[str, Tensor], words: str) -> str:
+    """CRC-32 of names, contents and the header's words; it is there to notice damage, not malice."""
+    crc = zlib.crc32(words.encode())
+    for name in sorted(tensors):
+        crc = zlib.crc32(name.encode(), crc)
+        crc = zlib.crc32(tensors[name].detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data, crc)
+    return f"{crc:08x}"
+
+
+def resume(path: Path, module: nn.Module, optimiser: Optimizer) -> RunState:
+    """Where a run goes on: from its last state, from the one before where the last is damaged or gone, else anew.
+
+    Args:
+        path: of the last state.
+        module, optimiser: the saved tensors are put into them.
+
+    Raises:
+        BadInput: there is a state, but none that can be used.
+    """
+    before = path.with_name(BEFORE)
+    try:
+        if path.is_file() or not before.is_file():
+            return load_state(path, module, optimiser) if path.is_file() else RunState()
+    except BadInput as error:
+        if not before.is_file():
+            raise
+        _logger.warning("%s Going on from the state before it.", error)
+    return load_state(before, module, optimiser)
 
 
 def load_state(path: Path, module: nn.Module, optimiser: Optimizer) -> RunState:
@@ -60,6 +102,8 @@ def load_state(path: Path, module: nn.Module, optimiser: Optimizer) -> RunState:
         BadInput: the file is damaged or belongs to another model.
     """
     tensors, header = read_tensors(path)
+    if header.get("checksum") != checksum(tensors, header.get("state", "")):
+        raise BadInput(f"{path} is damaged: its checksum differs. To begin anew, remove its folder.")
     try:
         state = RunState(**json.loads(header["state"]))
         load_weights(module, {k[8:]: v for k, v in tensors.items() if k.startswith("weights/")})
