@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from scoresim.data.batches import Passages
 from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
+from scoresim.files import read_json
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.score.tokens import ATTRIBUTES, FIRST, MASK, default_vocabulary
 
@@ -130,11 +132,12 @@ def test_misfits_are_refused() -> None:
     with pytest.raises(BadInput, match="top staff"):
         melody.evaluate(answers([0, 0], [0, 0], [0, 0], classes=2))
     with pytest.raises(BadInput, match="at least two"):
-        retrieval.evaluate(retrieval.Vectors(np.ones((1, 2)), np.ones((1, 2)), ["a"]), 0)
+        retrieval.validate(retrieval.Vectors(np.ones((1, 2)), np.ones((1, 2)), ["a"]))
 
 
 def values(vectors: retrieval.Vectors) -> dict[tuple[str, str], float]:
-    found = retrieval.evaluate(vectors, 0)
+    pool = retrieval.Pool(np.arange(len(vectors.works)))
+    found = retrieval.evaluate(vectors.images @ vectors.notes.T, pool, vectors.works, 0)
     return {(r.what.split(",")[1].strip(), r.metric): r.score.value for r in found if r.baseline is None}
 
 
@@ -150,6 +153,39 @@ def test_retrieval_of_a_perfect_model_is_one() -> None:
     found = values(retrieval.Vectors(np.eye(30), np.eye(30), [str(i) for i in range(30)]))
     assert found["image to notes", "R@1"] == found["notes to image", "MRR"] == 1.0
     assert found["image to notes", "median rank"] == 1.0
+
+
+def test_retrieval_within_a_piece_asks_its_passages_only() -> None:
+    scores = np.array([[1.0, 0, 9, 9], [2, 1, 9, 9], [9, 9, 1, 0], [9, 9, 0, 1]])
+    piece = np.array([0, 0, 1, 1])
+    pool = retrieval.Pool(np.arange(4), piece[:, None] == piece[None, :])
+    found = retrieval.evaluate(scores, pool, ["a", "a", "b", "b"], 0)
+    by = {(r.what.split(",")[1].strip(), r.metric): r.score.value for r in found}
+    assert by["image to notes", "R@1"] == 3 / 4
+    assert by["notes to image", "R@1"] == 3 / 4
+    assert found[0].what == "retrieval within a piece, image to notes, pools of 2.0 on average"
+
+
+def test_pools_are_fixed_lists_of_whole_pieces() -> None:
+    passages = Passages(synthetic(40, 0))
+    drawn, own = retrieval.pools(passages, 10, 3)
+    assert len(drawn.rows) == len(own.rows) == 10
+    assert own.same_piece is not None and (own.same_piece.sum(1) == 2).all(), "made-up pieces have two passages"
+    assert [pool.rows.tolist() for pool in retrieval.pools(passages, 10, 3)] == [drawn.rows.tolist(), own.rows.tolist()]
+
+
+def test_retrieval_asks_every_pool_and_look_and_writes_its_lists(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = SIM(TINY, default_vocabulary().sizes).eval()
+    config = ProbeConfig(pool=8, batch_size=4, lists=str(tmp_path))
+    found = retrieval.ask(model, MadeUp(), BatchConfig(4), config)
+    whats = {r.what for r in found}
+    looks = {"", " from scan-like images", " from photo-like images"} if retrieval.looks() else {""}
+    assert {f"retrieval{look}, image to notes, pool of 8" for look in looks} <= whats
+    assert "retrieval within a piece, notes to image, pools of 2.0 on average" in whats
+    assert {r.baseline for r in found} == {None, "chance", "bootleg score"}
+    lists = read_json(tmp_path / "retrieval-pools.json")
+    assert [len(ids) for ids in lists.values()] == [8, 8]
 
 
 def test_retrieval_embeds_in_row_order() -> None:

@@ -82,3 +82,4 @@ class ProbeConfig:
     batch_size: int = field(default=32, metadata={"help": "Passages read at a time."})
     notes_only: bool = field(default=False, metadata={"help": "The model never saw an image: ask notes alone."})
     seed: int = field(default=0, metadata={"help": "Seed of the choice of passages, bars and negatives."})
+    lists: str | None = field(default=None, metadata={"help": "Folder into which the lists of pools are written."})

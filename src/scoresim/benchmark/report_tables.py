@@ -51,7 +51,7 @@ def key_figures(rows: list[Row]) -> list[dict[str, Any]]:
     recalls = [r for r in rows if r["what"].startswith("retrieval, image to notes") and r["metric"] == "R@1"]
     chance = {r["what"]: r["value"] for r in recalls if "chance" in r["pretraining"]}
     for r in recalls:
-        if "chance" not in r["pretraining"] and chance.get(r["what"]):
+        if not _rule(r) and chance.get(r["what"]):
             beside = f"{r['value'] / chance[r['what']]:.0f} times chance, {r['what'].rpartition(', ')[2]}"
             found.append(_key("Right notes found first (R@1)", r["value"], beside))
     for what, metric, name in (
@@ -105,19 +105,29 @@ def matching_table(rows: list[Row]) -> Table:
 
 
 def retrieval_table(rows: list[Row]) -> Table:
-    """Retrieval: one row per metric, one column per direction, and chance."""
-    here = [r for r in rows if r["what"].startswith("retrieval, ")]
+    """Retrieval: for every pool and look one row per metric, one column per direction, and the rules beside them."""
+    here = [r for r in rows if r["what"].startswith("retrieval")]
+    by = {(*r["what"].split(", ")[:2], r["metric"], _rule(r)): r for r in here}
     directions = list(dict.fromkeys(r["what"].split(", ")[1] for r in here))
-    by = {(r["what"].split(", ")[1], r["metric"], "chance" in r["pretraining"]): r for r in here}
     body = []
-    for metric in dict.fromkeys(r["metric"] for r in here):
-        line = [_cell(by.get((d, metric, False)), metric == "median rank") for d in directions]
-        line.append(_cell(by.get((directions[0], metric, True)), metric == "median rank", interval=False))
-        body.append([Cell(metric), *line])
-    pools = {r["what"].rpartition("pool of ")[2] for r in here}
-    note = f"Pool of {', '.join(sorted(pools))} held-out passages. Equal scores count as their expectation over "
-    note += "a random order; no query is dropped."
-    return Table("Retrieval, each input read alone", ["metric", *directions, "chance"], body, note)
+    for kind, metric in dict.fromkeys((r["what"].split(", ")[0], r["metric"]) for r in here):
+        rank = metric == "median rank"
+        line = [_cell(by.get((kind, d, metric, "")), rank) for d in directions]
+        rules = [by.get((kind, directions[0], metric, rule)) for rule in ("bootleg score", "chance")]
+        line += [_cell(rule, rank, interval=False) for rule in rules]
+        body.append([Cell(kind.removeprefix("retrieval").strip() or "over all pieces"), Cell(metric), *line])
+    pools = dict.fromkeys(r["what"].split(", ")[2] for r in here)
+    note = f"{'; '.join(pools).capitalize()}, of held-out passages. Equal scores count as their expectation over "
+    note += (
+        f"a random order; no query is dropped. The rules stand for {directions[0] if directions else 'one direction'}."
+    )
+    head = ["among", "metric", *directions, "bootleg score", "chance"]
+    return Table("Retrieval, each input read alone", head, body, note)
+
+
+def _rule(row: Row) -> str:
+    """The rule that a row of retrieval is of; "" for the model."""
+    return next((rule for rule in ("bootleg score", "chance") if rule in row["pretraining"]), "")
 
 
 def learnt_tables(rows: list[Row]) -> list[Table]:

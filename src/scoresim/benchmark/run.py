@@ -16,7 +16,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -264,7 +264,7 @@ def judge_probe(name: str, task: Probe, data: Data, sources: Sources, out: Path,
         if not kept.is_file():
             model = checkpoints.load(folder).model
             model.to("cuda" if torch.cuda.is_available() else "cpu")
-            results = task.ask(model, data, batch_config(model, probe.batch_size), probe)
+            results = task.ask(model, data, batch_config(model, probe.batch_size), replace(probe, lists=str(out)))
             write_json(kept, [asdict(result) for result in results])
         for found in read_json(kept):
             result = Result(**(found | {"score": metrics.Score(**found["score"])}))
