@@ -1,0 +1,231 @@
+"""How fast pre-training runs, how near to the machine's limit, and beside MidiBERT-Piano's network.
+
+    python benchmarks/train.py [--data DIR] [--sizes tiny,small,base] [--steps 12] [--objectives mbam,smm,smc]
+
+For every size: notes and passages per second of the real training loop (data loading included), the share of time that
+it waits for data, the share of tokens that are padding, floating-point operations as torch counts them in one step,
+and their rate as a share of what the machine reaches in matrix multiplications (2048 x 2048, in the precision of the
+run, measured in the same run). Peak memory is that of the process, so sizes are measured from small to large.
+
+The peer is the network that MidiBERT-Piano describes (Chou et al., arXiv:2107.05223: BERT with 12 layers of width 768,
+compound words of four attributes, 512 notes, 15 % of the notes masked, batches of 12), made of Hugging Face's BERT
+classes, on made-up notes that lie in memory; and the same with the width and layers of each of our sizes. A ratio above
+one says that ours reads more notes a second; ours reads the pictures as well. The peer is left out where transformers
+is not installed.
+Prints a table and ends with one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from scoresim.data.batches import Batch, Passages
+from scoresim.data.rows import BatchConfig
+from scoresim.model.sim import SIM, SIZES
+from scoresim.training.config import PretrainConfig
+from scoresim.training.loop import TrainConfig, take_step
+from scoresim.training.optim import adamw, use_bf16
+from scoresim.training.pretrain import make_objectives, open_training_split, train_config
+
+SIDE = 2048  # of the matrices of the ceiling
+COMPOUND = (4, 18, 88, 66)  # values of bar, position, pitch and duration in MidiBERT-Piano's compound words
+NOTES, BATCH, MASKED = 512, 12, 0.15
+
+
+@dataclass
+class Speed:
+    """What one network reached: medians over the timed steps."""
+
+    name: str
+    parameters: int
+    notes: float
+    passages: float
+    seconds: float
+    waits: float
+    padding: float
+    flops: float
+    memory: float
+
+
+def ceiling(device: torch.device, bf16: bool) -> float:
+    """Floating-point operations per second of matrix multiplications, the best of several."""
+    kind = torch.bfloat16 if bf16 else torch.float32
+    a, b = torch.randn(SIDE, SIDE, device=device, dtype=kind), torch.randn(SIDE, SIDE, device=device, dtype=kind)
+    best = float("inf")
+    for _ in range(8):
+        begun = time.perf_counter()
+        (a @ b).sum().item()
+        best = min(best, time.perf_counter() - begun)
+    return 2 * SIDE**3 / best
+
+
+def memory(device: torch.device) -> float:
+    """Largest memory so far in MB: of the device, or of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def ours(size: str, data: Path, asked: argparse.Namespace) -> Speed:
+    """The real step on real batches."""
+    config = PretrainConfig(
+        size=size,  # type: ignore[arg-type]
+        objectives=tuple(asked.objectives.split(",")),
+        steps=1000,
+        batch_size=asked.batch_size,
+        precision=asked.precision,
+    )
+    source, vocabulary, _, weight = open_training_split(data)
+    shape = SIZES[size]
+    rows = BatchConfig(config.batch_size, patch_height=shape.patch_height, patch_width=shape.patch_width)
+    batches = Passages(source, rows, weight=weight)
+    torch.manual_seed(0)
+    settings = train_config(config, 1000)
+    model, objectives = SIM(shape, vocabulary.sizes).to(settings.device).train(), make_objectives(config)
+    optimiser = adamw(model, settings.lr, settings.weight_decay)
+    stream = batches.stream(0, 0)
+    with FlopCounterMode(display=False) as counter:
+        take_step(model, objectives, next(stream).to(settings.device), optimiser, settings, 0)
+    times, waits, notes, tokens, room = [], [], [], 0, 0
+    for step in range(1, asked.steps + 2):
+        begun = time.perf_counter()
+        batch = next(stream).to(settings.device)
+        ready = time.perf_counter()
+        take_step(model, objectives, batch, optimiser, settings, step)  # ends with numbers on the host
+        if step > 1:  # the first after the count is a warm-up
+            times.append(time.perf_counter() - begun)
+            waits.append(ready - begun)
+            notes.append(int(batch.notes.mask.sum()))
+            tokens, room = tokens + held(batch)[0], room + held(batch)[1]
+    stream.close()
+    seconds = statistics.median(times)
+    return Speed(
+        size,
+        sum(p.numel() for p in model.parameters()),
+        statistics.mean(notes) / seconds,
+        config.batch_size / seconds,
+        seconds,
+        sum(waits) / sum(times),
+        1 - tokens / room,
+        counter.get_total_flops() / seconds,
+        memory(torch.device(settings.device)),
+    )
+
+
+def held(batch: Batch) -> tuple[int, int]:
+    """Tokens of a joint reading, and the room that they take after the padding that no row needs was cut off."""
+    kept = batch.notes.mask.sum(1) + batch.image.mask.sum(1) + 1
+    return int(kept.sum()), int(kept.max()) * len(batch)
+
+
+class CompoundBert(nn.Module):
+    """MidiBERT-Piano: an embedding of each of four attributes, BERT over their projection, four classifiers."""
+
+    def __init__(self, width: int, layers: int, heads: int) -> None:
+        super().__init__()
+        from transformers import BertConfig, BertModel
+
+        sizes = [count + 2 for count in COMPOUND]  # and padding and mask
+        shape = BertConfig(
+            vocab_size=2,
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            intermediate_size=4 * width,
+            max_position_embeddings=NOTES,
+        )
+        self.embed = nn.ModuleList(nn.Embedding(size, 256) for size in sizes)
+        self.project = nn.Linear(4 * 256, width)
+        self.bert = BertModel(shape, add_pooling_layer=False)
+        self.heads = nn.ModuleList(nn.Linear(width, size) for size in sizes)
+
+    def forward(self, words: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """words [B, N, 4] and [B, N] True where a note is to be guessed -> the loss."""
+        shown = torch.where(hidden[..., None], torch.tensor([c + 1 for c in COMPOUND], device=words.device), words)
+        x = self.project(torch.cat([embed(shown[..., i]) for i, embed in enumerate(self.embed)], dim=-1))
+        states = self.bert(inputs_embeds=x).last_hidden_state[hidden]
+        losses = [F.cross_entropy(head(states).float(), words[hidden][:, i]) for i, head in enumerate(self.heads)]
+        return torch.stack(losses).sum()
+
+
+def peer(name: str, shape: tuple[int, int, int], asked: argparse.Namespace, settings: TrainConfig) -> Speed:
+    """MidiBERT-Piano's step: masked notes of made-up music, AdamW."""
+    device = torch.device(settings.device)
+    torch.manual_seed(0)
+    model = CompoundBert(*shape).to(device).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-5, weight_decay=0.01)
+    words = torch.stack([torch.randint(0, count, (BATCH, NOTES)) for count in COMPOUND], dim=-1).to(device)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(settings.precision, device)):
+            loss = model(words, torch.rand(BATCH, NOTES, device=device) < MASKED)
+        loss.backward()
+        optimiser.step()
+        loss.item()
+
+    with FlopCounterMode(display=False) as counter:
+        step()
+    times = []
+    for _ in range(max(asked.steps // 3, 2)):
+        begun = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - begun)
+    seconds = statistics.median(times)
+    count = sum(p.numel() for p in model.parameters())
+    rates = (BATCH * NOTES / seconds, BATCH / seconds, seconds, 0.0, 0.0, counter.get_total_flops() / seconds)
+    return Speed(name, count, *rates, memory(device))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("synthetic"), help="a data set; made-up passages without it")
+    parser.add_argument("--sizes", default="tiny,small,base")
+    parser.add_argument("--steps", type=int, default=12, help="timed steps; the peer does a third of them")
+    parser.add_argument("--objectives", default="mbam,smm,smc")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    asked = parser.parse_args()
+    settings = train_config(PretrainConfig(steps=1, precision=asked.precision), 1)
+    device = torch.device(settings.device)
+    bf16 = use_bf16(asked.precision, device)
+    limit = ceiling(device, bf16)
+    sizes = asked.sizes.split(",")
+    found = [ours(size, asked.data, asked) for size in sizes]
+    peers: list[Speed] = []
+    if find_spec("transformers") is None:
+        print("transformers is not installed: no peer (pip install 'transformers>=4.50')", file=sys.stderr)
+    else:
+        shapes = {f"MidiBERT at {s}": (SIZES[s].width, SIZES[s].layers, SIZES[s].heads) for s in sizes}
+        peers = [peer(name, shape, asked, settings) for name, shape in (shapes | {"MidiBERT": (768, 12, 12)}).items()]
+    heads = ("M param.", "notes/s", "pass./s", "s/step", "waits", "padding", "of limit", "MB")
+    print(f"{'':18}" + "".join(f"{head:>10}" for head in heads))
+    for s in (*found, *peers):
+        cells = f"{s.parameters / 1e6:10.1f}{s.notes:10.0f}{s.passages:10.1f}{s.seconds:10.3f}"
+        print(f"{s.name:18}{cells}{s.waits:10.1%}{s.padding:10.1%}{s.flops / limit:10.1%}{s.memory:10.0f}")
+    ratios = {s.name: round(s.notes / p.notes, 2) for s, p in zip(found, peers, strict=False)}
+    print(f"matrix multiplications: {limit / 1e9:.0f} GFLOP/s in {'bf16' if bf16 else 'fp32'}")
+    print(f"notes per second, times the peer's of the same width and layers: {ratios}")
+    out: dict[str, Any] = {"benchmark": "train", "device": str(device), "bf16": bf16, "cpus": os.cpu_count()}
+    out |= {"limit_gflops": round(limit / 1e9, 1), "times_midibert": ratios}
+    out["rows"] = [vars(s) | {"share_of_limit": round(s.flops / limit, 4)} for s in (*found, *peers)]
+    print(json.dumps(out))
+
+
+if __name__ == "__main__":
+    main()
