@@ -128,7 +128,8 @@ def ours(todo: list[Item], folder: Path) -> tuple[Clock, int, int]:
                         )
                     except (Rejected, ValueError):
                         continue
-                if not doubtful & set(range(pair.first_bar, pair.first_bar + pair.n_bars)):
+                drawn = range(pair.first_bar, pair.first_bar + pair.n_bars)
+                if not doubtful & set(drawn) and not engraving.misleads(drawn):
                     pairs.append(pair)
         with clock("write"):
             write_table(folder / f"{number}.parquet", to_table(pairs))

@@ -128,11 +128,15 @@ def accepted_bars(engraving: Engraving, wrong: frozenset[int], outcome: Outcome)
             except (Rejected, ValueError) as reason:
                 outcome.reasons[str(reason)] += 1
                 continue
-            if wrong & set(range(pair.first_bar, pair.first_bar + pair.n_bars)):
+            drawn = range(pair.first_bar, pair.first_bar + pair.n_bars)
+            if why := engraving.misleads(drawn):
+                outcome.reasons[why] += 1
+                continue
+            if wrong & set(drawn):
                 outcome.reasons["the engraver reads a bar otherwise than the file says"] += 1
                 continue
             outcome.accepted += 1
-            bars.update(range(pair.first_bar, pair.first_bar + pair.n_bars))
+            bars.update(drawn)
     return bars
 
 
@@ -216,7 +220,7 @@ def _compared(task: Task) -> Outcome:
         else:
             text = notation_of(task)
             engraving = Engraving(text, EngraveConfig(), str(task.path), task.form == "abc")
-            bars = accepted_bars(engraving, doubtful(task, engraving.reading.score) | engraving.unreadable, outcome)
+            bars = accepted_bars(engraving, doubtful(task, engraving.reading.score), outcome)
             events = our_notes(engraving.reading.score)
             near = slack(engraving.reading.score, ticks_of(task))
     except (ScoresimError, ValueError) as error:

@@ -31,7 +31,7 @@ def first_pair(task: Task) -> tuple[bool, dict[str, int]]:
     """Whether the file gives a pair, and why the passages before it were refused; runs in a worker process."""
     text = notation_of(task)
     engraving = Engraving(text, EngraveConfig(), str(task.path), task.form == "abc")
-    wrong = doubtful(task, engraving.reading.score) | engraving.unreadable
+    wrong = doubtful(task, engraving.reading.score)
     reasons = Counter[str]()
     for page in range(engraving.pages):
         for layout in engraving.page(page):
@@ -41,7 +41,11 @@ def first_pair(task: Task) -> tuple[bool, dict[str, int]]:
             except (Rejected, ValueError) as reason:
                 reasons[str(reason)] += 1
                 continue
-            if wrong & set(range(pair.first_bar, pair.first_bar + pair.n_bars)):
+            bars = range(pair.first_bar, pair.first_bar + pair.n_bars)
+            if why := engraving.misleads(bars):
+                reasons[why] += 1
+                continue
+            if wrong & set(bars):
                 reasons["the engraver reads a bar otherwise than the file says"] += 1
                 continue
             return True, reasons

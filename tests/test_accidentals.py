@@ -3,6 +3,7 @@
 from itertools import groupby
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from scoresim.files import place
 from scoresim.score.accidentals import draw
 from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.mei import read_mei, tree
+from scoresim.score.notes import TIED_FROM
 
 NAMES = {1: "s", -1: "f", 0: "n", 2: "x", -2: "ff"}
 
@@ -62,12 +64,27 @@ def test_a_grace_note_comes_before_its_note_and_after_the_grace_note_before() ->
 
 
 def test_a_voice_reads_the_accidental_of_the_other_at_its_time_but_not_before() -> None:
-    first, second = note("a", 0) + note("b", 1, drawn="s"), note("c", 1) + note("d", 1)
+    first, second = note("a", 0, step="g") + note("b", 1, drawn="s"), note("c", 1) + note("d", 1)
     assert undrawn(mei(first + "\n" + second)) == {"c": 1}
 
 
 def test_a_key_signature_inside_a_bar_counts_from_there() -> None:
     assert undrawn(mei(note("a", 0) + '<keySig sig="1s"/>' + note("b", 1) + note("c", 0))) == {"c": 0}
+
+
+def test_a_key_signature_inside_a_bar_begins_anew_in_every_layer_and_holds_after_it() -> None:
+    first = note("a", 0, step="g") + '<keySig sig="1s"/>' + note("b", 1)
+    assert undrawn(mei(first + "\n" + note("c", 1) + note("d", 1))) == {"c": 1}
+    second = note("c", 0) + '<keySig sig="1s"/>' + note("d", 1)
+    assert undrawn(mei(first + "\n" + second, note("e", 1) + note("f", 0))) == {"f": 0}
+
+
+@pytest.mark.parametrize("alters", [(1, 0), (0, 1)])
+def test_two_heads_of_one_place_that_sound_differently_need_an_accidental_each(alters: tuple[int, int]) -> None:
+    text = mei(note("a", alters[0]) + "\n" + note("b", alters[1]))
+    assert undrawn(text) == dict(zip("ab", alters, strict=True))
+    cured = read_mei(draw(tree(text), undrawn(text)))
+    assert not cured.undrawn and not cured.contradicted
 
 
 def test_an_accidental_that_contradicts_its_note_is_no_reading() -> None:
@@ -124,8 +141,46 @@ def test_musicxml_with_alterations_alone_is_drawn_with_accidentals() -> None:
     tags = engraving.page(0)[0].tags
     signs = [i for i, tag in enumerate(tags) if 'class="accid"' in tag and tags[i + 1].startswith("use")]
     assert len(signs) == engraving.accidentals == 3  # natural, sharp, one flat
-    assert not engraving.unreadable
+    assert not engraving.misleads([0])
     assert engraving.reading.score.notes.alter.tolist() == [0, 1, -1, -1]
+
+
+TIED = "<note>{}{}<notations>{}</notations></note>"
+
+
+def test_no_picture_begins_with_a_note_whose_accidental_a_tie_has_left_behind(tmp_path: Path) -> None:
+    """Forty bars of one sharpened note, tied all through: only the first system shows the sharp."""
+    bars = ""
+    for number in range(40):
+        types = [t for t, there in (("stop", number > 0), ("start", number < 39)) if there]
+        ties, tied = ("".join(f'<{kind} type="{t}"/>' for t in types) for kind in ("tie", "tied"))
+        pitch = PITCH.format("F", 1).replace("<type>", f"{ties}<type>", 1)
+        sharp = "" if number else "<accidental>sharp</accidental>"
+        rest = "".join(f"<note>{PITCH.format(step, 0)}</note>" for step in "GAB")
+        attributes = (
+            MUSICXML.partition("<attributes>")[2].partition("</attributes>")[0].replace("1</fifths>", "0</fifths>")
+        )
+        head = f"<attributes>{attributes}</attributes>" if not number else ""
+        tied_note = TIED.format(pitch, sharp, tied) if number % 4 != 3 else f"<note>{PITCH.format('G', 0)}</note>"
+        bars += f'<measure number="{number + 1}">{"" if number else head}{tied_note}{rest}</measure>'
+    text = MUSICXML.partition("<measure")[0] + bars + "</part></score-partwise>"
+    engraving = Engraving(text, EngraveConfig(page_width=40.0))
+    score = engraving.reading.score
+    starts = {bar.onset: i for i, bar in enumerate(score.bars)}
+    hidden = [starts[o] for o, a, t in zip(score.notes.onset, score.notes.alter, score.notes.tie, strict=True)
+              if a == 1 and t & TIED_FROM and o in starts]  # fmt: skip
+    assert hidden
+    systems = [engraving.draw(layout) for page in range(engraving.pages) for layout in engraving.page(page)]
+    for system in systems:
+        bars_of = [bar.index for bar in system.bars]
+        assert bool(engraving.misleads(bars_of)) == (bars_of[0] in hidden)
+    path = tmp_path / "a.musicxml"
+    path.write_text(text)
+    item = Item("a", path, "musicxml", "a", "", "", "")
+    task = parts.Task(item, "folder", place(tmp_path / "p"), BuildConfig(corpora=(), vary=False))
+    pairs, info = parts.make_pairs(task)
+    assert info["rejected"]["a tie from the bar before hides an accidental"] > 0
+    assert all(pair.first_bar not in hidden for pair in pairs)
 
 
 def test_a_bar_whose_accidental_contradicts_its_note_becomes_no_pair(tmp_path: Path) -> None:

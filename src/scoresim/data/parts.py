@@ -287,7 +287,7 @@ def _passage(stretch: _Stretch, number: str, layouts: list[Layout], rules: Passa
     bars = {bar.index for system in systems for bar in system.bars}
     if stretch.doubtful & bars:
         raise Rejected("the engraver reads a bar otherwise than the file says")
-    if stretch.engraving.unreadable & bars:
-        raise Rejected("an accidental is not drawn or contradicts its note")
+    if reason := stretch.engraving.misleads(bars):
+        raise Rejected(reason)
     pair = make_pair(stretch.score, systems, default_vocabulary(), rules, about, look)
     return replace(pair, first_bar=pair.first_bar + stretch.first_bar)

@@ -51,6 +51,27 @@ def missing(columns: Columns) -> tuple[dict[str, int], frozenset[int]]:
     return absent, frozenset(contradicted)
 
 
+def carried(columns: Columns) -> frozenset[int]:
+    """Bars that begin with a note whose alteration only a tie from the bar before tells.
+
+    On the whole score that is how it is written; on a picture that begins with such a bar the accidental is not to be
+    seen.
+    """
+    first: dict[int, int] = {}
+    for onset, bar in zip(columns.onset, columns.bar, strict=True):
+        first[bar] = min(onset, first.get(bar, onset))
+    flags = zip(*(getattr(columns, name) for name in ("tie", "drawn", "alter", "signature", "drum")), strict=True)
+    return frozenset(
+        columns.bar[i]
+        for i, (tie, drawn, alter, signature, drum) in enumerate(flags)
+        if tie & TIED_FROM
+        and drawn == UNDRAWN
+        and alter != signature
+        and drum < 0
+        and columns.onset[i] == first[columns.bar[i]]
+    )
+
+
 def _read_place(columns: Columns, notes: list[int], absent: dict[str, int]) -> bool:
     """Read one line or space of one bar as a player would; adds to `absent`, says whether nothing contradicts itself.
 
@@ -72,9 +93,12 @@ def _read_place(columns: Columns, notes: list[int], absent: dict[str, int]) -> b
         sound &= all(drawn[i] == alter[i] for i in own)
         if own:
             state = drawn[own[-1]]
+        clash = len({alter[i] for i in together}) > 1  # two heads of one place: each needs its own
+        sound &= not clash or len(own) == len(together)
         for i in together:
             in_force = columns.signature[i] if state is None else state
-            if drawn[i] == UNDRAWN and not columns.tie[i] & TIED_FROM and alter[i] != in_force:
+            carried_in = columns.tie[i] & TIED_FROM and not clash
+            if drawn[i] == UNDRAWN and not carried_in and (clash or alter[i] != in_force):
                 absent[columns.id[i]] = alter[i]
                 sound &= not own and alter[i] in NAMES
                 state = alter[i]

@@ -7,6 +7,7 @@ Call this in a worker process (see `sandbox`): verovio can abort on a broken fil
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,7 +135,6 @@ class Engraving:
         config: how it is engraved.
         pages: number of pages it is laid out on.
         accidentals: how many notes were given the accidental that the text leaves out.
-        unreadable: indices of bars with an accidental that is not drawn or contradicts its note all the same.
     """
 
     def __init__(self, text: str, config: EngraveConfig, source: str = "", bar_accidentals: bool = False) -> None:
@@ -155,12 +155,24 @@ class Engraving:
         self.accidentals = len(self.reading.undrawn)
         if self.reading.undrawn and toolkit.loadData(draw(tree(mei), self.reading.undrawn)):
             self.reading = read_mei(toolkit.getMEI({"scoreBased": True}), source, bar_accidentals)
-        self.unreadable = self.reading.contradicted | self._undrawn()
+        self._unreadable = self.reading.contradicted | self._undrawn()
         self._toolkit, self.config = toolkit, config
         self._bars = {bar.id: i for i, bar in enumerate(self.reading.score.bars)}
         toolkit.setOptions({"breaks": config.options()["breaks"]})
         toolkit.redoLayout()
         self.pages = int(toolkit.getPageCount())
+
+    def misleads(self, bars: Collection[int]) -> str:
+        """Why a picture of some bars would show other notes than theirs; "" where it does not.
+
+        Args:
+            bars: indices of consecutive bars.
+        """
+        if self._unreadable.intersection(bars):
+            return "an accidental is not drawn or contradicts its note"
+        if min(bars) in self.reading.carried:
+            return "a tie from the bar before hides an accidental"
+        return ""
 
     def _undrawn(self) -> frozenset[int]:
         notes, undrawn = self.reading.score.notes, self.reading.undrawn

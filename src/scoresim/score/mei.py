@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from lxml import etree
 
-from scoresim.score.accidentals import missing
+from scoresim.score.accidentals import carried, missing
 from scoresim.score.mei_layer import KINDS, XML_ID, Layer, Part, Walk, clef, fifths
 from scoresim.score.notes import DRUMS, STEP_PITCH, TIED_FROM, TIED_TO, Bar, Ints, Score, Staff, notes_from_columns
 
@@ -39,6 +39,7 @@ class Reading:
         staff_number: for the id of every staff of every bar, its number from the top.
         undrawn: id of a note whose accidental is neither drawn nor in force -> its alteration (`accidentals.missing`).
         contradicted: indices of bars with accidentals that contradict their notes.
+        carried: indices of bars that begin with a note whose accidental only a tie from before tells.
     """
 
     score: Score
@@ -46,6 +47,7 @@ class Reading:
     staff_number: dict[str, int]
     undrawn: dict[str, int]
     contradicted: frozenset[int]
+    carried: frozenset[int]
 
 
 def read_mei(mei: str, source: str = "", bar_accidentals: bool = False) -> Reading:
@@ -237,6 +239,10 @@ def _measure(walk: Walk, element: Any) -> None:
             walk.tempos.append((now, float(child.get("midi.bpm"))))
         elif kind == "tie":
             walk.ties.append((child.get("startid", "").lstrip("#"), child.get("endid", "").lstrip("#")))
+    for part in walk.parts.values():
+        if part.changes is not None:
+            part.sign(part.changes[1])
+            part.changes = None
     length = longest if longest > 0 else nominal
     if whole_bar_rest and longest < nominal and element.get("metcon") != "false":
         length = nominal
@@ -321,6 +327,7 @@ def _finish(walk: Walk, source: str) -> Reading:
         place,
         walk.staff_number,
         *missing(columns),
+        carried(columns),
     )
 
 

@@ -66,7 +66,11 @@ class Columns:
 
 @dataclass
 class Part:
-    """What is in force on one staff; `ppq` is the source's ticks per quarter note, 0 where it says none."""
+    """What is in force on one staff.
+
+    `ppq` is the source's ticks per quarter note, 0 where it says none; `changes` the key signature before and after a
+    change inside the bar that is read.
+    """
 
     label: str = ""
     transposition: int = 0
@@ -75,6 +79,7 @@ class Part:
     fifths: int = 0
     ppq: int = 0
     key: dict[int, int] = field(default_factory=dict)
+    changes: tuple[int, int] | None = None
 
     def sign(self, count: int) -> None:
         """A key signature of so many sharps (positive) or flats begins."""
@@ -159,6 +164,8 @@ class Layer:
     def __init__(self, walk: Walk, bar: int, staff: int, voice: int, time: int) -> None:
         self.walk, self.bar, self.staff, self.voice, self.time = walk, bar, staff, voice, time
         self.part = walk.part(staff)
+        if self.part.changes is not None:
+            self.part.sign(self.part.changes[0])  # another layer of the bar has met a change of key
         self.ppq = self.part.ppq if walk.ppq_steady else 0
         self.whole_bar_rest, self.several = False, 1
 
@@ -188,6 +195,8 @@ class Layer:
             elif kind == "clef":
                 clef(self.walk, self.staff, self.time, child, "")
             elif kind == "keySig" and (count := fifths(child.get("sig"))) is not None:
+                before = self.part.changes[0] if self.part.changes is not None else self.part.fifths
+                self.part.changes = before, count
                 self.part.sign(count)
 
     def event(self, kind: str, element: Any, up: int, down: int, grace: bool) -> None:
