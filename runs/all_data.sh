@@ -22,8 +22,9 @@ for entry in $NOTATED $PLAYED; do
   if [ -d "$folder" ]; then sources="$sources --corpus $name=$folder"; else echo "$name: not in $DATA" >&2; fi
 done
 
+commit=$(git rev-parse --short HEAD 2>/dev/null || true) # for docs/make_data_results.py
 # shellcheck disable=SC2086 - the list is meant to be split
 scoresim build "$OUT" $sources --style-balance 0.5 --complexity-balance on "$@"
-git rev-parse --short HEAD >"$OUT/commit.txt" 2>/dev/null || true # what built it, for docs/make_data_results.py
+[ -e "$OUT/commit.txt" ] || echo "$commit" >"$OUT/commit.txt"
 scoresim verify "$OUT"
-scoresim card "$OUT" --out "$OUT/card"
+scoresim card "$OUT" --out "$OUT"

@@ -19,7 +19,7 @@ VOCABULARY = default_vocabulary()
 def test_one_bar_differs_in_one_way_and_the_rest_stays(index: int, seed: int) -> None:
     pair = make(index, 3)
     ids, bar = pair.notes.astype(np.int16), pair.bar_of_note.astype(np.int16)
-    new = alter(ids, bar, pair.onset, VOCABULARY, np.random.default_rng(seed))
+    new = alter(ids, bar, pair.onset, pair.length, VOCABULARY, np.random.default_rng(seed))
     assert new.kind >= 0
     before, after = (
         {b: sorted(map(tuple, rows[bars == b].tolist())) for b in range(pair.n_bars)}
@@ -47,7 +47,9 @@ def test_a_single_grace_note_can_be_moved_by_pitch_only() -> None:
     ids = np.full((1, 8), FIRST, dtype=np.int16)
     ids[0, 2] += 60
     zero = np.zeros(1, np.int16)
-    kinds = {alter(ids, zero, np.zeros(1, np.float32), VOCABULARY, np.random.default_rng(i)).kind for i in range(20)}
+    kinds = {
+        alter(ids, zero, zero.astype(np.float32), 4.0, VOCABULARY, np.random.default_rng(i)).kind for i in range(20)
+    }
     assert {KINDS[k] for k in kinds} == {"pitch", "transposed"}
 
 
@@ -68,3 +70,24 @@ def test_altered_batches_are_a_function_of_seed_and_step_and_keep_places_exact()
             one.altered.time[b, :n].numpy(), along(onset.astype(np.float32), source[row].length), atol=1e-4
         )
     assert Passages(source).batch(0, 0).altered is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 95), st.integers(1, 900)), min_size=1, max_size=8, unique_by=lambda n: n[0]))
+def test_long_and_tied_notes_never_leave_their_bar_or_the_vocabulary(notes: list[tuple[int, int]]) -> None:
+    """Two bars of 96 steps with the same onsets; durations may reach over the bar line, as tied notes do."""
+    onsets = sorted(notes)
+    ids = np.full((2 * len(onsets), 8), FIRST, dtype=np.int16)
+    bar = np.repeat([0, 1], len(onsets)).astype(np.int16)
+    for i, (position, duration) in enumerate(onsets * 2):
+        nearest = np.abs(np.array(VOCABULARY.durations) - duration).argmin()
+        ids[i, :4] = FIRST + bar[i], FIRST + position, FIRST + 60, FIRST + nearest
+    onset = (bar * 4 + (ids[:, 1] - FIRST) / 24).astype(np.float32)
+    for seed in range(6):
+        new = alter(ids, bar, onset, 8.0, VOCABULARY, np.random.default_rng(seed))
+        position = new.ids[:, 1] - FIRST
+        assert (position >= 0).all() and (position < 96).all()
+        assert (new.ids < np.array(VOCABULARY.sizes)).all()
+        np.testing.assert_allclose(new.onset, new.bar * 4 + position / 24, atol=1e-4)
+        moved = set(position.tolist()) - {p for p, _ in onsets}
+        assert all(p % 3 == 0 or p % 4 == 0 for p in moved)

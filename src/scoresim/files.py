@@ -25,6 +25,7 @@ from scoresim.errors import BadInput
 __all__ = ["LOCK", "Place", "locked", "place", "read_json", "remove_tree", "replacing", "sha256", "write_json"]
 
 Place: TypeAlias = Path | UPath
+LOCK_TRIES = 100  # others come and go: a hundred in a row do not
 LOCK = ".lock"  # the file in a folder by which `locked` keeps others out
 
 # Stores that have no folders: a file makes its own. To ask one for a folder can make a bucket out of a slip of the pen.
@@ -113,7 +114,7 @@ def _lock(file: Path) -> int | None:
     Raises:
         BlockingIOError: somebody else has locked it.
     """
-    while True:
+    for _ in range(LOCK_TRIES):
         handle = None
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +124,7 @@ def _lock(file: Path) -> int | None:
                 return handle
         except FileNotFoundError:
             if handle is None:
-                return None
+                continue  # the folder was removed by the one before us
         except OSError as error:
             if handle is not None:
                 os.close(handle)
@@ -131,6 +132,7 @@ def _lock(file: Path) -> int | None:
                 raise
             return None
         os.close(handle)  # the one before us has just removed it: its name may be another file's by now
+    raise BlockingIOError
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 Three ways, each of which a listener would hear and a reader of the picture could see: one note at another pitch; the
 bar's rhythm changed at one onset; the whole bar transposed. Everything else stays, and what follows from the change
-(order of the notes, their places along the line) is made anew, so that only the picture can tell.
+(order of the notes, their places along the line) is made anew, so that nothing but the music is different. A note
+outside of the key or an odd rhythm can still be guessed from the notes alone: judge beside it what a model says without
+the right picture.
 """
 
 from __future__ import annotations
@@ -40,23 +42,30 @@ class Altered(NamedTuple):
     kind: int
 
 
-def alter(ids: Ids, bar: Bars, onset: Onsets, vocabulary: Vocabulary, rng: np.random.Generator) -> Altered:
+def alter(
+    ids: Ids, bar: Bars, onset: Onsets, length: float, vocabulary: Vocabulary, rng: np.random.Generator
+) -> Altered:
     """Alter one bar of a passage; bar and way are drawn evenly among those that can be.
 
     Args:
         ids: [n, 8] token ids, in the order of (bar, position, pitch).
         bar: [n] bar of each note.
         onset: [n] quarter notes from the beginning of the passage.
+        length: of the passage in quarter notes.
         vocabulary: of the ids.
         rng: decides.
     """
     bars = np.unique(bar)
+    starts = np.round(onset * GRID).astype(int) - (ids[:, POSITION] - FIRST)  # of each note's bar, in grid steps
     for chosen in rng.permutation(bars):
         for kind in rng.permutation(len(KINDS)):
             notes = np.flatnonzero(bar == chosen)
             new, moved = ids.astype(np.int64), onset.astype(np.float64)
             if KINDS[kind] == "rhythm":
-                done = _rhythm(new, moved, notes, np.array(vocabulary.durations), rng)
+                later = starts[bar > chosen]
+                end = (later.min() if len(later) else round(length * GRID)) - starts[notes[0]]
+                end = min(int(end), vocabulary.positions)
+                done = _rhythm(new, moved, notes, end, np.array(vocabulary.durations), rng)
             else:
                 done = _pitch(new, notes if KINDS[kind] == "transposed" else rng.choice(notes, 1), rng)
             if done:
@@ -83,12 +92,14 @@ def _rhythm(
     ids: NDArray[np.int64],
     onset: NDArray[np.float64],
     notes: NDArray[np.int64],
+    end: int,
     durations: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> bool:
-    """Let one onset of the bar come later, halfway to the next: two equal notes become dotted, for instance.
+    """Let one onset of the bar come later, about halfway to the next: two equal notes become dotted, for instance.
 
-    Notes that ended at the onset are held until the new one; the notes that begin there are shortened.
+    Notes that ended at the onset are held until the new one; the notes that begin there are shortened. The new onset
+    lies before `end`, the grid steps of the bar, where written music has onsets: on a 32nd or on a third of an eighth.
     """
     position = ids[notes, POSITION] - FIRST
     length = durations[ids[notes, DURATION] - FIRST]
@@ -96,10 +107,11 @@ def _rhythm(
     for start in rng.permutation(starts):
         here = position == start
         later = starts[starts > start]
-        until = min([int(start + length[here].min()), *later[:1].tolist()])
-        delay = (until - int(start)) // 2
-        if delay < 1:
+        until = min([int(start + length[here].min()), end, *later[:1].tolist()])
+        usual = [p for p in range(int(start) + 1, until) if p % 3 == 0 or p % 4 == 0]
+        if not usual:
             continue
+        delay = min(usual, key=lambda p: abs(2 * p - int(start) - until)) - int(start)
         before = position + length == start
         changed = np.where(here, length - delay, np.where(before, length + delay, length))
         ids[notes, DURATION] = FIRST + _nearest(durations, changed)

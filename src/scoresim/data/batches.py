@@ -158,7 +158,20 @@ class Passages:
 
         What is done to a row is a function of the row and the seed alone.
         """
-        return collate_altered([self._row(int(i)) for i in index], index, vocabulary, seed)
+        rows = [self._row(int(i)) for i in index]
+        n = max(1, *(len(row.ids) for row in rows))
+        ids, time = torch.zeros(len(rows), n, 8, dtype=torch.long), torch.zeros(len(rows), n)
+        mask, kind = torch.zeros(len(rows), n, dtype=torch.bool), torch.full((len(rows),), -1)
+        for b, row in enumerate(rows):
+            k = len(row.ids)
+            mask[b, :k] = True
+            new = row.ids, row.time
+            if row.length and k:
+                rng = np.random.default_rng([*seed, int(index[b])])
+                changed = alter(row.ids, row.bar, row.onset, row.length, vocabulary, rng)
+                kind[b], new = changed.kind, (changed.ids, along(changed.onset, row.length))
+            ids[b, :k], time[b, :k] = torch.from_numpy(new[0].astype(np.int64)), torch.from_numpy(new[1])
+        return NoteInput(ids, mask, time), kind
 
     def gather(self, index: NDArray[np.int64]) -> Batch:
         """The given rows of the source as one batch."""
@@ -230,25 +243,6 @@ def collate(rows: list[Row], index: NDArray[np.int64], piece: NDArray[np.int64],
         labels={name: collate_labels([row.labels[name] for row in rows], n) for name in rows[0].labels},
         index=torch.from_numpy(index.astype(np.int64)),
     )
-
-
-def collate_altered(
-    rows: list[Row], index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]
-) -> tuple[NoteInput, Tensor]:
-    """See `Passages.altered`."""
-    n = max(1, *(len(row.ids) for row in rows))
-    ids, time = torch.zeros(len(rows), n, 8, dtype=torch.long), torch.zeros(len(rows), n)
-    mask, kind = torch.zeros(len(rows), n, dtype=torch.bool), torch.full((len(rows),), -1)
-    for b, row in enumerate(rows):
-        k = len(row.ids)
-        mask[b, :k] = True
-        new = row.ids, row.time
-        if row.length and k:
-            rng = np.random.default_rng([*seed, int(index[b])])
-            changed = alter(row.ids, row.bar, row.onset, vocabulary, rng)
-            kind[b], new = changed.kind, (changed.ids, along(changed.onset, row.length))
-        ids[b, :k], time[b, :k] = torch.from_numpy(new[0].astype(np.int64)), torch.from_numpy(new[1])
-    return NoteInput(ids, mask, time), kind
 
 
 def collate_images(rows: list[Row], height: int, width: int) -> ImageInput:

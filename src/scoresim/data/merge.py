@@ -81,7 +81,7 @@ def merge(
         "passages": sum(r.get("passages", 0) for r in records),
         "bars": sum(r.get("bars", 0) for r in records),
         "rejected": dict(rejected.most_common()),
-        "quarantine": _quarantine(records),
+        "quarantine": _quarantine(records, kept),
         "warnings": sum(len(r.get("warnings", [])) for r in records),
     }
 
@@ -101,7 +101,7 @@ def record(task: Task) -> dict[str, Any]:
     return found
 
 
-def _quarantine(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _quarantine(records: list[dict[str, Any]], kept: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
     """Items that were not read, and items of which no passage was kept, each with its reason."""
     entries = []
     for record in records:
@@ -111,6 +111,8 @@ def _quarantine(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 record["rejected"], key=lambda r: (record["rejected"][r], r), default="there is no passage in it"
             )
             reason = f"no passage was kept, most often because {most}"
+        elif not reason and not kept[record["corpus"], record["item"]]:
+            reason = "no passage was kept, because the others stand in another part of the split"
         if reason:
             entries.append({key: record[key] for key in ("corpus", "item", "file", "format")} | {"reason": reason})
     return entries
@@ -123,8 +125,7 @@ def _by_corpus(records: list[dict[str, Any]], kept: Mapping[tuple[str, str], int
         entry = table.setdefault(record["corpus"], dict.fromkeys(COUNTED, 0) | {"formats": {}})
         entry["formats"][record["format"]] = entry["formats"].get(record["format"], 0) + 1
         entry["items"] += 1
-        made = record.get("passages", 0) - sum(record.get("rejected", {}).values())
-        entry["with_pairs"] += made > 0
+        entry["with_pairs"] += kept[record["corpus"], record["item"]] > 0
         entry["pairs"] += kept[record["corpus"], record["item"]]
         entry["notes"] += record.get("written_notes", 0)
         entry["accidentals"] += record.get("accidentals", 0)

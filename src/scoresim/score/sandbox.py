@@ -104,7 +104,8 @@ def _outcome(future: Any, timeout: float) -> Any:
     except ProcessExpired as error:
         if abs(error.exitcode) in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
             return KILLED  # from outside, or by a system short of memory: the task is tried once more
-        return Failure(f"the parser crashed (exit code {error.exitcode})")
+        aborted = abs(error.exitcode) == signal.SIGABRT  # C++ ends so when it gets no memory
+        return Failure(f"the parser crashed (exit code {error.exitcode})", may_be_load=aborted)
     except MemoryError:
         return Failure("needed more memory than a worker has", may_be_load=True)
     except (ScoresimError, ValueError) as error:

@@ -38,7 +38,8 @@ def doubtful(text: str, form: str, score: Score) -> frozenset[int]:
 
     Args:
         text: the text as `read_text` gives it; of ABC one tune, before `check_abc` rewrote it.
-        form: "musicxml", "mxl", "mei", "kern" or "abc". Nothing is said of MEI, which is read without the engraver.
+        form: "musicxml", "mxl", "mei", "kern" or "abc". Nothing is said of MEI, in which the engraver writes its own
+            reading: there is no other text to compare with.
         score: what was read from the engraver.
 
     Returns:

@@ -102,7 +102,9 @@ def load_state(path: Path, module: nn.Module, optimiser: Optimizer) -> RunState:
         BadInput: the file is damaged or belongs to another model.
     """
     tensors, header = read_tensors(path)
-    if header.get("checksum") != checksum(tensors, header.get("state", "")):
+    if "checksum" not in header:
+        raise BadInput(f"{path} is no state of this version of scoresim; to begin anew, remove its folder.")
+    if header["checksum"] != checksum(tensors, header.get("state", "")):
         raise BadInput(f"{path} is damaged: its checksum differs. To begin anew, remove its folder.")
     try:
         state = RunState(**json.loads(header["state"]))
