@@ -227,19 +227,24 @@ def test_grounding_without_any_box_is_a_loss_of_zero(model: SIM, batch: Batch) -
     losses["ground"].backward()  # type: ignore[no-untyped-call]
 
 
-def test_mbam_covers_the_image_over_hidden_bars_only(batch: Batch) -> None:
+@pytest.mark.parametrize("ratio", [0.05, 0.5])
+def test_mbam_covers_the_image_over_some_hidden_bars_only(batch: Batch, ratio: float) -> None:
     watching = Watching()
     torch.manual_seed(0)
-    MBAM(image_dropout=0.0, image_cover=1.0, mask_ratio=0.05)(watching, batch)  # type: ignore[arg-type]
+    MBAM(image_dropout=0.0, image_cover=1.0, mask_ratio=ratio, shares=(1.0, 0.0))(watching, batch)  # type: ignore[arg-type]
     shown, image = watching.shown[0]
     hidden = (shown.ids == 1).any(-1)
     gone = batch.image.mask & ~image.mask
-    assert gone.any()
-    assert (gone <= in_bars(batch.cell_bar, batch.bar, batch.notes.mask)).all()
+    assert (gone <= in_bars(batch.cell_bar, batch.bar, hidden)).all(), "bars of which nothing is hidden stay"
+    whole, covered = 0, 0
     for b in range(16):
         for bar in range(int(batch.bar[b].max()) + 1):
-            if hidden[b, batch.bar[b] == bar].any():
-                assert not image.mask[b, batch.cell_bar[b] == bar].any()
+            cells = batch.cell_bar[b] == bar
+            if hidden[b, batch.bar[b] == bar].any() and cells.any():
+                assert image.mask[b, cells].all() or not image.mask[b, cells].any(), "a bar is covered or it is not"
+                whole += bool(image.mask[b, cells].all())
+                covered += not image.mask[b, cells].any()
+    assert whole and covered
 
 
 def test_weights_scale_losses_and_nothing_else(model: SIM, batch: Batch) -> None:

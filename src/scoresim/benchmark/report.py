@@ -21,6 +21,7 @@ from scoresim.benchmark.report_tables import (
     Table,
     card_tables,
     comparison_table,
+    grounding_table,
     hidden_table,
     key_figures,
     learnt_tables,
@@ -87,6 +88,7 @@ def render(found: dict[str, Any], pictures: list[dict[str, Any]]) -> str:
     sections: list[tuple[str, str, list[Table]]] = [
         ("What hides in this bar?", "hidden", [hidden_table(rows)]),
         ("Does this image belong to these notes?", "matching", [matching_table(rows)]),
+        ("Where on the image is this bar?", "grounding", [grounding_table(rows)]),
         ("Which notes belong to this image?", "retrieval", [retrieval_table(rows)]),
         (
             "Fine-tuned: style and melody",

@@ -104,6 +104,19 @@ def matching_table(rows: list[Row]) -> Table:
     return Table("Score-MIDI matching, on works never seen", ["pairs", "said right", "accuracy", "n"], body, note)
 
 
+def grounding_table(rows: list[Row]) -> Table:
+    """Where a bar stands on the image: the model beside two rules."""
+    here = [r for r in rows if r["what"] == "grounding of bars"]
+    names = {"share right": "highest cell in the bar", "IoU": "IoU of what is marked"}
+    who = {"none (chance)": "chance", "none (an engraver's spacing)": "an engraver's spacing"}
+    body = [
+        [Cell(names[r["metric"]]), Cell(who.get(r["pretraining"], "the model")), _cell(r), Cell(str(r["n"]))]
+        for r in here
+    ]
+    note = "Only a model that was trained with the objective ground can point."
+    return Table("Bars found on the image, on works never seen", ["figure", "by", "share", "bars"], body, note)
+
+
 def retrieval_table(rows: list[Row]) -> Table:
     """Retrieval: for every pool and look one row per metric, one column per direction, and the rules beside them."""
     here = [r for r in rows if r["what"].startswith("retrieval")]

@@ -34,7 +34,7 @@ class PretrainConfig:
     mask_ratio: float = _field(0.5, "mbam: share of the (bar, attribute) units that is hidden.")
     image_dropout: float = _field(0.15, "mbam: share of the passages whose image is withheld.")
     image_cover: float = _field(
-        0.0, "mbam: share of the passages whose image is covered over the bars of which something is hidden."
+        0.0, "mbam: share of the passages whose image is covered over half of the bars of which something is hidden."
     )
     masked_share: float = _field(0.8, "mbam: share of the hidden units that get the mask (BERT's 80 %).")
     random_share: float = _field(0.1, "mbam: share of the hidden units that get random values; the rest is shown.")

@@ -46,8 +46,8 @@ class MBAM:
         mask_ratio: share of the (bar, attribute) units that is hidden.
         image_dropout: share of the rows whose image is withheld, so that notes are also learned to be read
             alone.
-        image_cover: share of the rows whose image is covered over every bar of which something is hidden: what is
-            asked can then be read from the neighbouring bars only, of notes and image.
+        image_cover: share of the rows whose image is covered over half of the bars of which something is hidden, drawn
+            at random: what is asked of these can be read from the other bars only, of notes and image.
         shares: of the chosen units that get the mask and random values; what is left stays as it is.
     """
 
@@ -73,7 +73,10 @@ class MBAM:
             mask = image.mask & seen[:, None]
             if self.image_cover:
                 covered = torch.rand(len(batch), device=asked.device) < self.image_cover
-                mask = mask & ~(covered[:, None] & in_bars(batch.cell_bar, batch.bar, asked.any(dim=-1)))
+                bars = max(int(batch.bar.max()) + 1, 1)
+                drawn = torch.rand(len(batch), bars, device=asked.device) < 0.5
+                chosen = asked.any(dim=-1) & drawn.gather(1, batch.bar.clamp(min=0))
+                mask = mask & ~(covered[:, None] & in_bars(batch.cell_bar, batch.bar, chosen))
             image = image._replace(mask=mask)
         states = model(shown, image).notes
         losses: Losses = {}

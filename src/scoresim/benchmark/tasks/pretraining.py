@@ -14,7 +14,9 @@ guessed exactly. Beside it:
 **Matching (SMM).** Every held-out image is shown with its own notes, with the notes of a passage of another
 piece, where its piece has one with the notes of another passage of the same piece, and with its own notes of which
 one bar is altered (one pitch, the rhythm, or the whole bar transposed; seeded, the same for every model). Passages
-with the very same notes never serve as false ones. Shares of right decisions are given by grade; for a false grade,
+with the very same notes never serve as false ones. How far an alteration is heard in the notes alone is asked with the
+image of another piece: the share of passages whose altered notes seem less likely to belong to it than the untouched
+ones, one half if nothing is heard. Shares of right decisions are given by grade; for a false grade,
 "accuracy" is the mean of its share and of the share for the matched pairs, so that a model that always says
 yes gets one half. "All" are the grades with notes of other passages.
 
@@ -156,7 +158,7 @@ def matching(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) ->
             right = _decisions(model, passages, rows[there], other[there], config) <= 0
             table[grade] = _sums(right, works[there], groups)
     others = [table[grade] for grade in GRADES if grade in table]
-    logits, kind = _altered_decisions(model, passages, rows, config)
+    logits, kind = _altered_decisions(model, passages, rows, rows, config)
     for name, there in ((ALTERED, kind >= 0), *((f"{ALTERED}: {k}", kind == i) for i, k in enumerate(KINDS))):
         if there.any():
             table[name] = _sums(logits[there] <= 0, works[there], groups)
@@ -164,6 +166,7 @@ def matching(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) ->
         Result(f"matching: {name}", WITH_IMAGE, "share right", _score(sums, config.seed))
         for name, sums in table.items()
     ]
+    results += heard_alone(model, passages, rows[kind >= 0], works[kind >= 0], config)
     false = {"all": others} | {name: [sums] for name, sums in table.items() if name != "matched pairs"}
     for name, parts in false.items():
         if parts:
@@ -171,6 +174,19 @@ def matching(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) ->
             score = metrics.with_interval(stacked[None], _balanced, config.seed)
             results.append(Result(f"matching: {name}", WITH_IMAGE, "accuracy", score))
     return results
+
+
+def heard_alone(model: SIM, passages: Passages, rows: Ints, works: Ints, config: ProbeConfig) -> list[Result]:
+    """How far an alteration is heard in the notes alone: beside an image of another piece, which says nothing of them."""
+    away = false_notes(passages, rows, config.seed)[0] if len(rows) else rows
+    there = away >= 0
+    if not there.any():
+        return []
+    altered, _ = _altered_decisions(model, passages, rows[there], away[there], config)
+    plain = _decisions(model, passages, away[there], rows[there], config)
+    sums = _sums((altered < plain) + 0.5 * (altered == plain), works[there], int(works.max()) + 1)
+    what = f"matching: {ALTERED}, heard in the notes alone"
+    return [Result(what, "notes", "share right", _score(sums, config.seed))]
 
 
 def grounding(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) -> list[Result]:
@@ -257,13 +273,15 @@ def _decisions(model: SIM, passages: Passages, images: Ints, notes: Ints, config
     return out
 
 
-def _altered_decisions(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) -> tuple[Floats, Ints]:
-    """[R] match logits of images with their own notes of which one bar is altered; [R] how, -1 for not at all."""
+def _altered_decisions(
+    model: SIM, passages: Passages, rows: Ints, images: Ints, config: ProbeConfig
+) -> tuple[Floats, Ints]:
+    """[R] match logits of images with the notes of rows, of which one bar is altered; [R] how, -1 for not at all."""
     order = np.argsort(passages.size[rows], kind="stable")
     logits, kind = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
     for start in range(0, len(order), config.batch_size):
         at = order[start : start + config.batch_size]
-        image = passages.gather(rows[at]).to(_device(model)).image
+        image = passages.gather(images[at]).to(_device(model)).image
         altered, how = passages.altered(rows[at], default_vocabulary(), (config.seed,))
         notes = NoteInput(*(tensor.to(_device(model)) for tensor in altered))
         logits[at] = model.match_logit(model(notes, image).summary).double().cpu().numpy()
