@@ -34,7 +34,7 @@ def row(what: str, inputs: str, metric: str, value: float, n: int) -> Row:
 def exactness(found: dict[str, Any]) -> Iterator[Row]:
     """Agreement with independent readers."""
     for r in found["rows"]:
-        inputs = f"{r['files']} {r['form']} files, seed {found['seed']}"
+        inputs = f"{r.get('compared', r['files'])} {r['form']} files, seed {found['seed']}"
         yield row("notes of accepted passages that an independent reader finds", inputs, "share",
                   round(r["accepted agreement"], 6), r["accepted notes"])  # fmt: skip
 
@@ -83,7 +83,8 @@ def looks(found: dict[str, Any]) -> Iterator[Row]:
     """Degraded pictures beside real scans: medians."""
     for kind, statistics in found["statistics"].items():
         for name, values in statistics.items():
-            yield row("statistics of pictures", kind, name, values[0] if isinstance(values, list) else values, 60)
+            number = found["staves_found"][kind][0]
+            yield row("statistics of pictures", kind, name, values[0] if isinstance(values, list) else values, number)
 
 
 def whole(folder: Path) -> Iterator[Row]:

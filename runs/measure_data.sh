@@ -22,9 +22,9 @@ measure() { # NAME COMMAND...
   mv "$OUT/$name.part" "$OUT/$name.txt"
 }
 
-measure build python benchmarks/build.py --repeat 3 --lilypond 4 --memory 5000 --workers
+measure build python benchmarks/build.py --repeat 3 --lilypond 4 --workers --memory 5000
 measure exactness python benchmarks/exactness.py --files 200 --seed 0 --data "$DATA"
-measure exactness-new python benchmarks/exactness.py --files 200 --seed 101 --data "$DATA"
+measure exactness-new python benchmarks/exactness.py --files 200 --seed 23 --data "$DATA"
 measure yield python benchmarks/notated_yield.py --files 300 --seed 1 --data "$DATA"
 measure similar python benchmarks/similar.py --data "$DATA" --cache "$OUT/similar-cache"
 measure notate python benchmarks/notate.py "$DATA" --half 1

@@ -84,5 +84,11 @@ def test_another_look_moves_boxes_and_is_the_same_every_time(kind: Kind) -> None
     assert one.degraded == kind
     picture = Image.open(io.BytesIO(one.image))
     assert picture.size == (one.width, one.height)
-    assert (one.bar_boxes[:, 2] > one.bar_boxes[:, 0]).all()
+    dark = np.asarray(picture.convert("L"), dtype=float)
+    for _, x0, y0, x1, y1 in one.heads.tolist():
+        y, x = int((y0 + y1) / 2), int((x0 + x1) / 2)
+        around = dark[max(y - 20, 0) : y + 20, max(x - 20, 0) : x + 20]
+        inside = dark[int(y0) : int(y1) + 1, int(x0) : int(x1) + 1]
+        assert inside.min() < around.mean(), "every head still stands on ink"
+    assert not np.array_equal(one.heads, part.source[2].heads)
     assert len(part) == 4 and part.column("id") == part.source.column("id")

@@ -45,6 +45,7 @@ def doubted(*lines: str) -> frozenset[int]:
 def test_what_a_bar_states(lines: list[str], bar: dict[object, object]) -> None:
     read = told(*lines)[0]
     assert isinstance(read, dict)
+    assert read.keys() == bar.keys()
     for key, notes in bar.items():
         assert read[key] == [pytest.approx(note) for note in notes]  # type: ignore[attr-defined]
 

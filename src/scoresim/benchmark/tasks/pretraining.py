@@ -177,7 +177,7 @@ def matching(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) ->
 
 
 def heard_alone(model: SIM, passages: Passages, rows: Ints, works: Ints, config: ProbeConfig) -> list[Result]:
-    """How far an alteration is heard in the notes alone: beside an image of another piece, which says nothing of them."""
+    """How far an alteration is heard in the notes alone: beside an image of another piece, which says nothing."""
     away = false_notes(passages, rows, config.seed)[0] if len(rows) else rows
     there = away >= 0
     if not there.any():
