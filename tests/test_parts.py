@@ -12,9 +12,10 @@ import symusic
 from scoresim.data import corpora, parts
 from scoresim.data.config import BuildConfig
 from scoresim.data.corpora import Item, folder
-from scoresim.data.pair import Pair
+from scoresim.data.pair import Pair, PassageRules, Rejected, make_pair
 from scoresim.data.parts import Task, make_pairs
 from scoresim.data.verify import check_pair
+from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.notes import Beats, Score, notes_from_columns
 from scoresim.score.performance import performed, seconds
 from scoresim.score.tokens import ATTRIBUTES, default_vocabulary
@@ -162,3 +163,16 @@ def test_a_doubtful_bar_becomes_no_pair(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_limit_holds_for_a_notated_file(tmp_path: Path) -> None:
     pairs, info = pairs_of(FIXTURES / "formats" / "trio.musicxml", "musicxml", tmp_path, max_passages=1)
     assert len(pairs) <= 1 and info["passages"] == 1
+
+
+def test_a_note_drawn_beyond_the_margin_makes_no_pair() -> None:
+    """verovio draws long cadenzas over the left edge; their heads are then boxes without width."""
+    engraving = Engraving((FIXTURES / "piano.musicxml").read_text(encoding="utf-8"), EngraveConfig())
+    system = engraving.draw(engraving.page(0)[0])
+    about = dict.fromkeys(("id", "corpus", "item", "work", "style", "composer", "title", "split"), "")
+    score, vocabulary, rules = engraving.reading.score, default_vocabulary(), PassageRules()
+    assert make_pair(score, (system,), vocabulary, rules, about).agreement == 1.0
+    first = replace(system.heads[0], box=(0.0, system.heads[0].box[1], 0.0, system.heads[0].box[3]))
+    beyond = replace(system, heads=(first, *system.heads[1:]))
+    with pytest.raises(Rejected, match="beside the picture"):
+        make_pair(score, (beyond,), vocabulary, rules, about)

@@ -37,6 +37,7 @@ Boxes = NDArray[np.float64]
 Look: TypeAlias = "Callable[[NDArray[np.uint8], float], Degraded]"  # (picture, staff space) -> what it looks like now
 
 LEAST_STEP = 0.25  # staff spaces between the heads of successive onsets on a staff; a head is 1.2 wide
+LEAST_HEAD = 0.3  # staff spaces of a head inside the picture; verovio 6.4 draws long cadenzas beyond the left margin
 HEIGHT_TOLERANCE = 0.3  # staff spaces between a drawn head and where its pitch stands; a step is half a space
 
 
@@ -343,6 +344,8 @@ def _join_heads(part: Score, systems: tuple[System, ...], of_note: NDArray[np.in
                 raise Rejected("a note is drawn twice")
             if abs(head.height_error) > HEIGHT_TOLERANCE:
                 raise Rejected("a note head does not stand where its pitch does")
+            if min(head.box[2] - head.box[0], head.box[3] - head.box[1]) < LEAST_HEAD * system.staff_space:
+                raise Rejected("a note is drawn beside the picture")
             drawn.add(head.id)
             tokens.append(int(of_note[index[head.id]]))
             boxes.append(head.box)
