@@ -8,7 +8,7 @@ from scoresim.model.note_encoder import NoteInput, chord_ranks
 from scoresim.model.sim import SIM, SIZES, SIMConfig
 from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import default_vocabulary
-from scoresim.training.objectives import MBAM, SMC, SMM
+from scoresim.training.objectives import MBAM, SMC, SMM, Grounding
 
 MICRO = SIMConfig(width=32, layers=2, heads=4, stem_channels=(4, 8), embedding=16)
 
@@ -112,7 +112,7 @@ def test_a_withheld_image_is_not_seen(model: SIM, batch: Batch) -> None:
 def test_gradient_reaches_every_parameter(batch: Batch) -> None:
     torch.manual_seed(0)
     model = SIM(MICRO, default_vocabulary().sizes)
-    sum(sum(objective(model, batch)[0].values()) for objective in (MBAM(), SMM(), SMC())).backward()  # type: ignore[union-attr]
+    sum(sum(objective(model, batch)[0].values()) for objective in (MBAM(), SMM(), SMC(), Grounding())).backward()  # type: ignore[union-attr]
     idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert idle == []
 
@@ -166,3 +166,11 @@ def test_a_note_and_a_cell_glance_at_each_other_only_where_both_are_shown(model:
         torch.eye(32)[None, :2], torch.tensor([[0.5, 0.9]]), torch.ones(1, 2, dtype=torch.bool))[0]  # fmt: skip
     wanted = model.glance.to_notes(torch.eye(32)[:1])
     torch.testing.assert_close(near[0], wanted, atol=1e-3, rtol=1e-3)
+
+
+def test_pointing_needs_both_inputs_and_never_points_to_padding(model: SIM, batch: Batch) -> None:
+    with pytest.raises(ValueError, match="notes and image together"):
+        model.point(model(batch.notes, None), batch.bar, batch.image.mask)
+    logits = model.point(model(batch.notes, batch.image), batch.bar, batch.image.mask)
+    assert logits.shape == (len(batch), int(batch.bar.max()) + 1, batch.image.mask.shape[1])
+    assert torch.equal(logits.isfinite().all(1), batch.image.mask)
