@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from scoresim.model.layers import Waves, compact, head_slopes, nearness
+from scoresim.model.layers import Waves, attention, compact, head_slopes, nearness
 
 
 def test_compact_keeps_every_token_and_drops_padding_that_no_row_needs() -> None:
@@ -15,7 +15,7 @@ def test_compact_keeps_every_token_and_drops_padding_that_no_row_needs() -> None
 
 
 def test_nearness_prefers_near_places_and_forbids_padding() -> None:
-    place = torch.tensor([[0.0, 0.1, 0.2, 0.9]])
+    place = torch.tensor([[math.nan, 0.1, 0.2, 0.9]])
     mask = torch.tensor([[True, True, True, False]])
     bias = nearness(place, mask, torch.tensor([0.0, 10.0]))
     assert bias.shape == (1, 2, 4, 4)
@@ -23,6 +23,23 @@ def test_nearness_prefers_near_places_and_forbids_padding() -> None:
     assert bias[0, 0, 1, 2] == 0
     assert (bias[..., 3] == -math.inf).all()
     assert (bias[0, 1, 0, :3] == 0).all(), "the summary token has no place"
+
+
+def test_streams_do_not_see_each_other() -> None:
+    place, mask = torch.tensor([[math.nan, 0.1, math.nan, 0.1]]), torch.ones(1, 4, dtype=torch.bool)
+    bias = nearness(place, mask, torch.tensor([10.0]), torch.tensor([[0, 0, 1, 1]], dtype=torch.uint8))
+    assert bias[0, 0].isfinite().tolist() == [[True, True, False, False]] * 2 + [[False, False, True, True]] * 2
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_attention_is_torchs_own(kind: torch.dtype) -> None:
+    torch.manual_seed(0)
+    q, k, v = torch.randn(3, 2, 4, 7, 8).to(kind)
+    bias = torch.randn(2, 4, 7, 7).masked_fill(torch.rand(2, 4, 7, 7) < 0.2, -math.inf).to(kind)
+    wanted = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    torch.testing.assert_close(
+        attention(q, k, v, bias), wanted, atol=1e-5 if kind == torch.float32 else 0.05, rtol=0.02
+    )
 
 
 def test_half_of_the_heads_look_everywhere() -> None:

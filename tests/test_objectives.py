@@ -70,6 +70,9 @@ class Watching(nn.Module):
         states = None if notes is None else torch.zeros(*notes.mask.shape, 4)
         return Reading(states, None, torch.zeros(rows, 4))
 
+    def read_apart(self, notes: Any, image: Any) -> tuple[Reading, Reading]:
+        return self(notes, None), self(None, image)
+
     def one_attribute_logits(self, states: Tensor, attribute: int) -> Tensor:
         return torch.zeros(len(states), self.vocabulary_sizes[attribute])
 

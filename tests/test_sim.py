@@ -117,6 +117,18 @@ def test_gradient_reaches_every_parameter(batch: Batch) -> None:
     assert idle == []
 
 
+def test_read_apart_is_each_read_alone(model: SIM, batch: Batch) -> None:
+    of_notes, of_image = model.read_apart(batch.notes, batch.image)
+    alone, image_alone = model(batch.notes, None), model(None, batch.image)
+    close = {"atol": 1e-5, "rtol": 1e-4}
+    torch.testing.assert_close(of_notes.summary, alone.summary, **close)
+    torch.testing.assert_close(of_notes.notes, alone.notes, **close)
+    torch.testing.assert_close(of_image.summary, image_alone.summary, **close)
+    torch.testing.assert_close(of_image.cells, image_alone.cells, **close)
+    assert of_notes.cells is None
+    assert of_image.notes is None
+
+
 def test_embeddings_are_unit_vectors(model: SIM, batch: Batch) -> None:
     for vectors in (model.embed_notes(model(batch.notes, None)), model.embed_image(model(None, batch.image))):
         torch.testing.assert_close(vectors.norm(dim=1), torch.ones(6))

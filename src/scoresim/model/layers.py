@@ -46,26 +46,27 @@ class Where(nn.Module):
         return out
 
 
-def nearness(place: Tensor, mask: Tensor, slopes: Tensor) -> Tensor:
+def nearness(place: Tensor, mask: Tensor, slopes: Tensor, stream: Tensor | None = None) -> Tensor:
     """Attention bias: a head with slope s adds -s * distance between the places of two tokens.
 
     The idea is ALiBi's (Press et al. 2022), with musical time and horizontal place in the role of the
-    position. Heads with slope 0 look everywhere. Padding is never looked at; token 0, which has no place, is
-    near to all.
+    position. Heads with slope 0 look everywhere. Padding is never looked at; a token that has no place is near to all.
 
     Args:
-        place: [B, L] shares of the passage.
-        mask: [B, L] True for tokens, False for padding; column 0 must be True.
+        place: [B, L] shares of the passage, NaN for tokens without a place.
+        mask: [B, L] True for tokens, False for padding; a row has at least one token (of every stream).
         slopes: [heads].
+        stream: [B, L] tokens of different numbers do not see each other; None is one stream.
 
     Returns:
-        [B, heads, L, L], minus infinity at padding.
+        [B, heads, L, L], minus infinity where a token must not look.
     """
-    distance = (place[:, :, None] - place[:, None, :]).abs()
-    distance[:, 0, :] = 0.0
-    distance[:, :, 0] = 0.0
+    distance = (place[:, :, None] - place[:, None, :]).abs().nan_to_num(0.0)
     bias: Tensor = -slopes[:, None, None] * distance[:, None]
-    return bias.masked_fill(~mask[:, None, None, :], -math.inf)
+    hidden = ~mask[:, None, :]
+    if stream is not None:
+        hidden = hidden | (stream[:, :, None] != stream[:, None, :])
+    return bias.masked_fill(hidden[:, None], -math.inf)
 
 
 def head_slopes(heads: int) -> list[float]:
@@ -128,9 +129,23 @@ class Block(nn.Module):
     def attend(self, x: Tensor, bias: Tensor) -> Tensor:
         B, L, width = x.shape
         q, k, v = self.qkv(x).view(B, L, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        seen = attention(q, k, v, bias.to(q.dtype))
         out: Tensor = self.attention_out(seen.transpose(1, 2).reshape(B, L, width))
         return out
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(d) + bias) v over [B, heads, L, d], with bias [B, heads, L, L].
+
+    On a GPU fused; on a CPU as three plain steps, for sequences as short as ours: there the backward pass of the fused
+    kernel takes five to ten times as long in bf16 (docs/log.md, "attention on a CPU").
+    """
+    if q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    B, heads, L, d = q.shape
+    q, k, v = (part.reshape(B * heads, L, d) for part in (q, k, v))
+    logits = torch.baddbmm(bias.reshape(B * heads, L, L), q, k.transpose(1, 2), alpha=d**-0.5)
+    return torch.bmm(logits.softmax(dim=-1), v).view(B, heads, L, d)
 
 
 def compact(mask: Tensor) -> Tensor:

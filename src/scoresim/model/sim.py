@@ -89,6 +89,18 @@ class Reading(NamedTuple):
     summary: Tensor
 
 
+class Stretch(NamedTuple):
+    """The tokens of one modality on their way into the blocks.
+
+    Attributes:
+        tokens: [B, K, width]; mask: [B, K], False at padding; place: [B, K] shares of the passage.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    place: Tensor
+
+
 class SIM(nn.Module):
     """The joint model.
 
@@ -129,42 +141,81 @@ class SIM(nn.Module):
         Raises:
             ValueError: neither is given.
         """
-        given = notes.mask if notes is not None else image.mask if image is not None else None
-        if given is None:
-            raise ValueError("there is nothing to read: give notes, an image, or both")
-        B, nowhere = len(given), self.slopes.new_zeros(len(given), 1)
-        tokens, masks, places = [self.summary.expand(B, 1, -1)], [given.new_ones(B, 1)], [nowhere]
-        if notes is not None:
-            tokens.append(self.note_encoder(notes, self.where))
-            masks.append(notes.mask)
-            places.append(notes.time)
+        stretches = [self.embedded_notes(notes)] if notes is not None else []
         if image is not None:
-            tokens.append(self.image_encoder(image, self.where))
-            masks.append(image.mask)
-            places.append(image.place[..., 1])
-        if notes is not None and image is not None:
-            tokens[1:] = self.glance(tokens[1], places[1], masks[1], tokens[2], places[2], masks[2])
-        states = self.transform(torch.cat(tokens, 1), torch.cat(masks, 1), torch.cat(places, 1))
-        split = 1 + (notes.mask.shape[1] if notes is not None else 0)
-        read_notes = states[:, 1:split] if notes is not None else None
-        read_cells = states[:, split:] if image is not None else None
-        summary = states[:, 0]
-        for part, given_part in ((read_notes, notes), (read_cells, image)):
-            if part is not None and given_part is not None:
-                summary = summary + part.sum(dim=1) / given_part.mask.sum(dim=1, keepdim=True).clamp(min=1)
-        return Reading(read_notes, read_cells, self.summary_norm(summary))
+            stretches.append(self.embedded_image(image))
+        if not stretches:
+            raise ValueError("there is nothing to read: give notes, an image, or both")
+        if len(stretches) == 2:
+            stretches = self.look_across(*stretches)
+        [(summary, states)] = self.transform(stretches)
+        cells = states[-1] if image is not None else None
+        return Reading(states[0] if notes is not None else None, cells, summary)
 
-    def transform(self, x: Tensor, mask: Tensor, place: Tensor) -> Tensor:
-        """Run the blocks over x [B, L, width] without its padding; padding comes back as zeros."""
+    def read_apart(self, notes: NoteInput, image: ImageInput) -> tuple[Reading, Reading]:
+        """The notes read alone and the image read alone, in one pass: as `forward` reads them, with less padding.
+
+        Where a batch is sorted by the length of both together, either alone varies more than their sum.
+        """
+        readings = self.transform([self.embedded_notes(notes)], [self.embedded_image(image)])
+        (of_notes, [states]), (of_image, [cells]) = readings
+        return Reading(states, None, of_notes), Reading(None, cells, of_image)
+
+    def embedded_notes(self, notes: NoteInput) -> Stretch:
+        """Notes as tokens, before anything looks at anything."""
+        return Stretch(self.note_encoder(notes, self.where), notes.mask, notes.time)
+
+    def embedded_image(self, image: ImageInput) -> Stretch:
+        """An image as tokens, before anything looks at anything."""
+        return Stretch(self.image_encoder(image, self.where), image.mask, image.place[..., 1])
+
+    def look_across(self, notes: Stretch, cells: Stretch) -> list[Stretch]:
+        """Every token with a glance at the other modality."""
+        seen = self.glance(notes.tokens, notes.place, notes.mask, cells.tokens, cells.place, cells.mask)
+        return [part._replace(tokens=tokens) for part, tokens in zip((notes, cells), seen, strict=True)]
+
+    def transform(self, *streams: list[Stretch]) -> list[tuple[Tensor, list[Tensor]]]:
+        """Run the blocks over some streams, which do not see each other, without the padding that no row needs.
+
+        Returns:
+            For each stream, what its passages are as a whole, [B, width], and the states of its stretches; padding
+            comes back as zeros.
+        """
+        B = len(streams[0][0].mask)
+        tokens, masks, places, numbers = [], [], [], []
+        for i, stream in enumerate(streams):
+            begin = Stretch(
+                self.summary.expand(B, 1, -1),
+                self.slopes.new_ones(B, 1, dtype=torch.bool),
+                self.slopes.new_full((B, 1), math.nan),
+            )
+            for part in (begin, *stream):
+                tokens.append(part.tokens)
+                masks.append(part.mask)
+                places.append(part.place)
+                numbers.append(torch.full_like(part.mask, i, dtype=torch.uint8))
+        x, mask = torch.cat(tokens, 1), torch.cat(masks, 1)
         kept = compact(mask)
         wide = kept[..., None].expand(-1, -1, x.shape[-1])
         mask_kept = mask.gather(1, kept)
-        bias = nearness(place.gather(1, kept), mask_kept, self.slopes)
+        number = torch.cat(numbers, 1).gather(1, kept) if len(streams) > 1 else None
+        bias = nearness(torch.cat(places, 1).gather(1, kept), mask_kept, self.slopes, number)
+        if torch.is_autocast_enabled(x.device.type):  # once, and not in every block
+            bias = bias.to(torch.get_autocast_dtype(x.device.type))
         states = x.gather(1, wide)
         for block in self.blocks:
             states = block(states, bias)
         states = self.norm(states) * mask_kept[..., None]
-        return torch.zeros_like(x, dtype=states.dtype).scatter(1, wide, states)
+        spread = torch.zeros_like(x, dtype=states.dtype).scatter(1, wide, states)
+        parts = iter(zip(torch.split(spread, [part.shape[1] for part in masks], dim=1), masks, strict=True))
+        return [self.gathered([next(parts) for _ in range(1 + len(stream))]) for stream in streams]
+
+    def gathered(self, parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:
+        """The summary of a stream, from its first token and the means of its stretches; and their states."""
+        summary = parts[0][0][:, 0]
+        for states, mask in parts[1:]:
+            summary = summary + states.sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
+        return self.summary_norm(summary), [states for states, _ in parts[1:]]
 
     def attribute_logits(self, states: Tensor) -> tuple[Tensor, ...]:
         """States of notes [.., width] to eight logits [.., number of ids], one tensor per attribute."""

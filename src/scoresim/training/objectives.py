@@ -177,8 +177,7 @@ class SMC:
 
         The similarities stay in the batch, for whoever looks for hard negatives.
         """
-        images = self.embed(lambda b: model.embed_image(model(None, b.image)), batch)
-        notes = self.embed(lambda b: model.embed_notes(model(b.notes, None)), batch)
+        images, notes = self.embed(model, batch)
         truth = torch.arange(len(batch), device=images.device)
         twins = same_notes(batch.notes) & (truth[:, None] != truth[None, :])
         logits = (model.scale() * images.float() @ notes.float().T).masked_fill(twins, -torch.inf)
@@ -190,12 +189,20 @@ class SMC:
         put(report, "smc/notes_to_image", own > rivals.amax(dim=0))
         return {"smc": loss}, report
 
-    def embed(self, read: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
-        """[B, embedding] vectors of all rows, read in chunks."""
+    def embed(self, model: SIM, batch: Batch) -> tuple[Tensor, Tensor]:
+        """[B, embedding] vectors of all images and of all notes, read in chunks."""
         if not self.chunk or self.chunk >= len(batch):
-            return read(batch)
-        parts = torch.split(torch.arange(len(batch), device=batch.index.device), self.chunk)
-        return torch.cat([checkpoint(read, batch.select(rows), use_reentrant=False) for rows in parts])
+            return embeddings(model, batch)
+        rows = torch.split(torch.arange(len(batch), device=batch.index.device), self.chunk)
+        parts = [checkpoint(embeddings, model, batch.select(some), use_reentrant=False) for some in rows]
+        images, notes = zip(*parts, strict=True)
+        return torch.cat(images), torch.cat(notes)
+
+
+def embeddings(model: SIM, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The images and the notes of a batch, each read alone, as unit vectors: two [B, embedding]."""
+    notes, image = model.read_apart(batch.notes, batch.image)
+    return model.embed_image(image), model.embed_notes(notes)
 
 
 @dataclass(frozen=True)

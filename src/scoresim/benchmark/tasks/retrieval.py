@@ -38,6 +38,7 @@ from scoresim.errors import BadInput
 from scoresim.files import write_json
 from scoresim.model.sim import SIM
 from scoresim.score.degrade import Kind
+from scoresim.training.objectives import embeddings
 
 RECALLS = (1, 5, 10)
 INPUTS = "each alone (composer's notation)"
@@ -83,8 +84,9 @@ def embed(model: SIM, passages: Passages, rows: Ints, batch_size: int) -> tuple[
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             batch = passages.gather(order[start : start + batch_size]).to(device)
-            images.append(model.embed_image(model(None, batch.image)).double().cpu().numpy())
-            notes.append(model.embed_notes(model(batch.notes, None)).double().cpu().numpy())
+            of_images, of_notes = embeddings(model, batch)
+            images.append(of_images.double().cpu().numpy())
+            notes.append(of_notes.double().cpu().numpy())
     back = np.argsort(np.argsort(passages.size[rows], kind="stable"))
     return np.concatenate(images)[back], np.concatenate(notes)[back]
 
