@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoresim.data.batches import IGNORE, Passages
+from scoresim.data.batches import IGNORE, Passages, draw
 from scoresim.data.pair import Pair
 from scoresim.data.rows import BatchConfig, decode, epoch_order, inked_cells, notes_that_fit, scaled
 from scoresim.data.spacing import along
@@ -179,3 +179,14 @@ def test_cells_stand_in_the_bars_of_the_engraver() -> None:
             inside = batch.notes.time[b][batch.bar[b] == bar]
             own = place[cells == bar]
             assert own.min() - 0.05 <= inside.min() and inside.max() <= own.max() + 0.05
+
+
+def test_random_numbers_of_a_row_follow_from_its_place_alone() -> None:
+    whole = draw(3, 7, np.arange(6), 20, 6)
+    part = draw(3, 7, np.array([1, 4]), 12, 6)
+    assert torch.equal(part.notes, whole.notes[[1, 4], :12])
+    assert torch.equal(part.bars, whole.bars[[1, 4], :12])
+    assert torch.equal(part.rows, whole.rows[[1, 4]])
+    assert torch.equal(part.partners, whole.partners[[1, 4]])
+    assert not torch.equal(draw(3, 8, np.arange(6), 20, 6).rows, whole.rows)
+    assert ((whole.notes >= 0) & (whole.notes < 1)).all()

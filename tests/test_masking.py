@@ -25,7 +25,7 @@ def truth(rows: int, notes: int) -> tuple[NoteInput, torch.Tensor]:
 def test_shares_of_mask_random_and_kept() -> None:
     torch.manual_seed(0)
     notes, bar = truth(400, 30)
-    hidden = hide(notes, bar, 0.3, SIZES)
+    hidden = hide(notes, bar, 0.3, SIZES, torch.rand(400, 30, 3, 8))
     asked, real = hidden.asked, notes.mask[..., None].expand_as(hidden.asked)
     shown, true = hidden.notes.ids[asked], notes.ids[asked]
     assert asked[real].float().mean().item() == pytest.approx(0.3, abs=0.02)
@@ -39,7 +39,7 @@ def test_shares_of_mask_random_and_kept() -> None:
 def test_units_are_bars_and_padding_is_left_alone(rows: int, count: int, ratio: float, seed: int) -> None:
     torch.manual_seed(seed)
     notes, bar = truth(rows, count)
-    hidden = hide(notes, bar, ratio, SIZES)
+    hidden = hide(notes, bar, ratio, SIZES, torch.rand(rows, count, 3, 8))
     assert not hidden.asked[~notes.mask].any()
     assert torch.equal(hidden.notes.ids[~hidden.asked], notes.ids[~hidden.asked])
     assert (hidden.notes.ids < torch.tensor(SIZES)).all()
@@ -54,7 +54,7 @@ def test_parts_of_a_bar_are_hidden_apart_and_shares_can_be_chosen() -> None:
     torch.manual_seed(0)
     notes, bar = truth(300, 24)
     notes.ids[..., ATTRIBUTES.index("program")] = torch.where(notes.mask, FIRST + torch.arange(24) % 2, 0)
-    hidden = hide(notes, bar, 0.5, SIZES, (1.0, 0.0))
+    hidden = hide(notes, bar, 0.5, SIZES, torch.rand(300, 24, 3, 8), (1.0, 0.0))
     assert (hidden.notes.ids[hidden.asked] == MASK).all(), "every chosen unit gets the mask"
     pitch = hidden.asked[:, :4, ATTRIBUTES.index("pitch")]  # four notes of the first bar, parts in turns
     assert (pitch[:, 0] == pitch[:, 2]).all() and (pitch[:, 1] == pitch[:, 3]).all()
@@ -64,17 +64,15 @@ def test_parts_of_a_bar_are_hidden_apart_and_shares_can_be_chosen() -> None:
 def test_the_truth_of_what_is_hidden_never_reaches_the_model() -> None:
     torch.manual_seed(0)
     notes, bar = truth(4, 20)
-    seed = 11
-    torch.manual_seed(seed)
-    first = hide(notes, bar, 0.5, SIZES)
+    draws = torch.rand(4, 20, 3, 8)
+    first = hide(notes, bar, 0.5, SIZES, draws)
     replaced = first.asked & (first.notes.ids != notes.ids)
     other = torch.stack([torch.randint(FIRST, size, (4, 20)) for size in SIZES], -1)
     other[..., ATTRIBUTES.index("program")] = notes.ids[..., ATTRIBUTES.index("program")]  # it decides the units
     changed = notes._replace(ids=torch.where(replaced, other, notes.ids))
     lost = replaced[..., :2].any(-1)
     changed = changed._replace(time=torch.where(lost, torch.rand(4, 20), notes.time))
-    torch.manual_seed(seed)
-    second = hide(changed, bar, 0.5, SIZES)
+    second = hide(changed, bar, 0.5, SIZES, draws)
     model = SIM(SIMConfig(width=16, layers=1, heads=2, stem_channels=(4, 4)), SIZES).eval()
     assert replaced.any()
     assert torch.equal(model(first.notes, None).notes, model(second.notes, None).notes)
@@ -83,7 +81,7 @@ def test_the_truth_of_what_is_hidden_never_reaches_the_model() -> None:
 def test_time_does_not_tell_a_hidden_position() -> None:
     torch.manual_seed(1)
     notes, bar = truth(8, 20)
-    shown = hide(notes, bar, 0.5, SIZES).notes
+    shown = hide(notes, bar, 0.5, SIZES, torch.rand(8, 20, 3, 8)).notes
     gone = (shown.ids[..., [ATTRIBUTES.index("bar"), ATTRIBUTES.index("position")]] == MASK).any(-1)
     share = (torch.arange(20) / 18).expand(8, 20)
     assert torch.equal(shown.time[gone], share[gone])
@@ -93,4 +91,4 @@ def test_time_does_not_tell_a_hidden_position() -> None:
 
 def test_no_notes_at_all() -> None:
     notes, bar = truth(2, 2)
-    assert not hide(notes, bar, 1.0, SIZES).asked.any()
+    assert not hide(notes, bar, 1.0, SIZES, torch.rand(2, 2, 3, 8)).asked.any()

@@ -1,11 +1,13 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from scoresim.data.batches import IGNORE, Batch, Passages
+from scoresim.data.batches import IGNORE, Batch, Passages, draw
+from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
 from scoresim.model.sim import SIM, SIZES, Reading, SIMConfig
 from scoresim.score.tokens import ATTRIBUTES, default_vocabulary
@@ -40,7 +42,6 @@ def test_names_in_the_options_are_the_objectives_and_sizes() -> None:
 
 
 def test_mbam_reports_every_attribute_beside_the_majority(model: SIM, batch: Batch) -> None:
-    torch.manual_seed(1)
     losses, report = MBAM(image_dropout=0.5)(model, batch)
     assert set(losses) == {f"mbam/{name}" for name in ATTRIBUTES}
     assert all(loss.isfinite() for loss in losses.values())
@@ -99,11 +100,12 @@ def test_mbam_withholds_all_images_or_none(batch: Batch) -> None:
     assert images[2] is None
 
 
-def test_smm_shows_half_of_the_images_with_other_notes(batch: Batch) -> None:
-    torch.manual_seed(0)
-    source = SMM(same_piece=0.5).choose(batch)
-    false = source != torch.arange(16)
-    assert false.sum() == 8
+def test_smm_shows_half_of_the_images_with_other_notes() -> None:
+    many = Passages(synthetic(200, seed=5), BatchConfig(200)).batch(0, 0)
+    assert (SMM(same_piece=0.5).choose(many) != torch.arange(200)).float().mean() == pytest.approx(0.5, abs=0.12)
+
+
+def test_smm_takes_partners_of_the_grade_that_is_asked_for(batch: Batch) -> None:
     same_piece = SMM(same_piece=1.0).choose(batch)
     wrong = same_piece[same_piece != torch.arange(16)]
     own = batch.piece[same_piece != torch.arange(16)]
@@ -116,12 +118,17 @@ def test_smm_shows_half_of_the_images_with_other_notes(batch: Batch) -> None:
 def test_smm_never_calls_the_same_notes_a_false_match(batch: Batch) -> None:
     twins = batch.select(torch.zeros(8, dtype=torch.long))
     assert same_notes(twins.notes).all()
+    twins.draws = draw(0, 0, np.arange(8), twins.bar.shape[1], 8)
     assert SMM().choose(twins).tolist() == list(range(8))
     assert torch.equal(same_notes(batch.notes), torch.eye(16, dtype=torch.bool))
 
 
+def test_a_batch_for_asking_is_refused(model: SIM, batch: Batch) -> None:
+    with pytest.raises(ValueError, match="no random numbers"):
+        MBAM()(model, replace(batch, draws=None))
+
+
 def test_smm_reports_by_grade(model: SIM, batch: Batch) -> None:
-    torch.manual_seed(3)
     losses, report = SMM()(model, batch)
     assert losses["smm"].item() == pytest.approx(0.7, abs=0.4)
     assert {"smm", "smm/matched"} <= set(report)
@@ -175,15 +182,13 @@ def with_altered() -> Batch:
 
 
 def test_smm_shows_altered_bars_as_their_own_grade(model: SIM, with_altered: Batch) -> None:
-    torch.manual_seed(0)
     _, report = SMM(altered=1.0)(model, with_altered)
     assert set(report) == {"smm", "smm/matched", "smm/altered"}
     watching = Watching()
-    torch.manual_seed(0)
     SMM(altered=1.0)(watching, with_altered)  # type: ignore[arg-type]
     shown, _ = watching.shown[0]
     changed = (shown.ids != with_altered.notes.ids).flatten(1).any(1)
-    assert changed.sum() == 8, "half of the images are shown with altered notes, the others with their own"
+    assert 4 <= changed.sum() <= 12, "half of the images are shown with altered notes, the others with their own"
     assert (shown.ids == with_altered.altered.ids).flatten(1).all(1)[changed].all()  # type: ignore[union-attr]
 
 
@@ -233,7 +238,6 @@ def test_grounding_without_any_box_is_a_loss_of_zero(model: SIM, batch: Batch) -
 @pytest.mark.parametrize("ratio", [0.05, 0.5])
 def test_mbam_covers_the_image_over_some_hidden_bars_only(batch: Batch, ratio: float) -> None:
     watching = Watching()
-    torch.manual_seed(0)
     MBAM(image_dropout=0.0, image_cover=1.0, mask_ratio=ratio, shares=(1.0, 0.0))(watching, batch)  # type: ignore[arg-type]
     shown, image = watching.shown[0]
     hidden = (shown.ids == 1).any(-1)
@@ -251,9 +255,7 @@ def test_mbam_covers_the_image_over_some_hidden_bars_only(batch: Batch, ratio: f
 
 
 def test_weights_scale_losses_and_nothing_else(model: SIM, batch: Batch) -> None:
-    torch.manual_seed(2)
     losses, report = SMM()(model, batch)
-    torch.manual_seed(2)
     weighted, same = Weighted(SMM(), 0.25)(model, batch)
     assert weighted["smm"].item() == pytest.approx(0.25 * losses["smm"].item())
     assert same == report

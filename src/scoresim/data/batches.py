@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from scoresim.score.tokens import Vocabulary
 IGNORE = -100  # the label of padding, and of what has no label
 INPUTS = ("notes", "image", "both")
 AHEAD = 3  # batches made in advance
+ROW_DRAWS = 6
 
 
 class Source(Protocol):
@@ -34,6 +35,45 @@ class Source(Protocol):
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> Pair: ...
     def column(self, name: str, /) -> list[Any]: ...
+
+
+class Draws(NamedTuple):
+    """The random numbers of a training step, uniform in [0, 1).
+
+    A function of seed, step and a row's place in the batch: they do not depend on padding, on the device, or on which
+    process holds which rows, so that a step is the same wherever it is done.
+
+    Attributes:
+        notes: [B, N, 3, 8] of each note and attribute, for three questions (see `masking.hide`).
+        bars: [B, N] of each note; those of a bar's first note speak for the bar.
+        rows: [B, 6] of each row, for six questions (see `objectives`).
+        partners: [B, G] of each row and each row of the whole batch.
+    """
+
+    notes: Tensor
+    bars: Tensor
+    rows: Tensor
+    partners: Tensor
+
+
+def draw(seed: int, step: int, places: NDArray[np.int64], width: int, rows: int) -> Draws:
+    """The random numbers of some rows of a step's batch.
+
+    Args:
+        seed, step: of the run.
+        places: [B] place of each row in the whole batch.
+        width: notes of the longest row, N.
+        rows: of the whole batch, G.
+    """
+    notes, bars = np.empty((len(places), width, 3, 8), np.float32), np.empty((len(places), width), np.float32)
+    others = np.empty((len(places), ROW_DRAWS + rows), np.float32)
+    for b, place in enumerate(places):
+        rng = np.random.default_rng([seed, step, int(place)])
+        others[b] = rng.random(ROW_DRAWS + rows, np.float32)
+        both = rng.random((width, 25), np.float32)
+        notes[b], bars[b] = both[:, :24].reshape(width, 3, 8), both[:, 24]
+    rest = torch.from_numpy(others)
+    return Draws(torch.from_numpy(notes), torch.from_numpy(bars), rest[:, :ROW_DRAWS], rest[:, ROW_DRAWS:])
 
 
 @dataclass
@@ -47,6 +87,7 @@ class Batch:
         piece: [B] long, the same number for passages of the same item.
         labels: by name, [B] or [B, N] long; `IGNORE` at padding.
         index: [B] long, row in the source.
+        draws: the step's random numbers, of training batches.
         altered: the notes with one bar altered (`alter`), for training; None where nobody asked for them.
         alteration: [B] long, how: index into `alter.KINDS`, -1 where nothing could be altered.
         similarity: [B, B] of images (rows) to notes, each read alone, once an objective has left it here.
@@ -59,6 +100,7 @@ class Batch:
     piece: Tensor
     labels: dict[str, Tensor]
     index: Tensor
+    draws: Draws | None = None
     altered: NoteInput | None = None
     alteration: Tensor | None = None
     similarity: Tensor | None = None
@@ -89,6 +131,7 @@ class Batch:
             piece=change(self.piece),
             labels={name: change(label) for name, label in self.labels.items()},
             index=change(self.index),
+            draws=None if self.draws is None else Draws(*map(change, self.draws)),
             altered=None if self.altered is None else NoteInput(*map(change, self.altered)),
             alteration=None if self.alteration is None else change(self.alteration),
         )
@@ -147,6 +190,7 @@ class Passages:
         """The batch of training step `step`."""
         index = self.rows(seed, step)
         batch = self.gather(index)
+        batch.draws = draw(seed, step, np.arange(len(index)), batch.bar.shape[1], len(index))
         if self.vocabulary is not None:
             batch.altered, batch.alteration = self.altered(index, self.vocabulary, (seed, step))
         return batch

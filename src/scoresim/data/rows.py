@@ -15,7 +15,7 @@ from scoresim.data.spacing import along
 from scoresim.data.staves import Staff, bars_of_cells, find_staves, music_begins, strips
 
 FAINTEST = 32  # of 255: a cell whose darkest pixel is fainter counts as blank
-WINDOW = 16  # batches whose rows are sorted by size among each other
+WINDOW = 64  # batches whose rows are sorted by size among each other
 
 Labels = Callable[[Pair], dict[str, Any]]
 

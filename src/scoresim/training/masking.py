@@ -36,9 +36,10 @@ def hide(
     bar: Tensor,
     ratio: float,
     sizes: tuple[int, ...],
+    draws: Tensor,
     shares: tuple[float, float] = (MASKED, RANDOM),
 ) -> Hidden:
-    """Hide a random share of the (bar, part, attribute) units; uses torch's global random generator.
+    """Hide a random share of the (bar, part, attribute) units.
 
     The onset's share of the passage, which stands beside the ids, would tell a hidden bar or position: a note
     whose bar or position is hidden stands at its share of the sequence instead.
@@ -48,21 +49,25 @@ def hide(
         bar: [B, N] bar of each note, -1 at padding.
         ratio: share of the units to choose, in [0, 1].
         sizes: number of ids of each attribute.
+        draws: [B, N, 3, 8] uniform random numbers. Of a unit's first note the first says whether the unit is chosen and
+            the second what becomes of it; of every note the third says which random value it gets.
         shares: of the chosen units that get the mask, and that get random values; what is left stays as it is.
     """
-    B, N, attributes = notes.ids.shape
-    row = torch.arange(B, device=bar.device)[:, None]
-    bars = int(bar.max()) + 2 if bar.numel() else 1
-    part = notes.ids[..., PROGRAM]
-    units, unit = torch.unique((row * bars + bar + 1) * sizes[PROGRAM] + part, return_inverse=True)
-    chosen = torch.rand(len(units), attributes, device=bar.device) < ratio
-    fate = torch.rand(len(units), attributes, device=bar.device)[unit]
-    asked = chosen[unit] & notes.mask[..., None]
+    first = first_alike(bar, notes.ids[..., PROGRAM])[..., None, None].expand(-1, -1, 2, draws.shape[-1])
+    chance, fate = draws[:, :, :2].gather(1, first).unbind(dim=2)
+    asked = (chance < ratio) & notes.mask[..., None]
     masked, random = asked & (fate < shares[0]), asked & (fate >= shares[0]) & (fate < shares[0] + shares[1])
     count = torch.tensor(sizes, device=bar.device) - FIRST
-    noise = FIRST + (torch.rand(B, N, attributes, device=bar.device) * count).long()
+    noise = FIRST + (draws[:, :, 2] * count).long()
     ids = torch.where(masked, MASK, torch.where(random, noise, notes.ids))
     return Hidden(NoteInput(ids, notes.mask, hidden_time(notes, masked | random)), asked)
+
+
+def first_alike(*keys: Tensor) -> Tensor:
+    """[B, N] index of the first note of the row that has the same keys, each [B, N]."""
+    alike = torch.stack([key[:, :, None] == key[:, None, :] for key in keys]).all(dim=0)
+    index = torch.arange(alike.shape[1], device=alike.device)
+    return torch.where(alike, index, alike.shape[1]).amin(dim=2)
 
 
 def hidden_time(notes: NoteInput, gone: Tensor) -> Tensor:

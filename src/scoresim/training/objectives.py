@@ -6,7 +6,7 @@
     ground bar grounding: where on the image does each bar of the notes stand?
 
 Losses are summed by the loop. A report holds figures for people, each with the number of cases it is a mean
-of. Random choices use torch's global generator, which the loop seeds for every step.
+of. Random choices take the numbers that the batch holds (`Draws`): a step is a function of the weights and its batch.
 """
 
 import math
@@ -19,11 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from scoresim.data.batches import IGNORE, Batch
+from scoresim.data.batches import IGNORE, ROW_DRAWS, Batch, Draws
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM
 from scoresim.score.tokens import ATTRIBUTES
-from scoresim.training.masking import MASKED, RANDOM, hide
+from scoresim.training.masking import MASKED, RANDOM, first_alike, hide
+
+WITHHELD, COVERED, FALSE, SAME_PIECE, ALTERED, HARD = range(ROW_DRAWS)  # what a row's random numbers decide
 
 Losses = dict[str, Tensor]
 Report = dict[str, float]
@@ -65,17 +67,17 @@ class MBAM:
 
         Accuracies are given apart for rows with the image and, as `.../notes`, for rows without.
         """
-        shown, asked = hide(batch.notes, batch.bar, self.mask_ratio, model.vocabulary_sizes, self.shares)
+        draws = draws_of(batch)
+        shown, asked = hide(batch.notes, batch.bar, self.mask_ratio, model.vocabulary_sizes, draws.notes, self.shares)
         _, image = batch.inputs(self.inputs)
         seen = torch.zeros(len(batch), dtype=torch.bool, device=asked.device)
         if image is not None:
-            seen = torch.rand(len(batch), device=asked.device) >= self.image_dropout
+            seen = draws.rows[:, WITHHELD] >= self.image_dropout
             mask = image.mask & seen[:, None]
             if self.image_cover:
-                covered = torch.rand(len(batch), device=asked.device) < self.image_cover
-                bars = max(int(batch.bar.max()) + 1, 1)
-                drawn = torch.rand(len(batch), bars, device=asked.device) < 0.5
-                chosen = asked.any(dim=-1) & drawn.gather(1, batch.bar.clamp(min=0))
+                covered = draws.rows[:, COVERED] < self.image_cover
+                drawn = draws.bars.gather(1, first_alike(batch.bar)) < 0.5
+                chosen = asked.any(dim=-1) & drawn
                 mask = mask & ~(covered[:, None] & in_bars(batch.cell_bar, batch.bar, chosen))
             image = image._replace(mask=mask)
         states = model(shown, image).notes
@@ -105,7 +107,7 @@ def in_bars(cell_bar: Tensor, bar: Tensor, chosen: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class SMM:
-    """Score-MIDI matching on a batch in which half of the images are given other notes.
+    """Score-MIDI matching on a batch in which about half of the images are given other notes.
 
     Args:
         same_piece: share of the false rows that get another passage of the same piece where the batch has
@@ -127,7 +129,7 @@ class SMM:
         notes = NoteInput(*(tensor[source] for tensor in batch.notes))
         altered = torch.zeros_like(own)
         if self.altered and batch.altered is not None and batch.alteration is not None:
-            altered = ~own & (batch.alteration >= 0) & (torch.rand(len(batch), device=own.device) < self.altered)
+            altered = ~own & (batch.alteration >= 0) & (draws_of(batch).rows[:, ALTERED] < self.altered)
             notes = NoteInput(
                 *(
                     torch.where(altered.view(-1, *(1,) * (a.dim() - 1)), a, b)
@@ -147,17 +149,17 @@ class SMM:
 
     def choose(self, batch: Batch) -> Tensor:
         """Row whose notes each image gets: [B] long. The very same notes never serve as false ones."""
-        B, device = len(batch), batch.piece.device
+        B, draws = len(batch), draws_of(batch)
         allowed = ~same_notes(batch.notes)
         related = batch.piece[:, None] == batch.piece[None, :]
-        wanted = torch.rand(B, 1, device=device) < self.same_piece
-        liking = torch.rand(B, B, device=device) + (related == wanted)
+        wanted = draws.rows[:, SAME_PIECE, None] < self.same_piece
+        liking = draws.partners + (related == wanted)
         if self.hard and batch.similarity is not None:
             near = batch.similarity.float().argsort(dim=1).argsort(dim=1) / B + (related == wanted)
-            liking = torch.where(torch.rand(B, 1, device=device) < self.hard, near, liking)
+            liking = torch.where(draws.rows[:, HARD, None] < self.hard, near, liking)
         other = liking.masked_fill(~allowed, -1.0).argmax(dim=1)
-        false = torch.rand(B, device=device).argsort().argsort() < B // 2
-        return torch.where(false & allowed.any(dim=1), other, torch.arange(B, device=device))
+        false = draws.rows[:, FALSE] < 0.5
+        return torch.where(false & allowed.any(dim=1), other, torch.arange(B, device=other.device))
 
 
 @dataclass(frozen=True)
@@ -300,6 +302,17 @@ def same_notes(notes: NoteInput) -> Tensor:
     weights = torch.arange(1, notes.ids[0].numel() + 1, device=notes.ids.device) * 2654435761 % 4294967291
     prints = ((notes.ids * notes.mask[..., None]).flatten(1) * weights).sum(dim=1)
     return prints[:, None] == prints[None, :]
+
+
+def draws_of(batch: Batch) -> Draws:
+    """The random numbers of a training batch.
+
+    Raises:
+        ValueError: the batch was made for asking, not for training.
+    """
+    if batch.draws is None:
+        raise ValueError("the batch has no random numbers; take training batches from Passages.batch or .stream")
+    return batch.draws
 
 
 def put(report: Report, name: str, right: Tensor) -> None:
