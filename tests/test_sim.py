@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
-from scoresim.data.batches import Batch, Passages
+from scoresim.data.batches import Batch, Passages, draw
 from scoresim.data.synthetic import synthetic
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput, chord_ranks
@@ -112,6 +113,7 @@ def test_a_withheld_image_is_not_seen(model: SIM, batch: Batch) -> None:
 def test_gradient_reaches_every_parameter(batch: Batch) -> None:
     torch.manual_seed(0)
     model = SIM(MICRO, default_vocabulary().sizes)
+    batch.draws = draw(0, 0, np.arange(len(batch)), batch.bar.shape[1], len(batch))
     sum(sum(objective(model, batch)[0].values()) for objective in (MBAM(), SMM(), SMC(), Grounding())).backward()  # type: ignore[union-attr]
     idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert idle == []
