@@ -16,6 +16,7 @@ from scoresim.data.staves import Staff, bars_of_cells, find_staves, music_begins
 
 FAINTEST = 32  # of 255: a cell whose darkest pixel is fainter counts as blank
 WINDOW = 64  # batches whose rows are sorted by size among each other
+WINDOWS = 8  # at least so many: else a small set would have the same batches in every epoch
 
 Labels = Callable[[Pair], dict[str, Any]]
 
@@ -116,7 +117,8 @@ def epoch_order(
     couples = couple[-1] + 1 if len(couple) else 0
     weight = np.zeros(couples)
     np.maximum.at(weight, couple, size[by_piece])
-    window = rng.permutation(couples) * 2 // max(batch_size * WINDOW, 1)
+    together = max(min(batch_size * WINDOW, len(piece) // WINDOWS), 1)
+    window = rng.permutation(couples) * 2 // together
     rank = np.empty(couples, dtype=np.int64)
     rank[np.lexsort((rng.random(couples), weight, window))] = np.arange(couples)
     order = by_piece[np.argsort(rank[couple], kind="stable")]
