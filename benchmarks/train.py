@@ -34,13 +34,12 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from scoresim.data.batches import Batch, Passages
-from scoresim.data.rows import BatchConfig
-from scoresim.model.sim import SIM, SIZES
+from scoresim.data.batches import Batch, Passages, batch_config
+from scoresim.model.sim import SIZES
 from scoresim.training.config import PretrainConfig
 from scoresim.training.loop import TrainConfig, take_step
 from scoresim.training.optim import adamw, use_bf16
-from scoresim.training.pretrain import make_objectives, open_training_split, train_config
+from scoresim.training.pretrain import make_model, make_objectives, open_training_split, shape_of, train_config
 
 SIDE = 2048  # of the matrices of the ceiling
 COMPOUND = (4, 18, 88, 66)  # values of bar, position, pitch and duration in MidiBERT-Piano's compound words
@@ -91,12 +90,10 @@ def ours(size: str, data: Path, asked: argparse.Namespace) -> Speed:
         precision=asked.precision,
     )
     source, vocabulary, _, weight = open_training_split(data)
-    shape = SIZES[size]
-    rows = BatchConfig(config.batch_size, patch_height=shape.patch_height, patch_width=shape.patch_width)
+    rows = batch_config(shape_of(config), config.batch_size)
     batches = Passages(source, rows, weight=weight)
-    torch.manual_seed(0)
     settings = train_config(config, 1000)
-    model, objectives = SIM(shape, vocabulary.sizes).to(settings.device).train(), make_objectives(config)
+    model, objectives = make_model(config, vocabulary).to(settings.device).train(), make_objectives(config)
     optimiser = adamw(model, settings.lr, settings.weight_decay)
     stream = batches.stream(0, 0)
     with FlopCounterMode(display=False) as counter:

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,12 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoresim.data.batches import IGNORE, Passages, draw
+from scoresim.data.batches import IGNORE, Passages, batch_config, draw
 from scoresim.data.pair import Pair
 from scoresim.data.rows import BatchConfig, decode, epoch_order, inked_cells, notes_that_fit, scaled
 from scoresim.data.spacing import along
 from scoresim.data.staves import find_staves, strips
 from scoresim.data.synthetic import synthetic
+from scoresim.model.sim import SIZES
 from scoresim.score.tokens import FIRST, default_vocabulary
 
 
@@ -190,3 +192,17 @@ def test_random_numbers_of_a_row_follow_from_its_place_alone() -> None:
     assert torch.equal(part.partners, whole.partners[[1, 4]])
     assert not torch.equal(draw(3, 8, np.arange(6), 20, 6).rows, whole.rows)
     assert ((whole.notes >= 0) & (whole.notes < 1)).all()
+
+
+def test_cells_of_the_page_stand_where_its_ink_is() -> None:
+    shape = replace(SIZES["tiny"], staves=False, patch_height=16, patch_width=16)
+    passages = Passages(synthetic(3, 0), batch_config(shape, 3))
+    batch = passages.gather(np.arange(3))
+    ink = batch.image.ink
+    across = ink.shape[2] // 16
+    for b in range(3):
+        dark = {(int(c) // across, int(c) % across) for c in batch.image.cells[b][batch.image.mask[b]]}
+        squares = ink[b].view(ink.shape[1] // 16, 16, across, 16).amax(dim=(1, 3))
+        assert dark == {tuple(yx) for yx in (squares >= 32 / 255).nonzero().tolist()}
+    assert (batch.cell_bar >= 0).any(dim=1).all(), "some cells of every passage stand in a bar"
+    assert np.corrcoef(passages.size, batch.notes.mask.sum(1) + batch.image.mask.sum(1))[0, 1] > 0.5

@@ -131,6 +131,17 @@ def test_read_apart_is_each_read_alone(model: SIM, batch: Batch) -> None:
     assert of_image.notes is None
 
 
+def test_recomputing_blocks_changes_no_gradient(batch: Batch) -> None:
+    torch.manual_seed(0)
+    model = SIM(MICRO, default_vocabulary().sizes)
+    gradients = []
+    for model.recompute in (False, True):
+        model.zero_grad()
+        model(batch.notes, batch.image).summary.sum().backward()
+        gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
 def test_embeddings_are_unit_vectors(model: SIM, batch: Batch) -> None:
     for vectors in (model.embed_notes(model(batch.notes, None)), model.embed_image(model(None, batch.image))):
         torch.testing.assert_close(vectors.norm(dim=1), torch.ones(6))

@@ -83,7 +83,7 @@ def load(folder: Path) -> Loaded:
         raise BadInput(f"{folder / CONFIG} is not a {FORMAT!r}; give a folder written by scoresim pretrain.")
     try:
         shape = config["model"]
-        if set(shape) != {field.name for field in fields(SIMConfig)}:
+        if not set(shape) <= {field.name for field in fields(SIMConfig)}:
             raise ValueError("the model has fields this version does not know")
         sim = SIMConfig(**{**shape, "stem_channels": tuple(shape["stem_channels"])})
         vocabulary = Vocabulary.from_json(config["vocabulary"])

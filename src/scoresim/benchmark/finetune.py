@@ -25,7 +25,7 @@ from scoresim.benchmark.config import FinetuneConfig, Inputs
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.task import Answers, Data, Kept, Task, View, some
 from scoresim.data import shards
-from scoresim.data.batches import IGNORE, Passages
+from scoresim.data.batches import IGNORE, Passages, batch_config
 from scoresim.data.pair import Pair
 from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
@@ -131,7 +131,7 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
         sim, origin = SIM(SIZES[config.size], vocabulary.sizes), f"scratch {config.size}"
     else:
         sim, origin = checkpoints.load(folder_of(checkpoint)).model, weights_of(checkpoint)
-    parts = prepare(asked, pairs, batch_config(sim, config.batch_size), config)
+    parts = prepare(asked, pairs, batch_config(sim.config, config.batch_size), config)
     return fit(parts, sim, origin, config, out)
 
 
@@ -267,9 +267,3 @@ def folder_of(checkpoint: Path) -> Path:
 def weights_of(checkpoint: Path) -> str:
     """Identity of a checkpoint's weights."""
     return str(read_json(folder_of(checkpoint) / checkpoints.CONFIG).get("weights_sha256", ""))
-
-
-def batch_config(sim: SIM, batch_size: int) -> BatchConfig:
-    """How pairs become tensors for a model."""
-    shape = sim.config
-    return BatchConfig(batch_size, patch_height=shape.patch_height, patch_width=shape.patch_width)

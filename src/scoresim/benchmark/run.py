@@ -30,7 +30,6 @@ from scoresim.benchmark.environment import commit
 from scoresim.benchmark.finetune import (
     ANSWERS,
     Parts,
-    batch_config,
     blank,
     finetune,
     fit,
@@ -41,6 +40,7 @@ from scoresim.benchmark.finetune import (
 )
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, Probe, Result, Task
 from scoresim.data import shards
+from scoresim.data.batches import batch_config
 from scoresim.errors import BadInput
 from scoresim.files import read_json, replacing, write_json
 from scoresim.model.sim import SIM
@@ -152,7 +152,7 @@ def judge_task(
     """Rows and comparisons of a learnt task."""
     sim = checkpoints.load(sources.checkpoint).model
     first = config.finetuning(task.name, "notes", config.seed)
-    parts = prepare(task, data, batch_config(sim, config.batch_size), first)
+    parts = prepare(task, data, batch_config(sim.config, config.batch_size), first)
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     judged = []
     for system in systems(sources):
@@ -264,7 +264,9 @@ def judge_probe(name: str, task: Probe, data: Data, sources: Sources, out: Path,
         if not kept.is_file():
             model = checkpoints.load(folder).model
             model.to("cuda" if torch.cuda.is_available() else "cpu")
-            results = task.ask(model, data, batch_config(model, probe.batch_size), replace(probe, lists=str(out)))
+            results = task.ask(
+                model, data, batch_config(model.config, probe.batch_size), replace(probe, lists=str(out))
+            )
             write_json(kept, [asdict(result) for result in results])
         for found in read_json(kept):
             result = Result(**(found | {"score": metrics.Score(**found["score"])}))

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from scoresim import checkpoint as checkpoints
-from scoresim.benchmark.finetune import batch_config, folder_of
+from scoresim.benchmark.finetune import folder_of
 from scoresim.benchmark.pictures import PITCH, Guess, masked_png, pair_png
 from scoresim.benchmark.task import Split
 from scoresim.benchmark.tasks.pretraining import chosen_bar, guess, hide_one
 from scoresim.data import shards
-from scoresim.data.batches import Passages
+from scoresim.data.batches import Passages, batch_config
 from scoresim.data.pair import Pair
 from scoresim.files import replacing, write_json
 from scoresim.model.sim import SIM
@@ -41,7 +41,7 @@ def draw_pictures(data: Path, checkpoint: Path, out: Path, count: int, seed: int
         pair = split[i]
         caption = f"{about(pair)}. Blue: bars. Orange: note heads, each joined to a note of the MIDI side."
         listed.append(_write(out, f"pair-{number}.png", pair_png(pair), "pair", caption))
-    passages = Passages(split, batch_config(model, 1))
+    passages = Passages(split, batch_config(model.config, 1))
     for number, i in enumerate(rows_of_styles(split, count, seed + 1)):
         pair = split[i]
         said = guess_bar(model, passages, i, seed)

@@ -21,6 +21,7 @@ from scoresim.data.rows import BatchConfig, Labels, Row, drawn_rows, epoch_order
 from scoresim.data.spacing import along
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput
+from scoresim.model.sim import SIMConfig
 from scoresim.score.tokens import Vocabulary
 
 IGNORE = -100  # the label of padding, and of what has no label
@@ -249,15 +250,23 @@ class Passages:
         return row
 
 
+def batch_config(shape: SIMConfig, batch_size: int) -> BatchConfig:
+    """How pairs become tensors for a model of some shape."""
+    cell = {"patch_height": shape.patch_height, "patch_width": shape.patch_width}
+    return BatchConfig(batch_size, **cell, staves=shape.staves)
+
+
 def _items(source: Source) -> list[tuple[str, str]]:
     return list(zip(source.column("corpus"), source.column("item"), strict=True))
 
 
 def _sizes(source: Source, config: BatchConfig) -> NDArray[np.int64]:
     """Tokens that each row costs, about: its notes and the cells of its staves."""
-    names = ("n_staves", "width", "n_notes", "staff_space")
-    staves, width, notes, space = (np.array(source.column(name)) for name in names)
-    cells = staves * np.ceil(width * config.pixels_per_space / space / config.patch_width)
+    names = ("n_staves", "height", "width", "n_notes", "staff_space")
+    staves, height, width, notes, space = (np.array(source.column(name)) for name in names)
+    scale = config.pixels_per_space / space
+    lines = staves if config.staves else np.ceil(height * scale / config.patch_height)
+    cells = lines * np.ceil(width * scale / config.patch_width)
     out: NDArray[np.int64] = (cells + notes).astype(np.int64)
     return out
 

@@ -31,6 +31,7 @@ class BatchConfig:
         pixels_per_space: staff space, in pixels, to which every picture is scaled, whatever its own.
         patch_height, patch_width: of an image cell in pixels after scaling, as in `SIMConfig`; the height is
             that of the strip around a staff.
+        staves: whether cells are cut from strips around the staves, or from the page as it is.
         cache_megabytes: memory for decoded passages; the others are decoded anew each time.
     """
 
@@ -39,6 +40,7 @@ class BatchConfig:
     pixels_per_space: float = 4.0
     patch_height: int = 64
     patch_width: int = 8
+    staves: bool = True
     cache_megabytes: int = 768
 
 
@@ -132,7 +134,7 @@ def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
     named = labels(pair) if labels is not None else {}
     n = notes_that_fit(pair.bar_of_note, config.max_notes)
     ink = decode(pair.image)
-    staves = find_staves(ink, pair.staff_space)
+    staves = find_staves(ink, pair.staff_space) if config.staves else []
     scale = config.pixels_per_space / pair.staff_space
     begin = (music_begins(ink, staves, pair.staff_space) if staves else 0.0) * scale
     if staves:

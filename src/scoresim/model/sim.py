@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from scoresim.model.image_encoder import ImageEncoder, ImageInput
 from scoresim.model.layers import Block, Glance, Where, compact, head_slopes, initialise, nearness
@@ -34,6 +35,7 @@ class SIMConfig:
         stem_channels: of the image stem's stages, each of which halves the picture.
         patch_height, patch_width: of an image cell in pixels (at 4 pixels per staff space, 16 x 2 staff
             spaces: a staff with six ledger lines on both sides).
+        staves: whether cells are cut from strips, one around each staff that is found, or from the page as it is.
         embedding: width of the vectors used for search.
         dropout: share of the residual branches' outputs dropped in training.
     """
@@ -44,6 +46,7 @@ class SIMConfig:
     stem_channels: tuple[int, ...] = (8, 16)
     patch_height: int = 64
     patch_width: int = 8
+    staves: bool = True
     embedding: int = 128
     dropout: float = 0.0
 
@@ -70,8 +73,8 @@ class SIMConfig:
 
 SIZES: dict[str, SIMConfig] = {
     "tiny": SIMConfig(),
-    "small": SIMConfig(width=384, layers=10, heads=6, stem_channels=(16, 32, 32), embedding=256, dropout=0.1),
-    "base": SIMConfig(width=768, layers=12, heads=12, stem_channels=(32, 64, 64), embedding=256, dropout=0.1),
+    "small": SIMConfig(width=384, layers=10, heads=6, stem_channels=(16, 32, 32), embedding=256),
+    "base": SIMConfig(width=768, layers=12, heads=12, stem_channels=(32, 64, 64), embedding=256),
 }
 
 
@@ -112,6 +115,7 @@ class SIM(nn.Module):
     def __init__(self, config: SIMConfig, vocabulary_sizes: tuple[int, ...]) -> None:
         super().__init__()
         self.config = config
+        self.recompute = False  # blocks in the backward pass instead of keeping what they computed
         self.vocabulary_sizes = tuple(vocabulary_sizes)
         width = config.width
         self.where = Where(width)
@@ -204,7 +208,8 @@ class SIM(nn.Module):
             bias = bias.to(torch.get_autocast_dtype(x.device.type))
         states = x.gather(1, wide)
         for block in self.blocks:
-            states = block(states, bias)
+            again = self.recompute and torch.is_grad_enabled()
+            states = checkpoint(block, states, bias, use_reentrant=False) if again else block(states, bias)
         states = self.norm(states) * mask_kept[..., None]
         spread = torch.zeros_like(x, dtype=states.dtype).scatter(1, wide, states)
         parts = iter(zip(torch.split(spread, [part.shape[1] for part in masks], dim=1), masks, strict=True))

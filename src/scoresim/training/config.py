@@ -46,6 +46,11 @@ class PretrainConfig:
     smm_weight: float = _field(1.0, "Weight of the loss of smm.")
     smc_weight: float = _field(1.0, "Weight of the loss of smc.")
     ground_weight: float = _field(1.0, "Weight of the loss of ground.")
+    image_tokens: Literal["staves", "squares", "tall"] = _field(
+        "staves", "Cells of the image: staves (columns of each staff), squares or tall (patches of the page)."
+    )
+    recompute: bool = _field(False, "Compute blocks anew in the backward pass: less memory, a third more time.")
+    compile: bool = _field(False, "Compile the blocks (torch.compile; needs a C++ compiler on a CPU).")
     seed: int = _field(0, "Seed of the first weights, the data order and all random choices.")
     precision: Literal["auto", "fp32", "bf16"] = _field(
         "auto", "auto, fp32 or bf16; auto takes bf16 where it is faster."
@@ -69,6 +74,8 @@ class PretrainConfig:
             raise BadInput(f"inputs is {self.inputs!r}; choose both or notes.")
         if self.inputs == "notes" and self.objectives != ("mbam",):
             raise BadInput("inputs notes goes with objectives mbam alone: the others compare notes with images.")
+        if self.image_tokens not in ("staves", "squares", "tall"):
+            raise BadInput(f"image_tokens is {self.image_tokens!r}; choose staves, squares or tall.")
         for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"{name} is {getattr(self, name)}; it is a share, from 0 to 1.")

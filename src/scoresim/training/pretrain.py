@@ -4,7 +4,7 @@ import copy
 import hashlib
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from scoresim import checkpoint
 from scoresim.data import shards
-from scoresim.data.batches import Passages, Source
+from scoresim.data.batches import Passages, Source, batch_config
 from scoresim.data.harmonize import read_sampling
-from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json
-from scoresim.model.sim import SIM, SIZES
+from scoresim.model.sim import SIM, SIZES, SIMConfig
 from scoresim.score.tokens import Vocabulary, default_vocabulary
 from scoresim.training.config import PretrainConfig
 from scoresim.training.loop import TrainConfig, take_step, train
@@ -30,6 +29,11 @@ from scoresim.training.optim import adamw
 SYNTHETIC = 1024  # passages made up for `scoresim pretrain synthetic OUT`
 
 
+IMAGE_TOKENS: dict[str, dict[str, Any]] = {
+    "staves": {},
+    "squares": {"staves": False, "patch_height": 16, "patch_width": 16},
+    "tall": {"staves": False, "patch_height": 32, "patch_width": 8},
+}
 LEARNING_RATES = {"tiny": 1.5e-3, "small": 6e-4, "base": 3e-4}
 
 
@@ -54,11 +58,13 @@ def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
     resolved = read_json(out / "config.json") if (out / "config.json").is_file() else None
     if resolved is not None and {name: resolved.get(name) for name in asked} != asked:
         raise BadInput(f"{out} holds a run with another config or data; choose another folder, or remove this one.")
-    sim_config = SIZES[config.size]
-    shape = BatchConfig(config.batch_size, patch_height=sim_config.patch_height, patch_width=sim_config.patch_width)
-    batches = Passages(source, shape, weight=weight, vocabulary=vocabulary if config.altered else None)
-    torch.manual_seed(config.seed)
-    model = SIM(sim_config, vocabulary.sizes)
+    batches = Passages(
+        source,
+        batch_config(shape_of(config), config.batch_size),
+        weight=weight,
+        vocabulary=vocabulary if config.altered else None,
+    )
+    model = make_model(config, vocabulary)
     objectives = make_objectives(config)
     if resolved is None:
         steps = config.steps or steps_in(config.minutes or 1.0, model, objectives, batches, config)
@@ -94,6 +100,22 @@ def open_training_split(data: Path) -> tuple[Source, Vocabulary, str, NDArray[np
     weight = read_sampling(pairs.folder, "train")
     even = bool((weight == 1).all())
     return split, default_vocabulary(), hashlib.sha256(text.encode()).hexdigest(), None if even else weight
+
+
+def shape_of(config: PretrainConfig) -> SIMConfig:
+    """The shape that a config asks for."""
+    return replace(SIZES[config.size], **IMAGE_TOKENS[config.image_tokens])
+
+
+def make_model(config: PretrainConfig, vocabulary: Vocabulary) -> SIM:
+    """A model with the first weights of the config's seed."""
+    torch.manual_seed(config.seed)
+    model = SIM(shape_of(config), vocabulary.sizes)
+    model.recompute = config.recompute
+    if config.compile:
+        for block in model.blocks:
+            block.compile(dynamic=True)
+    return model
 
 
 def make_objectives(config: PretrainConfig) -> list[Objective]:
