@@ -206,3 +206,13 @@ def test_cells_of_the_page_stand_where_its_ink_is() -> None:
         assert dark == {tuple(yx) for yx in (squares >= 32 / 255).nonzero().tolist()}
     assert (batch.cell_bar >= 0).any(dim=1).all(), "some cells of every passage stand in a bar"
     assert np.corrcoef(passages.size, batch.notes.mask.sum(1) + batch.image.mask.sum(1))[0, 1] > 0.5
+
+
+def test_notes_alone_are_the_same_notes_beside_blank_pictures() -> None:
+    source = synthetic(5, 0)
+    seen = Passages(source).gather(np.arange(5))
+    blind = Passages(source, BatchConfig(images=False)).gather(np.arange(5))
+    assert torch.equal(seen.notes.ids, blind.notes.ids)
+    assert torch.equal(seen.notes.time, blind.notes.time)
+    assert not blind.image.mask.any()
+    assert Passages(source, BatchConfig(images=False)).size.tolist() == seen.notes.mask.sum(1).tolist()

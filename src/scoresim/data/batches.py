@@ -264,6 +264,8 @@ def _sizes(source: Source, config: BatchConfig) -> NDArray[np.int64]:
     """Tokens that each row costs, about: its notes and the cells of its staves."""
     names = ("n_staves", "height", "width", "n_notes", "staff_space")
     staves, height, width, notes, space = (np.array(source.column(name)) for name in names)
+    if not config.images:
+        return np.asarray(notes, dtype=np.int64)
     scale = config.pixels_per_space / space
     lines = staves if config.staves else np.ceil(height * scale / config.patch_height)
     cells = lines * np.ceil(width * scale / config.patch_width)

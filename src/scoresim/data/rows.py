@@ -32,6 +32,7 @@ class BatchConfig:
         patch_height, patch_width: of an image cell in pixels after scaling, as in `SIMConfig`; the height is
             that of the strip around a staff.
         staves: whether cells are cut from strips around the staves, or from the page as it is.
+        images: whether pictures are looked at; without them a batch holds blank ones.
         cache_megabytes: memory for decoded passages; the others are decoded anew each time.
     """
 
@@ -41,6 +42,7 @@ class BatchConfig:
     patch_height: int = 64
     patch_width: int = 8
     staves: bool = True
+    images: bool = True
     cache_megabytes: int = 768
 
 
@@ -133,7 +135,7 @@ def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
     """Decode one pair."""
     named = labels(pair) if labels is not None else {}
     n = notes_that_fit(pair.bar_of_note, config.max_notes)
-    ink = decode(pair.image)
+    ink = decode(pair.image) if config.images else np.zeros((1, 1), dtype=np.uint8)
     staves = find_staves(ink, pair.staff_space) if config.staves else []
     scale = config.pixels_per_space / pair.staff_space
     begin = (music_begins(ink, staves, pair.staff_space) if staves else 0.0) * scale

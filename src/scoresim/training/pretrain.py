@@ -58,12 +58,8 @@ def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
     resolved = read_json(out / "config.json") if (out / "config.json").is_file() else None
     if resolved is not None and {name: resolved.get(name) for name in asked} != asked:
         raise BadInput(f"{out} holds a run with another config or data; choose another folder, or remove this one.")
-    batches = Passages(
-        source,
-        batch_config(shape_of(config), config.batch_size),
-        weight=weight,
-        vocabulary=vocabulary if config.altered else None,
-    )
+    rows = replace(batch_config(shape_of(config), config.batch_size), images=config.inputs == "both")
+    batches = Passages(source, rows, weight=weight, vocabulary=vocabulary if config.altered else None)
     model = make_model(config, vocabulary)
     objectives = make_objectives(config)
     if resolved is None:
