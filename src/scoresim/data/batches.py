@@ -252,8 +252,7 @@ class Passages:
 
 def batch_config(shape: SIMConfig, batch_size: int) -> BatchConfig:
     """How pairs become tensors for a model of some shape."""
-    cell = {"patch_height": shape.patch_height, "patch_width": shape.patch_width}
-    return BatchConfig(batch_size, **cell, staves=shape.staves)
+    return BatchConfig(batch_size, patch_height=shape.patch_height, patch_width=shape.patch_width, staves=shape.staves)
 
 
 def _items(source: Source) -> list[tuple[str, str]]:
