@@ -22,7 +22,7 @@ from torch.optim import AdamW
 
 from scoresim.data.batches import Batch
 from scoresim.errors import CheckFailed, ScoresimError
-from scoresim.files import replacing
+from scoresim.files import append, replacing, sweep
 from scoresim.progress import Progress
 from scoresim.training.objectives import Objective
 from scoresim.training.optim import adamw, learning_rate, use_bf16
@@ -101,13 +101,16 @@ def train(
         keep_best: end with the weights that validated best, not with the last.
 
     Raises:
-        CheckFailed: the loss is no longer a number.
+        CheckFailed: the loss or its gradient is no longer a number; the saved state is from before that.
         Stopped: on SIGTERM or Ctrl-C, after saving.
-        BadInput: the saved state is damaged or of another model.
+        BadInput: the saved states are damaged or of another model; the disk is full; the data cannot be read any more
+            (after saving). The same command goes on when that is mended.
     """
     module.to(config.device).train()
     optimiser = adamw(module, config.lr, config.weight_decay)
     last = out / "state" / LAST
+    sweep(out)
+    sweep(last.parent)
     state = resume(last, module, optimiser)
     cut_log(out / LOG, state.step)
     clock = time.monotonic() - state.seconds
@@ -117,7 +120,12 @@ def train(
         stop_signals() as stop,
     ):
         while state.step < config.steps and not stop:
-            figures = take_step(module, objectives, next(stream).to(config.device), optimiser, config, state.step)
+            try:
+                batch = next(stream)
+            except ScoresimError:  # a shard has vanished: no step is lost
+                save_state(last, module, optimiser, state)
+                raise
+            figures = take_step(module, objectives, batch.to(config.device), optimiser, config, state.step)
             state.step += 1
             state.seconds = time.monotonic() - clock
             add(state.sums, figures)
@@ -152,7 +160,7 @@ def take_step(
     """One step of training; returns the loss, its parts and the objectives' reports.
 
     Raises:
-        CheckFailed: the loss is no longer a number.
+        CheckFailed: the loss or its gradient is no longer a number; the weights are as they were.
     """
     seed_step(config.seed, step)
     figures: dict[str, float] = {"loss": 0.0}
@@ -165,9 +173,13 @@ def take_step(
         total.backward()  # type: ignore[no-untyped-call]
         figures["loss"] += total.item()
         figures |= {f"loss/{name}": loss.item() for name, loss in losses.items()} | report
-    if not math.isfinite(figures["loss"]):
-        raise CheckFailed(f"The loss is no longer a number at step {step}; begin anew with a lower learning rate.")
-    nn.utils.clip_grad_norm_(module.parameters(), config.clip)
+    norm = nn.utils.clip_grad_norm_(module.parameters(), config.clip).item()
+    if not (math.isfinite(figures["loss"]) and math.isfinite(norm)):
+        what = "gradient" if math.isfinite(figures["loss"]) else "loss"
+        raise CheckFailed(
+            f"The {what} is no longer a number at step {step}, so the weights were left as they were; "
+            "begin anew in another folder with a lower learning rate."
+        )
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(step, config.steps, config.warmup, config.lr)
     optimiser.step()
@@ -205,12 +217,11 @@ def add(sums: dict[str, list[float]], figures: Mapping[str, float]) -> None:
 
 
 def write_line(path: Path, state: RunState, config: TrainConfig) -> None:
-    """Append the means since the last line to the log and begin new ones."""
+    """Add the means since the last line to the log and begin new ones."""
     means = {name: round(total / count, 6) for name, (total, count) in state.sums.items()}
     rate = learning_rate(state.step - 1, config.steps, config.warmup, config.lr)
     line = {"step": state.step, "seconds": round(state.seconds, 2), "lr": rate, **means}
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    append(path, json.dumps(line) + "\n")
     state.sums.clear()
 
 
