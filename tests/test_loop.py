@@ -256,11 +256,15 @@ def test_pretrain_writes_a_run_and_does_not_repeat_it(tmp_path: Path) -> None:
         "checkpoint",
         "config.json",
         "log.jsonl",
+        "starts.jsonl",
         "state",
+        "tensorboard",
     ]
+    assert len((tmp_path / "run" / "starts.jsonl").read_text().splitlines()) == 1
     before = (tmp_path / "run" / "checkpoint" / "model.safetensors").stat().st_mtime_ns
     assert pretrain(Path("synthetic"), tmp_path / "run", config)["last"]["step"] == 2
     assert (tmp_path / "run" / "checkpoint" / "model.safetensors").stat().st_mtime_ns == before
+    assert len((tmp_path / "run" / "starts.jsonl").read_text().splitlines()) == 1, "nothing was started"
     with pytest.raises(BadInput, match="another config"):
         pretrain(Path("synthetic"), tmp_path / "run", PretrainConfig(steps=3, batch_size=4))
 

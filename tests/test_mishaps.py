@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from scoresim.cli import run
 from scoresim.data import shards
@@ -102,6 +103,9 @@ def test_a_run_killed_at_ten_moments_ends_with_the_same_bits(tmp_path: Path) -> 
     assert all(states[0][name].equal(states[1][name]) for name in states[0])
     assert timeless(whole / "log.jsonl") == timeless(killed / "log.jsonl")
     assert [line["step"] for line in timeless(killed / "log.jsonl")] == list(range(1, 25))
+    shown = EventAccumulator(str(killed / "tensorboard"))
+    shown.Reload()
+    assert [point.step for point in shown.Scalars("loss")] == list(range(1, 25))
     assert hidden(killed) == []
 
 

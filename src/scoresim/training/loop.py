@@ -26,9 +26,11 @@ from scoresim.files import append, replacing, sweep
 from scoresim.progress import Progress
 from scoresim.training.objectives import Objective
 from scoresim.training.optim import adamw, learning_rate, use_bf16
+from scoresim.training.record import Curves, record_start
 from scoresim.training.state import RunState, load_weights, read_tensors, resume, save_state, save_weights
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
+STARTS, CURVES = "starts.jsonl", "tensorboard"
 
 
 class Stopped(ScoresimError):
@@ -88,7 +90,8 @@ def train(
 ) -> RunState:
     """Train a module in place, from where the run in `out` stands.
 
-    Writes `out/log.jsonl` (a line of means every `log_every` steps) and `out/state/` (private).
+    Writes `out/log.jsonl` (a line of means every `log_every` steps), the same as curves in `out/tensorboard/`,
+    `out/starts.jsonl` (with what the run was started, each time) and `out/state/` (private).
 
     Args:
         module: its weights before training; a saved state replaces them.
@@ -113,9 +116,12 @@ def train(
     sweep(last.parent)
     state = resume(last, module, optimiser)
     cut_log(out / LOG, state.step)
+    if state.step < config.steps:
+        record_start(out / STARTS, state.step, config.device, config.precision)
     clock = time.monotonic() - state.seconds
     with (
         closing(batches.stream(config.seed, state.step)) as stream,
+        closing(Curves(out / CURVES, state.step)) as curves,
         Progress("train", config.steps - state.step, "steps") as progress,
         stop_signals() as stop,
     ):
@@ -134,7 +140,7 @@ def train(
             if validate is not None and validated:
                 judge(validate, module, state, out / "state" / BEST if keep_best else None)
             if ended or due(state.step, config.log_every):
-                write_line(out / LOG, state, config)
+                write_line(out / LOG, curves, state, config)
             if ended or stop or due(state.step, config.checkpoint_every):
                 save_state(last, module, optimiser, state)
             progress.advance(note=f"loss {figures['loss']:.3f}")
@@ -216,12 +222,13 @@ def add(sums: dict[str, list[float]], figures: Mapping[str, float]) -> None:
         entry[1] += 1
 
 
-def write_line(path: Path, state: RunState, config: TrainConfig) -> None:
-    """Add the means since the last line to the log and begin new ones."""
+def write_line(path: Path, curves: Curves, state: RunState, config: TrainConfig) -> None:
+    """Add the means since the last line to the log and the curves, and begin new ones."""
     means = {name: round(total / count, 6) for name, (total, count) in state.sums.items()}
     rate = learning_rate(state.step - 1, config.steps, config.warmup, config.lr)
     line = {"step": state.step, "seconds": round(state.seconds, 2), "lr": rate, **means}
     append(path, json.dumps(line) + "\n")
+    curves.add(state.step, {"lr": rate, **means})
     state.sums.clear()
 
 
