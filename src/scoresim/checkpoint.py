@@ -8,7 +8,9 @@ sentence.
 """
 
 import importlib.metadata
+import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -60,7 +62,7 @@ def save(folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[s
         raise ValueError("the model was made for another vocabulary")
     with replacing(folder) as temporary:
         temporary.mkdir()
-        save_file(plain(model.state_dict()), temporary / WEIGHTS)
+        save_tensors(temporary / WEIGHTS, plain(model.state_dict()))
         config = {
             "format": FORMAT,
             "model": asdict(model.config),
@@ -99,6 +101,21 @@ def load(folder: Path) -> Loaded:
 def plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors as safetensors wants them: on the CPU, contiguous, sharing no memory."""
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write plain tensors as safetensors.
+
+    Raises:
+        OSError: as for any other file, when the disk is full for instance; safetensors has an error of its own for it.
+    """
+    try:
+        save_file(dict(tensors), path, metadata)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
 def versions() -> dict[str, str]:

@@ -22,7 +22,22 @@ from upath import UPath
 
 from scoresim.errors import BadInput
 
-__all__ = ["LOCK", "Place", "locked", "place", "read_json", "remove_tree", "replacing", "sha256", "write_json"]
+__all__ = [
+    *(
+        "LOCK",
+        "Place",
+        "append",
+        "locked",
+        "place",
+        "read_json",
+        "refused",
+        "remove_tree",
+        "replacing",
+        "sha256",
+        "sweep",
+    ),
+    "write_json",
+]
 
 Place: TypeAlias = Path | UPath
 LOCK_TRIES = 100  # others come and go: a hundred in a row do not
@@ -34,6 +49,7 @@ _NO_FOLDERS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run the command again",
     errno.EDQUOT: "your disk quota is used up; free some space and run the command again",
+    errno.EFBIG: "it is larger than the disk or your limit (ulimit -f) allows; raise it, or choose another disk",
     errno.EACCES: "permission is denied; choose a folder you may write to",
     errno.EPERM: "permission is denied; choose a folder you may write to",
     errno.EROFS: "the file system is read-only; choose another folder",
@@ -182,13 +198,41 @@ def replacing(path: Place) -> Iterator[Path]:
         _flush(temporary)
         _move(temporary, path)
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0)
-        if reason is None or not _ours(error, path, temporary):
+        if error.errno not in _REASONS or not _ours(error, path, temporary):
             raise
-        raise BadInput(f"cannot write {path}: {reason}.") from error
+        raise refused(path, error) from error
     finally:
         with suppress(OSError):
             _remove(temporary)
+
+
+def append(path: Path, line: str) -> None:
+    """Add a line to the end of a file, or leave the file as it was.
+
+    Raises:
+        BadInput: the place cannot be written.
+    """
+    size = path.stat().st_size if path.is_file() else 0
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line)
+    except OSError as error:
+        with suppress(OSError):
+            os.truncate(path, size)
+        raise refused(path, error) from error
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed runs left half written in a folder; nobody else may be writing there."""
+    for pattern in (".*.tmp", ".tmp*"):  # ours, and those of safetensors
+        for path in folder.glob(pattern):
+            with suppress(OSError):
+                _remove(path)
+
+
+def refused(path: Place, error: OSError) -> BadInput:
+    """The error that says which file could not be written, and why."""
+    return BadInput(f"cannot write {path}: {_REASONS.get(error.errno or 0, error.strerror or str(error))}.")
 
 
 def write_json(path: Place, value: object) -> None:
@@ -238,7 +282,7 @@ def sha256(path: Place) -> str:
 def _ours(error: OSError, path: Path, temporary: Path) -> bool:
     """Is the error about writing ``path`` (or about no path, like a full disk), not about something read?"""
     if not isinstance(error.filename, str | bytes | os.PathLike):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
     name = Path(os.path.abspath(os.fsdecode(error.filename)))
     return name.is_relative_to(temporary) or path.is_relative_to(name)
 

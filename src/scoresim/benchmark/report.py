@@ -15,7 +15,6 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from scoresim.benchmark.environment import environment
 from scoresim.benchmark.pictures import curves_svg, intervals_svg
 from scoresim.benchmark.report_tables import (
     Table,
@@ -32,6 +31,7 @@ from scoresim.benchmark.report_tables import (
 )
 from scoresim.data.card import card
 from scoresim.data.shards import MANIFEST
+from scoresim.environment import environment
 from scoresim.errors import BadInput
 from scoresim.files import read_json, replacing, write_json
 

@@ -26,7 +26,6 @@ import torch
 from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import baselines, metrics, tasks
 from scoresim.benchmark.config import BenchmarkConfig, FinetuneConfig, Inputs, ProbeConfig
-from scoresim.benchmark.environment import commit
 from scoresim.benchmark.finetune import (
     ANSWERS,
     Parts,
@@ -41,6 +40,7 @@ from scoresim.benchmark.finetune import (
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, Probe, Result, Task
 from scoresim.data import shards
 from scoresim.data.batches import batch_config
+from scoresim.environment import commit
 from scoresim.errors import BadInput
 from scoresim.files import read_json, replacing, write_json
 from scoresim.model.sim import SIM

@@ -154,8 +154,8 @@ def study(name: str, out: Path, seed: int = 0) -> dict[str, Any]:
         BadInput: an unknown preset, or a folder that holds another study.
         CheckFailed: the built data set does not verify.
     """
-    from scoresim.benchmark.environment import peak_memory
     from scoresim.benchmark.report import report
+    from scoresim.environment import peak_memory
 
     chosen = preset(name, seed)
     record = open_record(out / STUDY, name, seed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,19 @@ def parquet(path: Place) -> pq.ParquetFile:
     return pq.ParquetFile(source, page_checksum_verification=True)
 
 
+@contextmanager
+def _reading(path: Place) -> Iterator[None]:
+    """Say which shard cannot be read, and why."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise BadInput(f"{path} is missing; put it back, or build again.") from None
+    except (OSError, pa.ArrowException) as error:
+        raise BadInput(
+            f"{path} is damaged ({error}); run scoresim verify, put a whole one back, or build again."
+        ) from error
+
+
 class PairSplit(Sequence[Pair]):
     """The pairs of one part, in a fixed order; random access reads a row group at a time and keeps some of them."""
 
@@ -91,12 +105,8 @@ class PairSplit(Sequence[Pair]):
 
     def _open(self, path: Place) -> pq.ParquetFile:
         if path not in self._files:
-            try:
+            with _reading(path):
                 self._files[path] = parquet(path)
-            except (OSError, pa.ArrowException) as error:
-                raise BadInput(
-                    f"{path} is missing or damaged ({error}); run scoresim verify, or build again."
-                ) from error
         return self._files[path]
 
     def __len__(self) -> int:
@@ -105,10 +115,8 @@ class PairSplit(Sequence[Pair]):
     def _table(self, number: int) -> pa.Table:
         if number not in self._cache:
             path, group, _ = self._groups[number]
-            try:
+            with _reading(path):
                 self._cache[number] = self._open(path).read_row_group(group)
-            except (OSError, pa.ArrowException) as error:
-                raise BadInput(f"{path} is damaged ({error}); run scoresim verify, or build again.") from error
             if len(self._cache) > CACHED_GROUPS:
                 self._cache.popitem(last=False)
         self._cache.move_to_end(number)
@@ -144,7 +152,8 @@ class PairSplit(Sequence[Pair]):
         if source not in (*META, "bar_of_note"):
             raise KeyError(name)
         for path in dict.fromkeys(path for path, _, _ in self._groups):
-            column = self._open(path).read(columns=[source]).column(0)
+            with _reading(path):
+                column = self._open(path).read(columns=[source]).column(0)
             parts += [len(v) for v in column.to_pylist()] if name == "n_notes" else column.to_pylist()
         return parts
 

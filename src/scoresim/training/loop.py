@@ -22,13 +22,15 @@ from torch.optim import AdamW
 
 from scoresim.data.batches import Batch
 from scoresim.errors import CheckFailed, ScoresimError
-from scoresim.files import replacing
+from scoresim.files import append, replacing, sweep
 from scoresim.progress import Progress
 from scoresim.training.objectives import Objective
 from scoresim.training.optim import adamw, learning_rate, use_bf16
+from scoresim.training.record import Curves, record_start
 from scoresim.training.state import RunState, load_weights, read_tensors, resume, save_state, save_weights
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
+STARTS, CURVES = "starts.jsonl", "tensorboard"
 
 
 class Stopped(ScoresimError):
@@ -88,7 +90,8 @@ def train(
 ) -> RunState:
     """Train a module in place, from where the run in `out` stands.
 
-    Writes `out/log.jsonl` (a line of means every `log_every` steps) and `out/state/` (private).
+    Writes `out/log.jsonl` (a line of means every `log_every` steps), the same as curves in `out/tensorboard/`,
+    `out/starts.jsonl` (with what the run was started, each time) and `out/state/` (private).
 
     Args:
         module: its weights before training; a saved state replaces them.
@@ -101,23 +104,34 @@ def train(
         keep_best: end with the weights that validated best, not with the last.
 
     Raises:
-        CheckFailed: the loss is no longer a number.
+        CheckFailed: the loss or its gradient is no longer a number; the saved state is from before that.
         Stopped: on SIGTERM or Ctrl-C, after saving.
-        BadInput: the saved state is damaged or of another model.
+        BadInput: the saved states are damaged or of another model; the disk is full; the data cannot be read any more
+            (after saving). The same command goes on when that is mended.
     """
     module.to(config.device).train()
     optimiser = adamw(module, config.lr, config.weight_decay)
     last = out / "state" / LAST
+    sweep(out)
+    sweep(last.parent)
     state = resume(last, module, optimiser)
     cut_log(out / LOG, state.step)
+    if state.step < config.steps:
+        record_start(out / STARTS, state.step, config.device, config.precision)
     clock = time.monotonic() - state.seconds
     with (
         closing(batches.stream(config.seed, state.step)) as stream,
+        closing(Curves(out / CURVES, state.step)) as curves,
         Progress("train", config.steps - state.step, "steps") as progress,
         stop_signals() as stop,
     ):
         while state.step < config.steps and not stop:
-            figures = take_step(module, objectives, next(stream).to(config.device), optimiser, config, state.step)
+            try:
+                batch = next(stream)
+            except ScoresimError:  # a shard has vanished: no step is lost
+                save_state(last, module, optimiser, state)
+                raise
+            figures = take_step(module, objectives, batch.to(config.device), optimiser, config, state.step)
             state.step += 1
             state.seconds = time.monotonic() - clock
             add(state.sums, figures)
@@ -126,7 +140,7 @@ def train(
             if validate is not None and validated:
                 judge(validate, module, state, out / "state" / BEST if keep_best else None)
             if ended or due(state.step, config.log_every):
-                write_line(out / LOG, state, config)
+                write_line(out / LOG, curves, state, config)
             if ended or stop or due(state.step, config.checkpoint_every):
                 save_state(last, module, optimiser, state)
             progress.advance(note=f"loss {figures['loss']:.3f}")
@@ -152,7 +166,7 @@ def take_step(
     """One step of training; returns the loss, its parts and the objectives' reports.
 
     Raises:
-        CheckFailed: the loss is no longer a number.
+        CheckFailed: the loss or its gradient is no longer a number; the weights are as they were.
     """
     seed_step(config.seed, step)
     figures: dict[str, float] = {"loss": 0.0}
@@ -165,9 +179,13 @@ def take_step(
         total.backward()  # type: ignore[no-untyped-call]
         figures["loss"] += total.item()
         figures |= {f"loss/{name}": loss.item() for name, loss in losses.items()} | report
-    if not math.isfinite(figures["loss"]):
-        raise CheckFailed(f"The loss is no longer a number at step {step}; begin anew with a lower learning rate.")
-    nn.utils.clip_grad_norm_(module.parameters(), config.clip)
+    norm = nn.utils.clip_grad_norm_(module.parameters(), config.clip).item()
+    if not (math.isfinite(figures["loss"]) and math.isfinite(norm)):
+        what = "gradient" if math.isfinite(figures["loss"]) else "loss"
+        raise CheckFailed(
+            f"The {what} is no longer a number at step {step}, so the weights were left as they were; "
+            "begin anew in another folder with a lower learning rate."
+        )
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(step, config.steps, config.warmup, config.lr)
     optimiser.step()
@@ -204,13 +222,13 @@ def add(sums: dict[str, list[float]], figures: Mapping[str, float]) -> None:
         entry[1] += 1
 
 
-def write_line(path: Path, state: RunState, config: TrainConfig) -> None:
-    """Append the means since the last line to the log and begin new ones."""
+def write_line(path: Path, curves: Curves, state: RunState, config: TrainConfig) -> None:
+    """Add the means since the last line to the log and the curves, and begin new ones."""
     means = {name: round(total / count, 6) for name, (total, count) in state.sums.items()}
     rate = learning_rate(state.step - 1, config.steps, config.warmup, config.lr)
     line = {"step": state.step, "seconds": round(state.seconds, 2), "lr": rate, **means}
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    append(path, json.dumps(line) + "\n")
+    curves.add(state.step, {"lr": rate, **means})
     state.sums.clear()
 
 

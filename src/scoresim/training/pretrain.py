@@ -42,16 +42,16 @@ def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
 
     Args:
         data: folder of a data set; the word "synthetic" stands for made-up passages.
-        out: folder of the run: config.json, log.jsonl, state/ (private) and at the end checkpoint/.
+        out: folder of the run: config.json, what `train` writes, and at the end checkpoint/.
         config: what to do.
 
     Returns:
         What was done: steps, seconds, checkpoint, the last line of the log.
 
     Raises:
-        BadInput: `out` holds another run, or the data cannot be read.
+        BadInput: `out` holds another run or cannot be written, or the data cannot be read.
         Stopped: after SIGTERM or Ctrl-C; run again to go on.
-        CheckFailed: the loss is no longer a number.
+        CheckFailed: the loss or its gradient is no longer a number.
     """
     source, vocabulary, data_hash, weight = open_training_split(data)
     asked = {"pretrain": json.loads(json.dumps(asdict(config))), "data_manifest_sha256": data_hash}

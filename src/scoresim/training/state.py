@@ -17,12 +17,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from scoresim.checkpoint import plain
-from scoresim.errors import BadInput
+from scoresim.checkpoint import plain, save_tensors
+from scoresim.errors import BadInput, CheckFailed
 from scoresim.files import replacing
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
@@ -50,15 +49,25 @@ class RunState:
 
 
 def save_state(path: Path, module: nn.Module, optimiser: Optimizer, state: RunState) -> None:
-    """Write the run's state, whole or not at all; the one that stands there is kept as `BEFORE`, beside it."""
+    """Write the run's state, whole or not at all; the one that stands there is kept as `BEFORE`, beside it.
+
+    Raises:
+        BadInput: it cannot be written; the states that stand there are as they were.
+        CheckFailed: it holds something that is not a number; the same.
+    """
     tensors = {f"weights/{name}": tensor for name, tensor in module.state_dict().items()}
     for name, parameter in module.named_parameters():
         for moment, tensor in optimiser.state.get(parameter, {}).items():
             tensors[f"{moment}/{name}"] = tensor
     words = json.dumps(asdict(state))
     tensors = plain(tensors)
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise CheckFailed(
+            f"The weights are no longer numbers after step {state.step}, so they were not saved; "
+            "begin anew in another folder with a lower learning rate."
+        )
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={"state": words, "checksum": checksum(tensors, words)})
+        save_tensors(temporary, tensors, {"state": words, "checksum": checksum(tensors, words)})
         if path.is_file():
             os.replace(path, path.with_name(BEFORE))
 
@@ -83,14 +92,19 @@ def resume(path: Path, module: nn.Module, optimiser: Optimizer) -> RunState:
         BadInput: there is a state, but none that can be used.
     """
     before = path.with_name(BEFORE)
+    if not path.is_file() and not before.is_file():
+        return RunState()
     try:
-        if path.is_file() or not before.is_file():
-            return load_state(path, module, optimiser) if path.is_file() else RunState()
+        if not path.is_file():
+            raise BadInput(f"{path} is gone.")
+        return load_state(path, module, optimiser)
     except BadInput as error:
         if not before.is_file():
             raise
-        _logger.warning("%s Going on from the state before it.", error)
-    return load_state(before, module, optimiser)
+        state = load_state(before, module, optimiser)
+        _logger.warning("%s Going on from the state before it, of step %d.", error, state.step)
+    path.unlink(missing_ok=True)  # or the next save would put it in the place of the one that is whole
+    return state
 
 
 def load_state(path: Path, module: nn.Module, optimiser: Optimizer) -> RunState:
@@ -123,7 +137,7 @@ def load_state(path: Path, module: nn.Module, optimiser: Optimizer) -> RunState:
 def save_weights(path: Path, module: nn.Module) -> None:
     """Write a module's weights alone, whole or not at all."""
     with replacing(path) as temporary:
-        save_file(plain(module.state_dict()), temporary)
+        save_tensors(temporary, plain(module.state_dict()))
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor]) -> None:

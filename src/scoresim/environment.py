@@ -1,4 +1,4 @@
-"""What a figure was made with: versions, machine, commit, memory."""
+"""What a figure or a run was made with: versions, machine, commit, memory."""
 
 from __future__ import annotations
 
@@ -25,21 +25,24 @@ def environment() -> dict[str, Any]:
     }
 
 
+def git_state() -> dict[str, Any] | None:
+    """The commit of the source tree that runs and whether files differ from it; None where it is not under git.
+
+    A package that was installed inside of somebody's repository is not a part of it.
+    """
+    here = Path(__file__).resolve()
+    try:
+        _git(here.parent, "ls-files", "--error-unmatch", here.name)
+        found = _git(here.parent, "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": found.removesuffix("+"), "dirty": found.endswith("+")}
+
+
 def commit() -> str:
     """The commit of the source tree that runs, "+" behind it when files differ; "" outside a repository."""
-    here = Path(__file__).resolve().parent
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()
+    found = git_state()
+    return "" if found is None else found["commit"] + "+" * found["dirty"]
 
 
 def peak_memory() -> int:
@@ -47,6 +50,11 @@ def peak_memory() -> int:
     kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     unit = 1 if sys.platform == "darwin" else 1024
     return max(resource.getrusage(kind).ru_maxrss for kind in kinds) * unit
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()
 
 
 def _version(name: str) -> str | None:
