@@ -57,6 +57,13 @@ class BenchmarkConfig:
         default=500, metadata={"help": "At most this many held-out passages for the pre-training tasks."}
     )
 
+    part: Literal["test", "valid"] = field(
+        default="test", metadata={"help": "Part that pre-training tasks are asked on; valid for choosing among models."}
+    )
+    looks: tuple[Literal["scan", "photo"], ...] = field(
+        default=("scan", "photo"), metadata={"help": "Looks of images, beside clean ones, from which is retrieved."}
+    )
+
     def finetuning(self, task: str, inputs: Inputs, seed: int) -> FinetuneConfig:
         """The options of one fine-tuning of this benchmark."""
         return FinetuneConfig(
@@ -82,4 +89,8 @@ class ProbeConfig:
     batch_size: int = field(default=32, metadata={"help": "Passages read at a time."})
     notes_only: bool = field(default=False, metadata={"help": "The model never saw an image: ask notes alone."})
     seed: int = field(default=0, metadata={"help": "Seed of the choice of passages, bars and negatives."})
+    part: Literal["test", "valid"] = field(default="test", metadata={"help": "Part of the data set that is asked."})
+    looks: tuple[Literal["scan", "photo"], ...] = field(
+        default=("scan", "photo"), metadata={"help": "Looks of images, beside clean ones."}
+    )
     lists: str | None = field(default=None, metadata={"help": "Folder into which the lists of pools are written."})

@@ -257,7 +257,14 @@ def judge_probe(name: str, task: Probe, data: Data, sources: Sources, out: Path,
     for pretraining, folder in pairs:
         if folder is None:
             continue
-        probe = ProbeConfig(config.pool, config.probe, notes_only=pretraining == MIDI, seed=config.seed)
+        probe = ProbeConfig(
+            config.pool,
+            config.probe,
+            notes_only=pretraining == MIDI,
+            seed=config.seed,
+            part=config.part,
+            looks=config.looks,
+        )
         identity = [name, weights_of(folder), asdict(probe), data.manifest.get("shards")]
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
         kept = out / "runs" / f"{name}-{'midi' if probe.notes_only else 'both'}-{key}.json"

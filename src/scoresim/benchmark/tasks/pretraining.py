@@ -248,9 +248,9 @@ def most_frequent(train: Split, sizes: tuple[int, ...], seed: int) -> Ints:
 
 def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> list[Result]:
     """The pre-training tasks on held-out passages."""
-    passages = Passages(data.split("test"), batches)
+    passages = Passages(data.split(config.part), batches)
     if not len(passages):
-        raise BadInput("the data set has no test part; build a larger one.")
+        raise BadInput(f"the data set has no {config.part} part; build a larger one.")
     rows = np.array(some(range(len(passages)), config.passages, config.seed), dtype=np.int64)
     majority = most_frequent(data.split("train"), model.vocabulary_sizes, config.seed)
     model.eval()

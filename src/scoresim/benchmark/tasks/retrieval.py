@@ -171,7 +171,7 @@ def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> li
     """Embed the held-out passages and rank them: clean in both kinds of pool, and with each look over all pieces."""
     if config.notes_only:
         return []
-    split = data.split("test")
+    split = data.split(config.part)
     passages = Passages(split, batches)
     if len(passages) < 2:
         raise BadInput("retrieval needs at least two held-out passages; build a larger data set.")
@@ -179,7 +179,7 @@ def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> li
     results: list[Result] = []
     lists: dict[str, list[str]] = {}
     found = pools(passages, config.pool, config.seed)
-    for pool in found + [Pool(found[0].rows, look=look) for look in looks()]:
+    for pool in found + [Pool(found[0].rows, look=look) for look in looks(config.looks)]:
         named = [works[i] for i in pool.rows]
         source = split if pool.look == "none" else Degraded(split, pool.look, config.seed)
         images, notes = embed(model, Passages(source, batches), pool.rows, config.batch_size)
@@ -196,12 +196,12 @@ def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> li
     return results
 
 
-def looks() -> tuple[Kind, ...]:
-    """The looks that can be made here."""
-    if find_spec("cv2") is None:
+def looks(wanted: tuple[Kind, ...]) -> tuple[Kind, ...]:
+    """Of the looks that are wanted those that can be made here: all or none."""
+    if wanted and find_spec("cv2") is None:
         _logger.info("OpenCV is not installed: no scan-like and photo-like images (pip install 'scoresim[degrade]')")
         return ()
-    return ("scan", "photo")
+    return wanted
 
 
 TASK = Probe(
