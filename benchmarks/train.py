@@ -26,7 +26,7 @@ import resource
 import statistics
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,12 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from scoresim.data.batches import Batch, Passages, batch_config
+from scoresim.data.batches import Batch, Passages
 from scoresim.model.sim import SIZES
 from scoresim.training.config import PretrainConfig
 from scoresim.training.loop import TrainConfig, take_step
 from scoresim.training.optim import adamw, use_bf16
-from scoresim.training.pretrain import make_model, make_objectives, open_training_split, shape_of, train_config
+from scoresim.training.pretrain import make_model, make_objectives, open_training_split, rows_of, train_config
 
 SIDE = 2048  # of the matrices of the ceiling
 COMPOUND = (4, 18, 88, 66)  # values of bar, position, pitch and duration in MidiBERT-Piano's compound words
@@ -95,8 +95,7 @@ def ours(size: str, data: Path, asked: argparse.Namespace, alone: bool) -> Speed
         recompute=asked.recompute,
     )
     source, vocabulary, _, weight = open_training_split(data)
-    rows = batch_config(shape_of(config), config.batch_size)
-    batches = Passages(source, replace(rows, images=not alone), weight=weight)
+    batches = Passages(source, rows_of(config), weight=weight)
     settings = train_config(config, 1000)
     model, objectives = make_model(config, vocabulary).to(settings.device).train(), make_objectives(config)
     optimiser = adamw(model, settings.lr, settings.weight_decay)

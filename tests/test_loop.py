@@ -25,7 +25,7 @@ from scoresim.training.optim import adamw, learning_rate, use_bf16
 from scoresim.training.pretrain import pretrain
 from scoresim.training.state import RunState, resume, save_state
 
-MICRO = SIMConfig(width=32, layers=2, heads=4, stem_channels=(4, 8), embedding=16)
+MICRO = SIMConfig(width=32, layers=2, heads=4, stem_channels=(4, 8), embedding=32)
 CONFIG = TrainConfig(steps=6, warmup=2, log_every=2, checkpoint_every=2, seed=3)
 OBJECTIVES = (MBAM(), SMM(), SMC())
 
@@ -103,7 +103,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
 def test_training_learns(tmp_path: Path) -> None:
     """A hundred steps on made-up music: losses fall, and held-out pictures find their notes."""
     torch.manual_seed(0)
-    shape = SIMConfig(width=64, layers=2, heads=4, stem_channels=(4, 8), embedding=16)
+    shape = SIMConfig(width=64, layers=2, heads=4, stem_channels=(4, 8), embedding=32)
     model = SIM(shape, default_vocabulary().sizes)
     config = TrainConfig(steps=100, lr=3e-3, warmup=10, log_every=10)
     train(model, OBJECTIVES, passages(256, batch_size=16), config, tmp_path)

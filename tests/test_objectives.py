@@ -69,7 +69,7 @@ class Watching(nn.Module):
         self.shown.append((notes, image))
         rows = len((notes or image).mask)
         states = None if notes is None else torch.zeros(*notes.mask.shape, 4)
-        return Reading(states, None, torch.zeros(rows, 4))
+        return Reading(states, None, torch.zeros(rows, 4), torch.zeros(rows, 8, 4))
 
     def read_apart(self, notes: Any, image: Any) -> tuple[Reading, Reading]:
         return self(notes, None), self(None, image)
@@ -77,8 +77,8 @@ class Watching(nn.Module):
     def one_attribute_logits(self, states: Tensor, attribute: int) -> Tensor:
         return torch.zeros(len(states), self.vocabulary_sizes[attribute])
 
-    def match_logit(self, summary: Tensor) -> Tensor:
-        return torch.zeros(len(summary))
+    def match_logit(self, reading: Reading, _notes: Any, _image: Any) -> Tensor:
+        return torch.zeros(len(reading.summary))
 
     def embed_notes(self, reading: Reading) -> Tensor:
         return torch.ones(len(reading.summary), 4) / 2
@@ -214,7 +214,7 @@ def test_smc_in_chunks_has_the_same_loss_and_gradients(model: SIM, batch: Batch)
 def test_grounding_of_a_perfect_pointer_and_of_none(model: SIM, batch: Batch) -> None:
     class Perfect:
         def __call__(self, _notes: Any, _image: Any) -> Reading:
-            return Reading(None, None, torch.zeros(16, 4))
+            return Reading(None, None, torch.zeros(16, 4), torch.zeros(16, 8, 4))
 
         def point(self, _reading: Reading, bar: Tensor, mask: Tensor) -> Tensor:
             bars = torch.arange(int(bar.max()) + 1)

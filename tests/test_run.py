@@ -20,7 +20,7 @@ from scoresim.files import read_json, write_json
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.score.tokens import default_vocabulary
 
-TINY = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=16)
+TINY = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)
 QUICK = BenchmarkConfig(
     style_steps=3, melody_steps=3, batch_size=8, validations=1, max_valid=8, max_test=10, pool=12, probe=8
 )

@@ -11,7 +11,7 @@ from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import default_vocabulary
 from scoresim.training.objectives import MBAM, SMC, SMM, Grounding
 
-MICRO = SIMConfig(width=32, layers=2, heads=4, stem_channels=(4, 8), embedding=16)
+MICRO = SIMConfig(width=32, layers=2, heads=4, stem_channels=(4, 8), embedding=32)
 
 
 @pytest.fixture(scope="module")

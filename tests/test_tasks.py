@@ -25,7 +25,7 @@ from scoresim.model.sim import SIM, SIMConfig
 from scoresim.score.tokens import ATTRIBUTES, FIRST, MASK, default_vocabulary
 
 PROGRAM = ATTRIBUTES.index("program")
-TINY = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=16)
+TINY = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)
 
 
 class MadeUp:
@@ -180,7 +180,7 @@ def test_retrieval_asks_every_pool_and_look_and_writes_its_lists(tmp_path: Path)
     config = ProbeConfig(pool=8, batch_size=4, lists=str(tmp_path))
     found = retrieval.ask(model, MadeUp(), BatchConfig(4), config)
     whats = {r.what for r in found}
-    looks = {"", " from scan-like images", " from photo-like images"} if retrieval.looks() else {""}
+    looks = {"", " from scan-like images", " from photo-like images"} if retrieval.looks(("scan",)) else {""}
     assert {f"retrieval{look}, image to notes, pool of 8" for look in looks} <= whats
     assert "retrieval within a piece, notes to image, pools of 2.0 on average" in whats
     assert {r.baseline for r in found} == {None, "chance", "bootleg score"}

@@ -21,6 +21,7 @@ from scoresim.model.image_encoder import ImageEncoder, ImageInput
 from scoresim.model.layers import Block, Glance, Where, compact, head_slopes, initialise, nearness
 from scoresim.model.note_encoder import NoteEncoder, NoteInput
 
+PLACES = 8  # along a passage, at each of which a part of its embedding is made
 LARGEST_SCALE = 100.0  # of the contrastive logits (Radford et al. 2021)
 
 
@@ -36,7 +37,8 @@ class SIMConfig:
         patch_height, patch_width: of an image cell in pixels (at 4 pixels per staff space, 16 x 2 staff
             spaces: a staff with six ledger lines on both sides).
         staves: whether cells are cut from strips, one around each staff that is found, or from the page as it is.
-        embedding: width of the vectors used for search.
+        embedding: width of the vectors used for search, a multiple of 4 * `PLACES` = 32: a quarter for the passage as a
+            whole, the rest in equal parts for its places.
         dropout: share of the residual branches' outputs dropped in training.
     """
 
@@ -47,7 +49,7 @@ class SIMConfig:
     patch_height: int = 64
     patch_width: int = 8
     staves: bool = True
-    embedding: int = 128
+    embedding: int = 256
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
@@ -57,7 +59,7 @@ class SIMConfig:
             ValueError: with the field and its range.
         """
         ranges = {
-            "width": (8, 8192), "layers": (1, 256), "heads": (1, 256), "embedding": (1, 8192),
+            "width": (8, 8192), "layers": (1, 256), "heads": (1, 256), "embedding": (32, 8192),
             "patch_height": (1, 1024), "patch_width": (1, 1024),
         }  # fmt: skip
         for name, (low, high) in ranges.items():
@@ -65,6 +67,8 @@ class SIMConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it lies between {low} and {high}")
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if self.embedding % (4 * PLACES):
+            raise ValueError(f"embedding is {self.embedding}; it is a multiple of {4 * PLACES}")
         if not 1 <= len(self.stem_channels) <= 8 or not all(1 <= c <= 8192 for c in self.stem_channels):
             raise ValueError(f"stem_channels is {self.stem_channels}; it has 1 to 8 numbers between 1 and 8192")
         if not 0 <= self.dropout < 1:
@@ -85,11 +89,13 @@ class Reading(NamedTuple):
         notes: [B, N, width] one state per note.
         cells: [B, M, width] one state per inked image cell.
         summary: [B, width] the whole passage.
+        places: [B, PLACES, width] what stands at evenly spaced places along it.
     """
 
     notes: Tensor | None
     cells: Tensor | None
     summary: Tensor
+    places: Tensor
 
 
 class Stretch(NamedTuple):
@@ -102,6 +108,34 @@ class Stretch(NamedTuple):
     tokens: Tensor
     mask: Tensor
     place: Tensor
+
+
+def at_places(states: Tensor, place: Tensor, mask: Tensor) -> Tensor:
+    """Means of states [B, K, width] around evenly spaced places of the passage: [B, PLACES, width].
+
+    Weights fall off like a normal curve whose standard deviation is half the distance of two places, by each token's
+    place [B, K]; where nothing is near, the mean is zero.
+    """
+    centre = (torch.arange(PLACES, device=place.device) + 0.5) / PLACES
+    near = torch.exp(-0.5 * ((place[:, None, :] - centre[:, None]) * (2 * PLACES)) ** 2) * mask[:, None, :]
+    near = near / (near.sum(dim=-1, keepdim=True) + 1e-3)
+    return near.to(states.dtype) @ states
+
+
+class Space(nn.Module):
+    """A reading of one modality as a vector for search, not yet of unit length.
+
+    Notes and cells have places in common, so that what stands at a place is compared with what stands there.
+    """
+
+    def __init__(self, width: int, embedding: int) -> None:
+        super().__init__()
+        self.whole = nn.Linear(width, embedding // 4, bias=False)
+        self.place = nn.Linear(width, (embedding - embedding // 4) // PLACES, bias=False)
+
+    def forward(self, reading: Reading) -> Tensor:
+        """A reading to [B, embedding]."""
+        return torch.cat([self.whole(reading.summary), self.place(reading.places).flatten(1)], dim=-1)
 
 
 class SIM(nn.Module):
@@ -131,8 +165,9 @@ class SIM(nn.Module):
         self.guess = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
         self.values = nn.Linear(width, sum(self.vocabulary_sizes))
         self.match = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
-        self.note_space = nn.Linear(width, config.embedding, bias=False)
-        self.image_space = nn.Linear(width, config.embedding, bias=False)
+        self.flaw = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+        self.note_space = Space(width, config.embedding)
+        self.image_space = Space(width, config.embedding)
         self.point_from = nn.Linear(width, width, bias=False)
         self.point_to = nn.Linear(width, width, bias=False)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
@@ -152,9 +187,9 @@ class SIM(nn.Module):
             raise ValueError("there is nothing to read: give notes, an image, or both")
         if len(stretches) == 2:
             stretches = self.look_across(*stretches)
-        [(summary, states)] = self.transform(stretches)
+        [(states, summary, places)] = self.transform(stretches)
         cells = states[-1] if image is not None else None
-        return Reading(states[0] if notes is not None else None, cells, summary)
+        return Reading(states[0] if notes is not None else None, cells, summary, places)
 
     def read_apart(self, notes: NoteInput, image: ImageInput) -> tuple[Reading, Reading]:
         """The notes read alone and the image read alone, in one pass: as `forward` reads them, with less padding.
@@ -162,8 +197,8 @@ class SIM(nn.Module):
         Where a batch is sorted by the length of both together, either alone varies more than their sum.
         """
         readings = self.transform([self.embedded_notes(notes)], [self.embedded_image(image)])
-        (of_notes, [states]), (of_image, [cells]) = readings
-        return Reading(states, None, of_notes), Reading(None, cells, of_image)
+        ([states], *of_notes), ([cells], *of_image) = readings
+        return Reading(states, None, *of_notes), Reading(None, cells, *of_image)
 
     def embedded_notes(self, notes: NoteInput) -> Stretch:
         """Notes as tokens, before anything looks at anything."""
@@ -178,12 +213,12 @@ class SIM(nn.Module):
         seen = self.glance(notes.tokens, notes.place, notes.mask, cells.tokens, cells.place, cells.mask)
         return [part._replace(tokens=tokens) for part, tokens in zip((notes, cells), seen, strict=True)]
 
-    def transform(self, *streams: list[Stretch]) -> list[tuple[Tensor, list[Tensor]]]:
+    def transform(self, *streams: list[Stretch]) -> list[tuple[list[Tensor], Tensor, Tensor]]:
         """Run the blocks over some streams, which do not see each other, without the padding that no row needs.
 
         Returns:
-            For each stream, what its passages are as a whole, [B, width], and the states of its stretches; padding
-            comes back as zeros.
+            For each stream the states of its stretches, padding as zeros; what its passages are as a whole, [B, width];
+            and at places along them, [B, PLACES, width].
         """
         B = len(streams[0][0].mask)
         tokens, masks, places, numbers = [], [], [], []
@@ -212,15 +247,16 @@ class SIM(nn.Module):
             states = checkpoint(block, states, bias, use_reentrant=False) if again else block(states, bias)
         states = self.norm(states) * mask_kept[..., None]
         spread = torch.zeros_like(x, dtype=states.dtype).scatter(1, wide, states)
-        parts = iter(zip(torch.split(spread, [part.shape[1] for part in masks], dim=1), masks, strict=True))
-        return [self.gathered([next(parts) for _ in range(1 + len(stream))]) for stream in streams]
+        parts = iter(torch.split(spread, [part.shape[1] for part in masks], dim=1))
+        return [self.gathered(next(parts)[:, 0], [(next(parts), part) for part in stream]) for stream in streams]
 
-    def gathered(self, parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:
-        """The summary of a stream, from its first token and the means of its stretches; and their states."""
-        summary = parts[0][0][:, 0]
-        for states, mask in parts[1:]:
-            summary = summary + states.sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
-        return self.summary_norm(summary), [states for states, _ in parts[1:]]
+    def gathered(self, summary: Tensor, parts: list[tuple[Tensor, Stretch]]) -> tuple[list[Tensor], Tensor, Tensor]:
+        """What `transform` returns for a stream, of its summary token [B, width] and the states of its stretches."""
+        for states, part in parts:
+            summary = summary + states.sum(dim=1) / part.mask.sum(dim=1, keepdim=True).clamp(min=1)
+        states = torch.cat([states for states, _ in parts], dim=1)
+        place, mask = (torch.cat([part[i] for _, part in parts], dim=1) for i in (2, 1))
+        return [states for states, _ in parts], self.summary_norm(summary), at_places(states, place, mask)
 
     def attribute_logits(self, states: Tensor) -> tuple[Tensor, ...]:
         """States of notes [.., width] to eight logits [.., number of ids], one tensor per attribute."""
@@ -232,9 +268,18 @@ class SIM(nn.Module):
         rows = slice(start, start + size)
         return F.linear(self.guess(states), self.values.weight[rows], self.values.bias[rows])
 
-    def match_logit(self, summary: Tensor) -> Tensor:
-        """Do this image and these notes show the same music? [B, width] of a joint reading to logits [B]."""
-        out: Tensor = self.match(summary).squeeze(-1)
+    def match_logit(self, reading: Reading, notes: NoteInput, image: ImageInput) -> Tensor:
+        """Do this image and these notes show the same music? A joint reading, and what was read, to logits [B].
+
+        Every note and every cell says whether it has found its counterpart. One that has not outweighs many that have:
+        a soft maximum, where a mean would drown it.
+        """
+        if reading.notes is None or reading.cells is None:
+            raise ValueError("matching needs a reading of notes and image together")
+        mask = torch.cat([notes.mask, image.mask], dim=1)
+        flaws: Tensor = self.flaw(torch.cat([reading.notes, reading.cells], dim=1)).squeeze(-1).float()
+        worst = flaws.masked_fill(~mask, -math.inf).logsumexp(dim=1) - mask.sum(dim=1).clamp(min=1).log()
+        out: Tensor = self.match(reading.summary).squeeze(-1) - worst
         return out
 
     def point(self, reading: Reading, bar: Tensor, mask: Tensor) -> Tensor:
@@ -262,11 +307,11 @@ class SIM(nn.Module):
 
     def embed_notes(self, reading: Reading) -> Tensor:
         """A notes-only reading as unit vectors [B, embedding]."""
-        return F.normalize(self.note_space(reading.summary), dim=-1)
+        return F.normalize(self.note_space(reading), dim=-1)
 
     def embed_image(self, reading: Reading) -> Tensor:
         """An image-only reading as unit vectors [B, embedding]."""
-        return F.normalize(self.image_space(reading.summary), dim=-1)
+        return F.normalize(self.image_space(reading), dim=-1)
 
     def scale(self) -> Tensor:
         """The contrastive objective's inverse temperature, learned, at most `LARGEST_SCALE`."""

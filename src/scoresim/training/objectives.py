@@ -136,7 +136,7 @@ class SMM:
                     for a, b in zip(batch.altered, notes, strict=True)
                 )
             )
-        logits = model.match_logit(model(notes, batch.image).summary).float()
+        logits = model.match_logit(model(notes, batch.image), notes, batch.image).float()
         right = (logits > 0) == own
         same_piece = ~own & ~altered & (batch.piece[source] == batch.piece)
         report: Report = {}

@@ -16,6 +16,7 @@ from scoresim import checkpoint
 from scoresim.data import shards
 from scoresim.data.batches import Passages, Source, batch_config
 from scoresim.data.harmonize import read_sampling
+from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json
@@ -58,8 +59,7 @@ def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
     resolved = read_json(out / "config.json") if (out / "config.json").is_file() else None
     if resolved is not None and {name: resolved.get(name) for name in asked} != asked:
         raise BadInput(f"{out} holds a run with another config or data; choose another folder, or remove this one.")
-    rows = replace(batch_config(shape_of(config), config.batch_size), images=config.inputs == "both")
-    batches = Passages(source, rows, weight=weight, vocabulary=vocabulary if config.altered else None)
+    batches = Passages(source, rows_of(config), weight=weight, vocabulary=vocabulary if config.altered else None)
     model = make_model(config, vocabulary)
     objectives = make_objectives(config)
     if resolved is None:
@@ -101,6 +101,11 @@ def open_training_split(data: Path) -> tuple[Source, Vocabulary, str, NDArray[np
 def shape_of(config: PretrainConfig) -> SIMConfig:
     """The shape that a config asks for."""
     return replace(SIZES[config.size], **IMAGE_TOKENS[config.image_tokens])
+
+
+def rows_of(config: PretrainConfig) -> BatchConfig:
+    """How pairs become tensors for the model that a config asks for."""
+    return replace(batch_config(shape_of(config), config.batch_size), images=config.inputs == "both")
 
 
 def make_model(config: PretrainConfig, vocabulary: Vocabulary) -> SIM:

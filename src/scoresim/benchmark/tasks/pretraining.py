@@ -269,7 +269,7 @@ def _decisions(model: SIM, passages: Passages, images: Ints, notes: Ints, config
         at = order[start : start + config.batch_size]
         image = passages.gather(images[at]).to(_device(model)).image
         given = passages.gather(notes[at]).to(_device(model)).notes
-        out[at] = model.match_logit(model(given, image).summary).double().cpu().numpy()
+        out[at] = model.match_logit(model(given, image), given, image).double().cpu().numpy()
     return out
 
 
@@ -284,7 +284,7 @@ def _altered_decisions(
         image = passages.gather(images[at]).to(_device(model)).image
         altered, how = passages.altered(rows[at], default_vocabulary(), (config.seed,))
         notes = NoteInput(*(tensor.to(_device(model)) for tensor in altered))
-        logits[at] = model.match_logit(model(notes, image).summary).double().cpu().numpy()
+        logits[at] = model.match_logit(model(notes, image), notes, image).double().cpu().numpy()
         kind[at] = how.numpy()
     return logits, kind
 

@@ -1,0 +1,201 @@
+"""What each objective, the image tokens and the masking are worth: many small pre-trainings, one table.
+
+    python runs/ablation.py DATA OUT [--rows all,squares] [--seeds 3] [--steps 600] [--batch-size 32] [--workers 2]
+
+Every row is the recipe `RECIPE` with the changes of `ROWS`, pre-trained once per seed with equal floating-point
+operations (those of the row "all" in `--steps` steps; counted by torch on the first batches), so that a cheaper row
+takes more steps. Each is then asked the pre-training tasks on the validation part, clean images alone. Runs that are
+done are kept: stop it and start it again as you like. Several runs at a time share the cores evenly.
+Writes OUT/ablation.json (rows as in results/) and OUT/ablation.md: means over seeds and their 95 % t-intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # two-sided 95 % of Student's t, by number of seeds
+OBJECTIVES = ("mbam", "smc", "smm", "ground")
+RECIPE: dict[str, Any] = {"objectives": OBJECTIVES, "altered": 0.34, "hard": 0.5}
+ROWS: dict[str, dict[str, Any]] = {
+    "all": {},
+    "without mbam": {"objectives": ("smc", "smm", "ground")},
+    "without smc": {"objectives": ("mbam", "smm", "ground"), "hard": 0.0},
+    "without smm": {"objectives": ("mbam", "smc", "ground"), "hard": 0.0, "altered": 0.0},
+    "without ground": {"objectives": ("mbam", "smc", "smm")},
+    "notes alone": {"objectives": ("mbam",), "inputs": "notes", "hard": 0.0, "altered": 0.0},
+    "squares": {"image_tokens": "squares"},
+    "tall": {"image_tokens": "tall"},
+    "mask ratio .15": {"mask_ratio": 0.15},
+    "mask ratio .3": {"mask_ratio": 0.3},
+    "mask ratio .7": {"mask_ratio": 0.7},
+    "always the mask": {"masked_share": 1.0, "random_share": 0.0},
+    "no altered partners": {"altered": 0.0},
+    "no hard partners": {"hard": 0.0},
+    "images covered .3": {"image_cover": 0.3},
+    "smc weighs 3": {"smc_weight": 3.0},
+    "smm weighs 3": {"smm_weight": 3.0},
+    "mbam weighs 3": {"mbam_weight": 3.0},
+}
+COLUMNS = {  # heading: (beginning of "what", beginning of "inputs", metric)
+    "pitch, image": ("hidden pitch", "both", "accuracy"),
+    "pitch, notes": ("hidden pitch", "notes", "accuracy"),
+    "duration, image": ("hidden duration", "both", "accuracy"),
+    "other piece": ("matching: another piece", "both", "accuracy"),
+    "same piece": ("matching: another passage", "both", "accuracy"),
+    "altered": ("matching: one bar altered", "both", "accuracy"),
+    "grounding": ("grounding of bars", "both", "accuracy"),
+    "R@1 image": ("retrieval, image to notes", "each", "R@1"),
+    "R@1 notes": ("retrieval, notes to image", "each", "R@1"),
+    "R@1 in piece": ("retrieval within a piece, image", "each", "R@1"),
+}
+
+
+def options(row: str) -> dict[str, Any]:
+    """The options of a row."""
+    return RECIPE | ROWS[row]
+
+
+def arguments(chosen: dict[str, Any]) -> list[str]:
+    """Options as words of a command."""
+    words: list[str] = []
+    for name, value in chosen.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            words += [f"--{name.replace('_', '-')}", str(one)]
+    return words
+
+
+def operations(data: Path, chosen: dict[str, Any], size: str, batch_size: int) -> float:
+    """Floating-point operations of a step, the mean of four."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from scoresim.data.batches import Passages
+    from scoresim.training import pretrain as pre
+    from scoresim.training.config import PretrainConfig
+    from scoresim.training.loop import take_step
+    from scoresim.training.optim import adamw
+
+    config = PretrainConfig(size=size, steps=4, batch_size=batch_size, device="cpu", **chosen)  # type: ignore[arg-type]
+    source, vocabulary, _, weight = pre.open_training_split(data)
+    rows = pre.rows_of(config)
+    batches = Passages(source, rows, weight=weight, vocabulary=vocabulary if config.altered else None)
+    model, settings = pre.make_model(config, vocabulary).train(), pre.train_config(config, 4)
+    optimiser, objectives = adamw(model, settings.lr, settings.weight_decay), pre.make_objectives(config)
+    torch.set_num_threads(max(os.cpu_count() or 1, 1))
+    with FlopCounterMode(display=False) as counter:
+        for step in range(4):
+            take_step(model, objectives, batches.batch(0, step), optimiser, settings, step)
+    return counter.get_total_flops() / 4
+
+
+def train_and_ask(row: str, seed: int, steps: int, asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """One pre-training and its figures; what is done is not done again."""
+    run = asked.out / f"{row.replace(' ', '-').replace('.', '')}-{seed}"
+    command = [sys.executable, "-m", "scoresim", "pretrain", str(asked.data), str(run / "pretrain")]
+    command += ["--size", asked.size, "--steps", str(steps), "--batch-size", str(asked.batch_size), "--seed", str(seed)]
+    command += arguments(options(row))
+    judge = [sys.executable, "-m", "scoresim", "benchmark", "pretraining", "retrieval", "--data", str(asked.data)]
+    judge += ["--checkpoint", str(run / "pretrain"), "--out", str(run / "benchmark"), "--part", "valid"]
+    judge += ["--empty-looks", "--probe", str(asked.probe), "--pool", "1000"]
+    if not (run / "benchmark" / "results.json").is_file():
+        environment = os.environ | {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // asked.workers, 1))}
+        for words in (command, judge):
+            done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode:
+                sys.exit(f"{shlex.join(words)}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
+    print(f"{row}, seed {seed}: {steps} steps, done", file=sys.stderr, flush=True)
+    found: list[dict[str, Any]] = json.loads((run / "benchmark" / "results.json").read_text(encoding="utf-8"))
+    return found
+
+
+def figure(rows: list[dict[str, Any]], column: tuple[str, str, str]) -> float | None:
+    """A model's figure, None where it was not asked."""
+    what, inputs, metric = column
+    hits = [
+        r["value"]
+        for r in rows
+        if r["what"].startswith(what) and r["inputs"].startswith(inputs) and r["metric"] == metric
+        and not r["pretraining"].startswith("none")
+    ]  # fmt: skip
+    return hits[0] if hits else None
+
+
+def interval(values: list[float]) -> tuple[float, float, float]:
+    """Mean over seeds and the ends of its 95 % t-interval."""
+    mean = statistics.fmean(values)
+    half = T95[len(values)] * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return mean, mean - half, mean + half
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--rows", default=",".join(ROWS), help="names of rows")
+    parser.add_argument("--seeds", type=int, default=3, choices=sorted(T95))
+    parser.add_argument("--steps", type=int, default=600, help="of the row all")
+    parser.add_argument("--size", default="tiny")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--probe", type=int, default=500, help="validation passages that are asked")
+    parser.add_argument("--workers", type=int, default=2, help="runs at a time")
+    asked = parser.parse_args()
+    rows = asked.rows.split(",")
+    unknown = [row for row in rows if row not in ROWS]
+    if unknown:
+        parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    asked.out.mkdir(parents=True, exist_ok=True)
+    kept = asked.out / "operations.json"
+    costs: dict[str, float] = json.loads(kept.read_text()) if kept.is_file() else {}
+    for row in dict.fromkeys(("all", *rows)):
+        costs[row] = costs.get(row) or operations(asked.data, options(row), asked.size, asked.batch_size)
+        kept.write_text(json.dumps(costs))
+    steps = {row: round(asked.steps * costs["all"] / costs[row]) for row in rows}
+    todo = [(row, seed) for seed in range(asked.seeds) for row in rows]
+    with ThreadPoolExecutor(asked.workers) as pool:
+        answers = pool.map(lambda job: train_and_ask(*job, steps[job[0]], asked), todo)
+        found: dict[str, list[list[dict[str, Any]]]] = defaultdict(list)
+        for (row, _), answer in zip(todo, answers, strict=True):
+            found[row].append(answer)
+    write_tables(found, steps, asked)
+
+
+def write_tables(
+    found: dict[str, list[list[dict[str, Any]]]], steps: dict[str, int], asked: argparse.Namespace
+) -> None:
+    """The means as JSON and as a Markdown table."""
+    command = f"python runs/ablation.py DATA OUT --steps {asked.steps} --batch-size {asked.batch_size}"
+    lines = [f"| row | steps | {' | '.join(COLUMNS)} |", "|---|--:|" + "--:|" * len(COLUMNS)]
+    out = []
+    for row, answers in found.items():
+        cells = []
+        for name, column in COLUMNS.items():
+            values = [value for value in (figure(answer, column) for answer in answers) if value is not None]
+            if not values:
+                cells.append("")
+                continue
+            mean, low, high = interval(values)
+            cells.append(f"{100 * mean:.1f} ± {100 * (high - mean):.1f}")
+            out.append(
+                {"what": name, "inputs": column[1], "pretraining": row, "metric": column[2], "value": round(mean, 4)}
+                | {"ci95": [round(low, 4), round(high, 4)], "n": len(values), "seeds": list(range(len(values)))}
+                | {"command": command, "commit": answers[0][0]["commit"], "steps": steps[row]}
+            )
+        lines.append(f"| {row} | {steps[row]} | {' | '.join(cells)} |")
+    (asked.out / "ablation.json").write_text(json.dumps(out, indent=1) + "\n", encoding="utf-8")
+    (asked.out / "ablation.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
