@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from scoresim.data.batches import Batch, Passages, draw
 from scoresim.data.synthetic import synthetic
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput, chord_ranks
-from scoresim.model.sim import SIM, SIZES, SIMConfig
+from scoresim.model.sim import PLACES, SIM, SIZES, SIMConfig, at_places
 from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import default_vocabulary
 from scoresim.training.objectives import MBAM, SMC, SMM, Grounding
@@ -42,7 +44,7 @@ def padded(batch: Batch, notes: int, cells: int, below: int, right: int) -> tupl
     return NoteInput(ids, mask, time), image
 
 
-@pytest.mark.parametrize(("name", "low", "high"), [("tiny", 1, 3), ("small", 17, 23), ("base", 85, 110)])
+@pytest.mark.parametrize(("name", "low", "high"), [("tiny", 1, 3), ("small", 5, 7), ("base", 85, 110)])
 def test_sizes_are_as_promised(name: str, low: float, high: float) -> None:
     with torch.device("meta"):
         model = SIM(SIZES[name], default_vocabulary().sizes)
@@ -145,6 +147,32 @@ def test_recomputing_blocks_changes_no_gradient(batch: Batch) -> None:
 def test_embeddings_are_unit_vectors(model: SIM, batch: Batch) -> None:
     for vectors in (model.embed_notes(model(batch.notes, None)), model.embed_image(model(None, batch.image))):
         torch.testing.assert_close(vectors.norm(dim=1), torch.ones(6))
+
+
+def test_places_are_means_of_what_is_near() -> None:
+    states = torch.eye(3)[None]
+    places = at_places(states, torch.tensor([[1 / 16, 1 / 16, 15 / 16]]), torch.ones(1, 3, dtype=torch.bool))
+    assert places.shape == (1, PLACES, 3)
+    torch.testing.assert_close(places[0, 0], torch.tensor([0.5, 0.5, 0.0]), atol=1e-3, rtol=0)
+    torch.testing.assert_close(places[0, -1], torch.tensor([0.0, 0.0, 1.0]), atol=1e-3, rtol=0)
+    assert (places[0, 4] < 0.05).all(), "nothing stands in the middle"
+
+
+def test_one_flaw_among_many_decides(model: SIM, batch: Batch) -> None:
+    reading = model(batch.notes, batch.image)
+    model.flaw = torch.nn.Sequential(torch.nn.Linear(32, 1, bias=False))
+    torch.nn.init.ones_(model.flaw[0].weight)
+    clean = reading._replace(notes=torch.zeros_like(reading.notes), cells=torch.zeros_like(reading.cells))
+    flawed = clean.notes.clone()
+    flawed[2, 1] = 1.0
+    before = model.match_logit(clean, batch.notes, batch.image)
+    after = model.match_logit(clean._replace(notes=flawed), batch.notes, batch.image)
+    tokens = batch.notes.mask[2].sum() + batch.image.mask[2].sum()
+    assert before[2] - after[2] == pytest.approx(32 - math.log(tokens), abs=1e-3)
+    others = torch.arange(6) != 2
+    assert torch.equal(before[others], after[others])
+    with pytest.raises(ValueError, match="notes and image together"):
+        model.match_logit(model(batch.notes, None), batch.notes, batch.image)
 
 
 def test_one_attribute_costs_one_attribute_and_says_the_same(model: SIM) -> None:

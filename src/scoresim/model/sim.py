@@ -77,8 +77,8 @@ class SIMConfig:
 
 SIZES: dict[str, SIMConfig] = {
     "tiny": SIMConfig(),
-    "small": SIMConfig(width=384, layers=10, heads=6, stem_channels=(16, 32, 32), embedding=256),
-    "base": SIMConfig(width=768, layers=12, heads=12, stem_channels=(32, 64, 64), embedding=256),
+    "small": SIMConfig(width=256, layers=6, heads=4, stem_channels=(16, 32, 32)),
+    "base": SIMConfig(width=768, layers=12, heads=12, stem_channels=(32, 64, 64)),
 }
 
 

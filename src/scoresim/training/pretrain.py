@@ -35,7 +35,7 @@ IMAGE_TOKENS: dict[str, dict[str, Any]] = {
     "squares": {"staves": False, "patch_height": 16, "patch_width": 16},
     "tall": {"staves": False, "patch_height": 32, "patch_width": 8},
 }
-LEARNING_RATES = {"tiny": 1.5e-3, "small": 6e-4, "base": 3e-4}
+LEARNING_RATES = {"tiny": 1.5e-3, "small": 1e-3, "base": 3e-4}
 
 
 def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
