@@ -168,7 +168,7 @@ def test_one_flaw_among_many_decides(model: SIM, batch: Batch) -> None:
     before = model.match_logit(clean, batch.notes, batch.image)
     after = model.match_logit(clean._replace(notes=flawed), batch.notes, batch.image)
     tokens = batch.notes.mask[2].sum() + batch.image.mask[2].sum()
-    assert before[2] - after[2] == pytest.approx(32 - math.log(tokens), abs=1e-3)
+    assert (before[2] - after[2]).item() == pytest.approx(32 - math.log(tokens), abs=1e-3)
     others = torch.arange(6) != 2
     assert torch.equal(before[others], after[others])
     with pytest.raises(ValueError, match="notes and image together"):
