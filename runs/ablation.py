@@ -96,7 +96,7 @@ def operations(data: Path, chosen: dict[str, Any], size: str, batch_size: int) -
     with FlopCounterMode(display=False) as counter:
         for step in range(4):
             take_step(model, objectives, batches.batch(0, step), optimiser, settings, step)
-    return counter.get_total_flops() / 4
+    return float(counter.get_total_flops()) / 4
 
 
 def train_and_ask(row: str, seed: int, steps: int, asked: argparse.Namespace) -> list[dict[str, Any]]:
@@ -163,7 +163,7 @@ def main() -> None:
     steps = {row: round(asked.steps * costs["all"] / costs[row]) for row in rows}
     todo = [(row, seed) for seed in range(asked.seeds) for row in rows]
     with ThreadPoolExecutor(asked.workers) as pool:
-        answers = pool.map(lambda job: train_and_ask(*job, steps[job[0]], asked), todo)
+        answers = pool.map(lambda job: train_and_ask(job[0], job[1], steps[job[0]], asked), todo)
         found: dict[str, list[list[dict[str, Any]]]] = defaultdict(list)
         for (row, _), answer in zip(todo, answers, strict=True):
             found[row].append(answer)

@@ -21,7 +21,9 @@ class PretrainConfig:
     """Everything that decides what a pre-training run does, besides its data."""
 
     size: Size = _field("tiny", "Size of the model: tiny, small or base.")
-    objectives: tuple[str, ...] = _field(("mbam", "smm", "smc"), "What the model learns from: mbam, smm, smc, ground.")
+    objectives: tuple[str, ...] = _field(
+        ("mbam", "smc", "smm", "ground"), "What the model learns from: mbam, smm, smc, ground."
+    )
     inputs: Literal["both", "notes"] = _field(
         "both", "both, or notes for a model pre-trained on MIDI alone (objective mbam only)."
     )
@@ -39,8 +41,8 @@ class PretrainConfig:
     masked_share: float = _field(0.8, "mbam: share of the hidden units that get the mask (BERT's 80 %).")
     random_share: float = _field(0.1, "mbam: share of the hidden units that get random values; the rest is shown.")
     same_piece: float = _field(0.5, "smm: share of the wrong partners that come from the same piece.")
-    altered: float = _field(0.0, "smm: share of the wrong partners that are the right ones with one bar altered.")
-    hard: float = _field(0.0, "smm: share of the other wrong partners that are the most similar ones of the batch.")
+    altered: float = _field(0.34, "smm: share of the wrong partners that are the right ones with one bar altered.")
+    hard: float = _field(0.5, "smm: share of the other wrong partners that are the most similar ones of the batch.")
     smc_chunk: int = _field(0, "smc: passages read at a time, for batches that do not fit into memory; 0 is all.")
     mbam_weight: float = _field(1.0, "Weight of the losses of mbam.")
     smm_weight: float = _field(1.0, "Weight of the loss of smm.")
@@ -82,8 +84,10 @@ class PretrainConfig:
         if self.masked_share + self.random_share > 1:
             raise BadInput("masked_share and random_share are shares of the same units; together they are at most 1.")
         before_smm = self.objectives[: self.objectives.index("smm")] if "smm" in self.objectives else ()
-        if self.hard and "smc" not in before_smm:
-            raise BadInput("hard needs smc before smm among the objectives: it takes the similarities that smc finds.")
+        if self.hard and "smm" in self.objectives and "smc" not in before_smm:
+            raise BadInput(
+                "hard takes the similarities that smc finds: name smc before smm in objectives, or set hard to 0."
+            )
         if (self.steps is None) == (self.minutes is None):
             raise BadInput("give either steps or minutes.")
         amount = self.steps if self.minutes is None else self.minutes
