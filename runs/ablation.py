@@ -2,7 +2,7 @@
 
     python runs/ablation.py DATA OUT [--rows all,squares] [--seeds 3] [--steps 600] [--batch-size 32] [--workers 2]
 
-Every row is the recipe `RECIPE` with the changes of `ROWS`, pre-trained once per seed with equal floating-point
+Every row is the default recipe with the changes of `ROWS`, pre-trained once per seed with equal floating-point
 operations (those of the row "all" in `--steps` steps; counted by torch on the first batches), so that a cheaper row
 takes more steps. Each is then asked the pre-training tasks on the validation part, clean images alone. Runs that are
 done are kept: stop it and start it again as you like. Several runs at a time share the cores evenly.
@@ -25,15 +25,13 @@ from pathlib import Path
 from typing import Any
 
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # two-sided 95 % of Student's t, by number of seeds
-OBJECTIVES = ("mbam", "smc", "smm", "ground")
-RECIPE: dict[str, Any] = {"objectives": OBJECTIVES, "altered": 0.34, "hard": 0.5}
 ROWS: dict[str, dict[str, Any]] = {
     "all": {},
     "without mbam": {"objectives": ("smc", "smm", "ground")},
     "without smc": {"objectives": ("mbam", "smm", "ground"), "hard": 0.0},
-    "without smm": {"objectives": ("mbam", "smc", "ground"), "hard": 0.0, "altered": 0.0},
+    "without smm": {"objectives": ("mbam", "smc", "ground")},
     "without ground": {"objectives": ("mbam", "smc", "smm")},
-    "notes alone": {"objectives": ("mbam",), "inputs": "notes", "hard": 0.0, "altered": 0.0},
+    "notes alone": {"objectives": ("mbam",), "inputs": "notes"},
     "squares": {"image_tokens": "squares"},
     "tall": {"image_tokens": "tall"},
     "mask ratio .15": {"mask_ratio": 0.15},
@@ -59,11 +57,6 @@ COLUMNS = {  # heading: (beginning of "what", beginning of "inputs", metric)
     "R@1 notes": ("retrieval, notes to image", "each", "R@1"),
     "R@1 in piece": ("retrieval within a piece, image", "each", "R@1"),
 }
-
-
-def options(row: str) -> dict[str, Any]:
-    """The options of a row."""
-    return RECIPE | ROWS[row]
 
 
 def arguments(chosen: dict[str, Any]) -> list[str]:
@@ -104,7 +97,7 @@ def train_and_ask(row: str, seed: int, steps: int, asked: argparse.Namespace) ->
     run = asked.out / f"{row.replace(' ', '-').replace('.', '')}-{seed}"
     command = [sys.executable, "-m", "scoresim", "pretrain", str(asked.data), str(run / "pretrain")]
     command += ["--size", asked.size, "--steps", str(steps), "--batch-size", str(asked.batch_size), "--seed", str(seed)]
-    command += arguments(options(row))
+    command += arguments(ROWS[row])
     judge = [sys.executable, "-m", "scoresim", "benchmark", "pretraining", "retrieval", "--data", str(asked.data)]
     judge += ["--checkpoint", str(run / "pretrain"), "--out", str(run / "benchmark"), "--part", "valid"]
     judge += ["--empty-looks", "--probe", str(asked.probe), "--pool", "1000"]
@@ -158,7 +151,7 @@ def main() -> None:
     kept = asked.out / "operations.json"
     costs: dict[str, float] = json.loads(kept.read_text()) if kept.is_file() else {}
     for row in dict.fromkeys(("all", *rows)):
-        costs[row] = costs.get(row) or operations(asked.data, options(row), asked.size, asked.batch_size)
+        costs[row] = costs.get(row) or operations(asked.data, ROWS[row], asked.size, asked.batch_size)
         kept.write_text(json.dumps(costs))
     steps = {row: round(asked.steps * costs["all"] / costs[row]) for row in rows}
     todo = [(row, seed) for seed in range(asked.seeds) for row in rows]
