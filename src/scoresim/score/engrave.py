@@ -186,6 +186,17 @@ class Engraving:
             layouts[0].header = sheet.header
         return layouts
 
+    def bars(self, layout: Layout) -> list[int]:
+        """Indices of the bars on a system from `page`, from left to right; nothing is drawn for that.
+
+        Raises:
+            ValueError: there is none, or one that is not among the bars of the score.
+        """
+        found = [index for index, _ in self._sketch(layout).bars]
+        if not found:
+            raise ValueError("a system has no bars")
+        return found
+
     def draw(self, layout: Layout, staff_space: float | None = None) -> System:
         """Draw one system.
 
@@ -197,6 +208,10 @@ class Engraving:
         Raises:
             ValueError: a bar or staff on it is not one of the score, or it has no staff lines.
         """
+        return self._sketch(layout).finish(staff_space or self.config.staff_space)
+
+    def _sketch(self, layout: Layout) -> Sketch:
+        """The shapes of a system, read when they are first asked for."""
         if layout.sketch is None:
             sketch = Sketch(layout.sheet, self.reading, self._bars, self.config.texts)
             if layout.header is not None:
@@ -204,7 +219,7 @@ class Engraving:
                 name_header(sketch.words)
             sketch.read(layout.tags)
             layout.sketch = sketch
-        return layout.sketch.finish(staff_space or self.config.staff_space)
+        return layout.sketch
 
 
 def _count_notes(tags: list[str]) -> int:
