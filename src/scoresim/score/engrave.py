@@ -87,6 +87,7 @@ class EngraveConfig:
             "slurMidpointThickness": self.slur,
             "tieMidpointThickness": self.slur - 0.1,
             "xmlIdSeed": 1,
+            "outputFormatRaw": True,
             "svgFormatRaw": True,
             "svgRemoveXlink": True,
         }
@@ -153,9 +154,8 @@ class Engraving:
         mei = toolkit.getMEI({"scoreBased": True})
         self.reading: Reading = read_mei(mei, source, bar_accidentals)
         self.accidentals = len(self.reading.undrawn)
-        if self.reading.undrawn and toolkit.loadData(draw(tree(mei), self.reading.undrawn)):
-            self.reading = read_mei(toolkit.getMEI({"scoreBased": True}), source, bar_accidentals)
-        self._unreadable = self.reading.contradicted | self._undrawn()
+        if self.reading.undrawn and not toolkit.loadData(draw(tree(mei), self.reading.undrawn)):
+            raise ValueError("the engraver does not read it with the accidentals that it lacks")
         self._toolkit, self.config = toolkit, config
         self._bars = {bar.id: i for i, bar in enumerate(self.reading.score.bars)}
         toolkit.setOptions({"breaks": config.options()["breaks"]})
@@ -168,15 +168,11 @@ class Engraving:
         Args:
             bars: indices of consecutive bars.
         """
-        if self._unreadable.intersection(bars):
+        if self.reading.contradicted.intersection(bars):
             return "an accidental is not drawn or contradicts its note"
         if min(bars) in self.reading.carried:
             return "a tie from the bar before hides an accidental"
         return ""
-
-    def _undrawn(self) -> frozenset[int]:
-        notes, undrawn = self.reading.score.notes, self.reading.undrawn
-        return frozenset(int(notes.bar[i]) for i, note in enumerate(notes.id if undrawn else ()) if note in undrawn)
 
     def page(self, number: int) -> list[Layout]:
         """Lay out one page, counted from 0, and return its systems, not yet drawn."""
