@@ -127,7 +127,7 @@ def test_what_is_drawn_after_the_cure_is_what_sounds(bars: list[list[tuple[int, 
     assert (after.contradicted, after.carried) == (
         before.contradicted,
         before.carried,
-    )  # known without a second reading
+    )
 
 
 MUSICXML = """<score-partwise version="3.1"><part-list><score-part id="P1"><part-name/></score-part></part-list>
