@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.data.harmonize import complexity
-from scoresim.score.notes import Bar, Ints, Score, spelled
+from scoresim.score.notes import Ints, Score, spelled
 from scoresim.score.system import System
 from scoresim.score.tokens import GRID, Tokens, Vocabulary, encode
 
@@ -188,27 +188,6 @@ def passages(heads: Sequence[int], max_systems: int, few_notes: int) -> list[tup
     return groups
 
 
-def cut(score: Score, first_bar: int, n_bars: int) -> tuple[Score, NDArray[np.int64]]:
-    """The bars from `first_bar` on as a score of their own that begins at 0, and the indices of its notes."""
-    index = np.flatnonzero((score.notes.bar >= first_bar) & (score.notes.bar < first_bar + n_bars))
-    start = score.bars[first_bar].onset
-    notes = score.notes.take(index)
-    bars = tuple(
-        Bar(bar.onset - start, bar.duration, bar.numerator, bar.denominator, bar.id, bar.label)
-        for bar in score.bars[first_bar : first_bar + n_bars]
-    )
-    before = [(0, tempo) for tick, tempo in score.tempos if tick <= start][-1:]
-    inside = [(tick - start, tempo) for tick, tempo in score.tempos if start < tick < start + sum_of(bars)]
-    moved = {name: getattr(notes, name) for name in notes.__dataclass_fields__}
-    moved |= {"onset": notes.onset - start, "bar": notes.bar - first_bar}
-    return Score(score.resolution, type(notes)(**moved), bars, score.staves, (*before, *inside), score.source), index
-
-
-def sum_of(bars: Sequence[Bar]) -> int:
-    """Length of consecutive bars in ticks."""
-    return bars[-1].onset + bars[-1].duration - bars[0].onset
-
-
 @dataclass(frozen=True, eq=False)
 class Excerpt:
     """The notes of a passage that the rules keep: what a pair is made of before its picture is drawn.
@@ -239,7 +218,7 @@ def excerpt(score: Score, bars: Sequence[int], vocabulary: Vocabulary, rules: Pa
     first, n_bars = bars[0], len(bars)
     if list(bars) != list(range(first, first + n_bars)):
         raise Rejected("bars are not consecutive")
-    part, _ = cut(score, first, n_bars)
+    part = score.cut(first, n_bars)
     if not rules.min_notes <= len(part.notes) <= rules.max_notes:
         raise Rejected("too few notes" if len(part.notes) < rules.min_notes else "too many notes")
     _check_bars(part)
@@ -250,11 +229,7 @@ def excerpt(score: Score, bars: Sequence[int], vocabulary: Vocabulary, rules: Pa
 
 
 def make_pair(
-    taken: Excerpt,
-    systems: tuple[System, ...],
-    rules: PassageRules,
-    about: dict[str, Any],
-    look: Look | None = None,
+    taken: Excerpt, systems: tuple[System, ...], rules: PassageRules, about: dict[str, Any], look: Look | None = None
 ) -> Pair:
     """Make and check the pair of one passage.
 
@@ -292,7 +267,7 @@ def make_pair(
     chain = np.zeros(len(first_note), dtype=np.int64)
     np.add.at(chain, tokens.of_note, part.notes.duration)
     durations = np.maximum(chain / part.resolution, 1 / GRID)
-    length = float(part.quarters(sum_of(part.bars)))
+    length = float(part.quarters(part.length))
     measures = complexity(notes.onset / part.resolution, durations, notes.pitch, length)
     numbers = [(i, staff) for i, system in enumerate(systems) for staff in sorted(system.staves)]
     return Pair(
