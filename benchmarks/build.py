@@ -33,7 +33,7 @@ from typing import Any
 from scoresim.data import corpora, parts
 from scoresim.data.config import BuildConfig
 from scoresim.data.corpora import Item
-from scoresim.data.pair import PassageRules, Rejected, make_pair
+from scoresim.data.pair import PassageRules, Rejected, excerpt, make_pair
 from scoresim.data.shards import to_table, write_table
 from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.read import read_text
@@ -73,8 +73,10 @@ class Clock:
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         begun = cpu()
-        yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + cpu() - begun
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + cpu() - begun
 
 
 def limit(todo: list[Item]) -> float:
@@ -111,26 +113,20 @@ def ours(todo: list[Item], folder: Path) -> tuple[Clock, int, int]:
             with clock("engrave, SVG"):
                 layouts = engraving.page(page)
             for k, layout in enumerate(layouts):
-                with clock("rasterize, boxes"):
-                    try:
-                        system = engraving.draw(layout)
-                    except ValueError:
-                        continue
                 about = dict.fromkeys(("corpus", "item", "work", "style", "composer", "title", "split", "id"), "")
-                with clock("verify, tokens, PNG"):
-                    try:
-                        pair = make_pair(
-                            engraving.reading.score,
-                            (system,),
-                            vocabulary,
-                            rules,
-                            about | {"id": f"{page}.{k}"},
-                        )
-                    except (Rejected, ValueError):
+                try:
+                    with clock("rasterize, boxes"):
+                        drawn = engraving.bars(layout)
+                    if doubtful.intersection(drawn) or engraving.misleads(drawn):
                         continue
-                drawn = range(pair.first_bar, pair.first_bar + pair.n_bars)
-                if not doubtful & set(drawn) and not engraving.misleads(drawn):
-                    pairs.append(pair)
+                    with clock("verify, tokens, PNG"):
+                        taken = excerpt(score, drawn, vocabulary, rules)
+                    with clock("rasterize, boxes"):
+                        system = engraving.draw(layout)
+                    with clock("verify, tokens, PNG"):
+                        pairs.append(make_pair(taken, (system,), rules, about | {"id": f"{page}.{k}"}))
+                except (Rejected, ValueError):
+                    continue
         with clock("write"):
             write_table(folder / f"{number}.parquet", to_table(pairs))
         made += len(pairs)

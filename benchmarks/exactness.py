@@ -36,7 +36,7 @@ from matching import IN_BAR, confirmed, keyed, shown, slack
 from scoresim.data.corpora import abc_text
 from scoresim.data.corpora._abc import read_book
 from scoresim.data.corpora._item import Item
-from scoresim.data.pair import PassageRules, Rejected, make_pair
+from scoresim.data.pair import PassageRules, Rejected, excerpt, make_pair
 from scoresim.errors import ScoresimError
 from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.notes import Score, tied_chains
@@ -123,12 +123,12 @@ def accepted_bars(engraving: Engraving, wrong: frozenset[int], outcome: Outcome)
         for layout in engraving.page(page):
             outcome.passages += 1
             try:
-                system = engraving.draw(layout)
-                pair = make_pair(engraving.reading.score, (system,), default_vocabulary(), ANY_SIZE, about)
+                drawn = engraving.bars(layout)
+                taken = excerpt(engraving.reading.score, drawn, default_vocabulary(), ANY_SIZE)
+                make_pair(taken, (engraving.draw(layout),), ANY_SIZE, about)
             except (Rejected, ValueError) as reason:
                 outcome.reasons[str(reason)] += 1
                 continue
-            drawn = range(pair.first_bar, pair.first_bar + pair.n_bars)
             if why := engraving.misleads(drawn):
                 outcome.reasons[why] += 1
                 continue

@@ -19,7 +19,7 @@ from typing import Any
 
 from exactness import ROOT, Task, doubtful, notation_of, roots, sample
 
-from scoresim.data.pair import PassageRules, Rejected, make_pair
+from scoresim.data.pair import PassageRules, Rejected, excerpt, make_pair
 from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.sandbox import Failure, run_all
 from scoresim.score.tokens import default_vocabulary
@@ -31,17 +31,18 @@ def first_pair(task: Task) -> tuple[bool, dict[str, int]]:
     """Whether the file gives a pair, and why the passages before it were refused; runs in a worker process."""
     text = notation_of(task)
     engraving = Engraving(text, EngraveConfig(), str(task.path), task.form == "abc")
-    wrong = doubtful(task, engraving.reading.score)
+    score, rules = engraving.reading.score, PassageRules()
+    wrong = doubtful(task, score)
     reasons = Counter[str]()
     for page in range(engraving.pages):
         for layout in engraving.page(page):
             try:
-                system = engraving.draw(layout)
-                pair = make_pair(engraving.reading.score, (system,), default_vocabulary(), PassageRules(), dict(ABOUT))
+                bars = engraving.bars(layout)
+                taken = excerpt(score, bars, default_vocabulary(), rules)
+                make_pair(taken, (engraving.draw(layout),), rules, dict(ABOUT))
             except (Rejected, ValueError) as reason:
                 reasons[str(reason)] += 1
                 continue
-            bars = range(pair.first_bar, pair.first_bar + pair.n_bars)
             if why := engraving.misleads(bars):
                 reasons[why] += 1
                 continue

@@ -121,8 +121,13 @@ def test_what_is_drawn_after_the_cure_is_what_sounds(bars: list[list[tuple[int, 
     text = mei(*("".join(note(f"n{b}.{i}", a, octave=o) for i, (a, o) in enumerate(bar)) for b, bar in enumerate(bars)))
     cured = draw(tree(text), undrawn(text))
     assert played(cured) == sounds
-    assert not undrawn(cured)
-    assert read_mei(cured).score.notes.alter.tolist() == read_mei(text).score.notes.alter.tolist()
+    before, after = read_mei(text), read_mei(cured)
+    assert not after.undrawn
+    assert after.score.notes.alter.tolist() == before.score.notes.alter.tolist()
+    assert (after.contradicted, after.carried) == (
+        before.contradicted,
+        before.carried,
+    )
 
 
 MUSICXML = """<score-partwise version="3.1"><part-list><score-part id="P1"><part-name/></score-part></part-list>

@@ -12,7 +12,7 @@ import mido
 import pytest
 
 from scoresim.data.corpora._abc import read_book
-from scoresim.data.pair import PassageRules, make_pair
+from scoresim.data.pair import PassageRules, excerpt, make_pair
 from scoresim.errors import BadInput
 from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.notes import TIED_FROM, TIED_TO, Score
@@ -66,7 +66,8 @@ def engraved(text: str, abc: bool = False) -> Score:
     bars = []
     for page in range(engraving.pages):
         for layout in engraving.page(page):
-            pair = make_pair(score, (engraving.draw(layout),), default_vocabulary(), rules, dict(ABOUT))
+            taken = excerpt(score, engraving.bars(layout), default_vocabulary(), rules)
+            pair = make_pair(taken, (engraving.draw(layout),), rules, dict(ABOUT))
             bars += range(pair.first_bar, pair.first_bar + pair.n_bars)
     assert bars == list(range(len(score.bars)))
     return score

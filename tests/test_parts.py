@@ -12,7 +12,7 @@ import symusic
 from scoresim.data import corpora, parts
 from scoresim.data.config import BuildConfig
 from scoresim.data.corpora import Item, folder
-from scoresim.data.pair import Pair, PassageRules, Rejected, make_pair
+from scoresim.data.pair import Pair, PassageRules, Rejected, excerpt, make_pair
 from scoresim.data.parts import Task, make_pairs
 from scoresim.data.verify import check_pair
 from scoresim.score.engrave import EngraveConfig, Engraving
@@ -170,9 +170,10 @@ def test_a_note_drawn_beyond_the_margin_makes_no_pair() -> None:
     engraving = Engraving((FIXTURES / "piano.musicxml").read_text(encoding="utf-8"), EngraveConfig())
     system = engraving.draw(engraving.page(0)[0])
     about = dict.fromkeys(("id", "corpus", "item", "work", "style", "composer", "title", "split"), "")
-    score, vocabulary, rules = engraving.reading.score, default_vocabulary(), PassageRules()
-    assert make_pair(score, (system,), vocabulary, rules, about).agreement == 1.0
+    rules = PassageRules()
+    taken = excerpt(engraving.reading.score, [bar.index for bar in system.bars], default_vocabulary(), rules)
+    assert make_pair(taken, (system,), rules, about).agreement == 1.0
     first = replace(system.heads[0], box=(0.0, system.heads[0].box[1], 0.0, system.heads[0].box[3]))
     beyond = replace(system, heads=(first, *system.heads[1:]))
     with pytest.raises(Rejected, match="beside the picture"):
-        make_pair(score, (beyond,), vocabulary, rules, about)
+        make_pair(taken, (beyond,), rules, about)

@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.data.harmonize import complexity
-from scoresim.score.notes import Bar, Ints, Score, spelled
+from scoresim.score.notes import Ints, Score, spelled
 from scoresim.score.system import System
-from scoresim.score.tokens import GRID, Vocabulary, encode
+from scoresim.score.tokens import GRID, Tokens, Vocabulary, encode
 
 if TYPE_CHECKING:
     from scoresim.score.degrade import Degraded
@@ -188,41 +188,54 @@ def passages(heads: Sequence[int], max_systems: int, few_notes: int) -> list[tup
     return groups
 
 
-def cut(score: Score, first_bar: int, n_bars: int) -> tuple[Score, NDArray[np.int64]]:
-    """The bars from `first_bar` on as a score of their own that begins at 0, and the indices of its notes."""
-    index = np.flatnonzero((score.notes.bar >= first_bar) & (score.notes.bar < first_bar + n_bars))
-    start = score.bars[first_bar].onset
-    notes = score.notes.take(index)
-    bars = tuple(
-        Bar(bar.onset - start, bar.duration, bar.numerator, bar.denominator, bar.id, bar.label)
-        for bar in score.bars[first_bar : first_bar + n_bars]
-    )
-    before = [(0, tempo) for tick, tempo in score.tempos if tick <= start][-1:]
-    inside = [(tick - start, tempo) for tick, tempo in score.tempos if start < tick < start + sum_of(bars)]
-    moved = {name: getattr(notes, name) for name in notes.__dataclass_fields__}
-    moved |= {"onset": notes.onset - start, "bar": notes.bar - first_bar}
-    return Score(score.resolution, type(notes)(**moved), bars, score.staves, (*before, *inside), score.source), index
+@dataclass(frozen=True, eq=False)
+class Excerpt:
+    """The notes of a passage that the rules keep: what a pair is made of before its picture is drawn.
+
+    Attributes:
+        first_bar: index of its first bar in the whole score.
+        part: its bars as a score of their own.
+        tokens: its note tokens.
+    """
+
+    first_bar: int
+    part: Score
+    tokens: Tokens
 
 
-def sum_of(bars: Sequence[Bar]) -> int:
-    """Length of consecutive bars in ticks."""
-    return bars[-1].onset + bars[-1].duration - bars[0].onset
+def excerpt(score: Score, bars: Sequence[int], vocabulary: Vocabulary, rules: PassageRules) -> Excerpt:
+    """The notes of a passage, refused before anything is drawn where they alone decide.
+
+    Args:
+        score: the whole score.
+        bars: indices of the bars on the systems of the passage.
+        vocabulary: of the note tokens.
+        rules: which passages are kept.
+
+    Raises:
+        Rejected: with the reason.
+    """
+    first, n_bars = bars[0], len(bars)
+    if list(bars) != list(range(first, first + n_bars)):
+        raise Rejected("bars are not consecutive")
+    part = score.cut(first, n_bars)
+    if not rules.min_notes <= len(part.notes) <= rules.max_notes:
+        raise Rejected("too few notes" if len(part.notes) < rules.min_notes else "too many notes")
+    _check_bars(part)
+    tokens = encode(part, vocabulary)
+    if len(tokens.bar_starts) != n_bars + 1:
+        raise Rejected("a bar is longer than sixteen quarter notes")
+    return Excerpt(first, part, tokens)
 
 
 def make_pair(
-    score: Score,
-    systems: tuple[System, ...],
-    vocabulary: Vocabulary,
-    rules: PassageRules,
-    about: dict[str, Any],
-    look: Look | None = None,
+    taken: Excerpt, systems: tuple[System, ...], rules: PassageRules, about: dict[str, Any], look: Look | None = None
 ) -> Pair:
     """Make and check the pair of one passage.
 
     Args:
-        score: the whole score.
-        systems: the engraved systems of the passage, from top to bottom.
-        vocabulary: of the note tokens.
+        taken: the notes of the passage.
+        systems: the engraved systems of its bars, from top to bottom.
         rules: which passages are kept.
         about: the fields of `Pair` that say where it comes from (id, corpus, ..., split), and how it was engraved.
         look: makes a clean picture look scanned or photographed, and moves the boxes on it; the check comes before.
@@ -230,17 +243,7 @@ def make_pair(
     Raises:
         Rejected: with the reason, when the picture and the notes do not agree or the rules leave it out.
     """
-    bars = [bar for system in systems for bar in system.bars]
-    first, n_bars, space = bars[0].index, len(bars), systems[0].staff_space
-    if [bar.index for bar in bars] != list(range(first, first + n_bars)):
-        raise Rejected("bars are not consecutive")
-    part, _ = cut(score, first, n_bars)
-    if not rules.min_notes <= len(part.notes) <= rules.max_notes:
-        raise Rejected("too few notes" if len(part.notes) < rules.min_notes else "too many notes")
-    _check_bars(part)
-    tokens = encode(part, vocabulary)
-    if len(tokens.bar_starts) != n_bars + 1:
-        raise Rejected("a bar is longer than sixteen quarter notes")
+    part, tokens, space = taken.part, taken.tokens, systems[0].staff_space
     token, head_boxes = _join_heads(part, systems, tokens.of_note)
     image, offsets = stack([system.ink for system in systems])
     if image.shape[0] > rules.max_height * space:
@@ -264,13 +267,13 @@ def make_pair(
     chain = np.zeros(len(first_note), dtype=np.int64)
     np.add.at(chain, tokens.of_note, part.notes.duration)
     durations = np.maximum(chain / part.resolution, 1 / GRID)
-    length = float(part.quarters(sum_of(part.bars)))
+    length = float(part.quarters(part.length))
     measures = complexity(notes.onset / part.resolution, durations, notes.pitch, length)
     numbers = [(i, staff) for i, system in enumerate(systems) for staff in sorted(system.staves)]
     return Pair(
         **about,
-        first_bar=first,
-        n_bars=n_bars,
+        first_bar=taken.first_bar,
+        n_bars=len(part.bars),
         n_systems=len(systems),
         image=png(image),
         width=image.shape[1],
@@ -282,7 +285,7 @@ def make_pair(
         length=length,
         staff=notes.staff.astype(np.int16),
         voice=notes.voice.astype(np.int16),
-        n_staves=len(score.staves),
+        n_staves=len(part.staves),
         heads=np.concatenate([token[:, None], boxes.heads], axis=1).astype(np.float32),
         bar_boxes=boxes.bars.astype(np.float32),
         staff_boxes=np.concatenate([np.array(numbers).reshape(-1, 2), boxes.staves], axis=1).astype(np.float32),

@@ -23,7 +23,7 @@ from scoresim.data import corpora
 from scoresim.data.config import BuildConfig, printable
 from scoresim.data.corpora import Item
 from scoresim.data.curate import seeded
-from scoresim.data.pair import Look, Pair, PassageRules, Rejected, make_pair, passages
+from scoresim.data.pair import Look, Pair, PassageRules, Rejected, excerpt, make_pair, passages
 from scoresim.data.shards import to_table, write_table
 from scoresim.data.similar import Fingerprint, fingerprint
 from scoresim.errors import BadInput, ScoresimError
@@ -283,11 +283,12 @@ def _passage(stretch: _Stretch, number: str, layouts: list[Layout], rules: Passa
         "page_width": engraved.page_width,
         "degraded": kind,
     }
-    systems = tuple(stretch.engraving.draw(layout, space) for layout in layouts)
-    bars = {bar.index for system in systems for bar in system.bars}
-    if stretch.doubtful & bars:
+    bars = [bar for layout in layouts for bar in stretch.engraving.bars(layout)]
+    if stretch.doubtful.intersection(bars):
         raise Rejected("the engraver reads a bar otherwise than the file says")
     if reason := stretch.engraving.misleads(bars):
         raise Rejected(reason)
-    pair = make_pair(stretch.score, systems, default_vocabulary(), rules, about, look)
+    taken = excerpt(stretch.score, bars, default_vocabulary(), rules)
+    systems = tuple(stretch.engraving.draw(layout, space) for layout in layouts)
+    pair = make_pair(taken, systems, rules, about, look)
     return replace(pair, first_bar=pair.first_bar + stretch.first_bar)

@@ -27,11 +27,12 @@ def missing(columns: Columns) -> tuple[dict[str, int], frozenset[int]]:
 
     Args:
         columns: the notes of a score as they are read; `drawn` is the alteration of a note's own accidental, and
-            `signature` what the key signature says of its line or space.
+            `signature` what the key signature says of its line or space. `drawn` is changed to what it is after `draw`.
 
     Returns:
         id of a note -> the alteration that is to be drawn; and indices of bars in which an accidental contradicts its
-        note (a natural before a sharpened note, a quarter tone, two notes of one place that sound differently).
+        note (a natural before a sharpened note, a quarter tone, two notes of one place that sound differently), or has
+        no name.
     """
     drawn, signature, alter = (np.asarray(getattr(columns, name)) for name in ("drawn", "signature", "alter"))
     special = np.flatnonzero((drawn != UNDRAWN) | (alter != signature))
@@ -46,7 +47,14 @@ def missing(columns: Columns) -> tuple[dict[str, int], frozenset[int]]:
     absent: dict[str, int] = {}
     contradicted = set[int]()
     for (bar, *_), notes in places.items():
-        if not _read_place(columns, notes, absent):
+        without, sound = _read_place(columns, notes)
+        if without:
+            absent |= {columns.id[i]: columns.alter[i] for i in without}
+            for i in without:
+                if columns.alter[i] in NAMES:
+                    columns.drawn[i] = columns.alter[i]
+            without, sound = _read_place(columns, notes)
+        if without or not sound:
             contradicted.add(bar)
     return absent, frozenset(contradicted)
 
@@ -72,15 +80,18 @@ def carried(columns: Columns) -> frozenset[int]:
     )
 
 
-def _read_place(columns: Columns, notes: list[int], absent: dict[str, int]) -> bool:
-    """Read one line or space of one bar as a player would; adds to `absent`, says whether nothing contradicts itself.
+def _read_place(columns: Columns, notes: list[int]) -> tuple[list[int], bool]:
+    """Read one line or space of one bar as a player would.
 
     Args:
         columns: all notes.
         notes: indices of those on the place.
-        absent: see `missing`.
+
+    Returns:
+        Indices of the notes that lack an accidental, and whether nothing contradicts itself.
     """
     alter, drawn, sound = columns.alter, columns.drawn, True
+    without: list[int] = []
     state: int | None = None  # of the last accidental; before it the key signature counts
 
     def when(i: int) -> tuple[int, int]:
@@ -99,10 +110,9 @@ def _read_place(columns: Columns, notes: list[int], absent: dict[str, int]) -> b
             in_force = columns.signature[i] if state is None else state
             carried_in = columns.tie[i] & TIED_FROM and not clash
             if drawn[i] == UNDRAWN and not carried_in and (clash or alter[i] != in_force):
-                absent[columns.id[i]] = alter[i]
-                sound &= not own and alter[i] in NAMES
+                without.append(i)
                 state = alter[i]
-    return sound
+    return without, sound
 
 
 def draw(root: Any, absent: Mapping[str, int]) -> str:

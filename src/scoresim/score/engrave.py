@@ -87,6 +87,7 @@ class EngraveConfig:
             "slurMidpointThickness": self.slur,
             "tieMidpointThickness": self.slur - 0.1,
             "xmlIdSeed": 1,
+            "outputFormatRaw": True,
             "svgFormatRaw": True,
             "svgRemoveXlink": True,
         }
@@ -153,9 +154,8 @@ class Engraving:
         mei = toolkit.getMEI({"scoreBased": True})
         self.reading: Reading = read_mei(mei, source, bar_accidentals)
         self.accidentals = len(self.reading.undrawn)
-        if self.reading.undrawn and toolkit.loadData(draw(tree(mei), self.reading.undrawn)):
-            self.reading = read_mei(toolkit.getMEI({"scoreBased": True}), source, bar_accidentals)
-        self._unreadable = self.reading.contradicted | self._undrawn()
+        if self.reading.undrawn and not toolkit.loadData(draw(tree(mei), self.reading.undrawn)):
+            raise ValueError("the engraver does not read it with the accidentals that it lacks")
         self._toolkit, self.config = toolkit, config
         self._bars = {bar.id: i for i, bar in enumerate(self.reading.score.bars)}
         toolkit.setOptions({"breaks": config.options()["breaks"]})
@@ -168,15 +168,11 @@ class Engraving:
         Args:
             bars: indices of consecutive bars.
         """
-        if self._unreadable.intersection(bars):
+        if self.reading.contradicted.intersection(bars):
             return "an accidental is not drawn or contradicts its note"
         if min(bars) in self.reading.carried:
             return "a tie from the bar before hides an accidental"
         return ""
-
-    def _undrawn(self) -> frozenset[int]:
-        notes, undrawn = self.reading.score.notes, self.reading.undrawn
-        return frozenset(int(notes.bar[i]) for i, note in enumerate(notes.id if undrawn else ()) if note in undrawn)
 
     def page(self, number: int) -> list[Layout]:
         """Lay out one page, counted from 0, and return its systems, not yet drawn."""
@@ -185,6 +181,17 @@ class Engraving:
         if number == 0 and layouts and self.config.texts:
             layouts[0].header = sheet.header
         return layouts
+
+    def bars(self, layout: Layout) -> list[int]:
+        """Indices of the bars on a system from `page`, from left to right; nothing is drawn for that.
+
+        Raises:
+            ValueError: there is none, or one that is not among the bars of the score.
+        """
+        found = [index for index, _ in self._sketch(layout).bars]
+        if not found:
+            raise ValueError("a system has no bars")
+        return found
 
     def draw(self, layout: Layout, staff_space: float | None = None) -> System:
         """Draw one system.
@@ -197,6 +204,10 @@ class Engraving:
         Raises:
             ValueError: a bar or staff on it is not one of the score, or it has no staff lines.
         """
+        return self._sketch(layout).finish(staff_space or self.config.staff_space)
+
+    def _sketch(self, layout: Layout) -> Sketch:
+        """The shapes of a system, read when they are first asked for."""
         if layout.sketch is None:
             sketch = Sketch(layout.sheet, self.reading, self._bars, self.config.texts)
             if layout.header is not None:
@@ -204,7 +215,7 @@ class Engraving:
                 name_header(sketch.words)
             sketch.read(layout.tags)
             layout.sketch = sketch
-        return layout.sketch.finish(staff_space or self.config.staff_space)
+        return layout.sketch
 
 
 def _count_notes(tags: list[str]) -> int:

@@ -38,7 +38,7 @@ class Reading:
         place: for every note id, its staff, and its steps above the bottom line of that staff.
         staff_number: for the id of every staff of every bar, its number from the top.
         undrawn: id of a note whose accidental is neither drawn nor in force -> its alteration (`accidentals.missing`).
-        contradicted: indices of bars with accidentals that contradict their notes.
+        contradicted: indices of bars with accidentals that contradict their notes, whatever is drawn at those notes.
         carried: indices of bars that begin with a note whose accidental only a tie from before tells.
     """
 
@@ -322,13 +322,9 @@ def _finish(walk: Walk, source: str) -> Reading:
     )
     staves = tuple(Staff(n, p.label, p.transposition) for n, p in sorted(walk.parts.items()) if n > 0)
     tempos = tuple((onset // shared, bpm) for onset, bpm in walk.tempos if bpm > 0)
-    return Reading(
-        Score(resolution, notes, bars, staves, tempos, source, tuple(walk.warnings)),
-        place,
-        walk.staff_number,
-        *missing(columns),
-        carried(columns),
-    )
+    score = Score(resolution, notes, bars, staves, tempos, source, tuple(walk.warnings))
+    undrawn, contradicted = missing(columns)  # first: what a tie carries depends on what is going to be drawn
+    return Reading(score, place, walk.staff_number, undrawn, contradicted, carried(columns))
 
 
 def _bottoms(walk: Walk, whole: dict[str, Ints], shared: int) -> Ints:

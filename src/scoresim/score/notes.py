@@ -8,7 +8,7 @@ leaves the notation fields at their "unknown" values (staff 0, voice 0, step -1)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -156,6 +156,22 @@ class Score:
     def quarters(self, ticks: int) -> Fraction:
         """Ticks as an exact number of quarter notes."""
         return Fraction(int(ticks), self.resolution)
+
+    @property
+    def length(self) -> int:
+        """Length of all bars in ticks."""
+        return self.bars[-1].onset + self.bars[-1].duration - self.bars[0].onset
+
+    def cut(self, first_bar: int, n_bars: int) -> Score:
+        """The bars from `first_bar` on as a score of their own that begins at 0, with the tempo that holds there."""
+        notes = self.notes.take(np.flatnonzero((self.notes.bar >= first_bar) & (self.notes.bar < first_bar + n_bars)))
+        start = self.bars[first_bar].onset
+        bars = tuple(replace(bar, onset=bar.onset - start) for bar in self.bars[first_bar : first_bar + n_bars])
+        end = bars[-1].onset + bars[-1].duration
+        before = [(0, tempo) for tick, tempo in self.tempos if tick <= start][-1:]
+        inside = [(tick - start, tempo) for tick, tempo in self.tempos if start < tick < start + end]
+        notes = replace(notes, onset=notes.onset - start, bar=notes.bar - first_bar)
+        return Score(self.resolution, notes, bars, self.staves, (*before, *inside), self.source)
 
 
 def spelled(step: int, alter: int, octave: int) -> str:

@@ -136,11 +136,19 @@ def _decoded(data: bytes) -> str | None:
     return text
 
 
+class _Nothing:
+    """The target of a parser that only checks: without a tree it takes a third of the time."""
+
+    def close(self) -> None:
+        pass
+
+
 def _check_xml(path: Path, data: bytes) -> None:
     """Refuse what is not well-formed, and any file that defines entities."""
     if b"<!ENTITY" in data:
         raise BadInput(f"{path} defines XML entities, which score files do not need; it is refused.")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    nothing: Any = _Nothing()
+    parser = etree.XMLParser(target=nothing, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         etree.parse(io.BytesIO(data), parser)
     except etree.XMLSyntaxError as error:
