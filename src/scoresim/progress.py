@@ -35,12 +35,14 @@ class Progress:
         what: what is going on, for instance ``"build"``.
         total: how many units there are; None when nobody knows.
         unit: what is counted, for instance ``"scores"``.
+        quiet: show nothing, for all but one of several processes that do the same.
     """
 
-    def __init__(self, what: str, total: int | None, unit: str = "") -> None:
+    def __init__(self, what: str, total: int | None, unit: str = "", quiet: bool = False) -> None:
         self.what = what
         self.total = total
         self.unit = unit
+        self.quiet = quiet
         self.done = 0
         self._note = ""
         self._bars: Bars | None = None
@@ -49,7 +51,7 @@ class Progress:
 
     def __enter__(self) -> Self:
         self._started = self._last_line = time.monotonic()
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not self.quiet:
             self._bars = Bars(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
@@ -72,7 +74,7 @@ class Progress:
         self._note = note or self._note
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, advance=n, note=self._note)
-        elif time.monotonic() - self._last_line >= QUIET_SECONDS:
+        elif time.monotonic() - self._last_line >= QUIET_SECONDS and not self.quiet:
             self._last_line = time.monotonic()
             _logger.info("%s", self._line())
 

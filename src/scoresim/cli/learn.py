@@ -44,12 +44,15 @@ def pretrain(
 ) -> None:
     """Pre-train a SIM model on the training part of a data set.
 
-    The same command again goes on with a run that was stopped; the weights come out as if it had not been.
+    The same command again goes on with a run that was stopped; the weights come out as if it had not been. On several
+    GPUs or machines: torchrun --nproc-per-node 8 -m scoresim pretrain ...
     """
     from scoresim.training import pretrain as step
 
     with results_only():
         summary = step.pretrain(data, out, config or _Pretraining())
+    if not summary:
+        return  # the first of several processes speaks for all
     if json:
         show_json(summary)
     else:

@@ -7,7 +7,7 @@ step's batch at once: nothing about the position in the data has to be saved to 
 import math
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from scoresim.data.alter import alter
 from scoresim.data.pair import Pair
 from scoresim.data.rows import BatchConfig, Labels, Row, drawn_rows, epoch_order, prepare
 from scoresim.data.spacing import along
+from scoresim.errors import BadInput
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIMConfig
@@ -28,6 +29,7 @@ IGNORE = -100  # the label of padding, and of what has no label
 INPUTS = ("notes", "image", "both")
 AHEAD = 3  # batches made in advance
 ROW_DRAWS = 6
+WHOLE = (0, 1)  # the first of one part
 
 
 class Source(Protocol):
@@ -91,7 +93,10 @@ class Batch:
         draws: the step's random numbers, of training batches.
         altered: the notes with one bar altered (`alter`), for training; None where nobody asked for them.
         alteration: [B] long, how: index into `alter.KINDS`, -1 where nothing could be altered.
-        similarity: [B, B] of images (rows) to notes, each read alone, once an objective has left it here.
+        similarity: [B, G] of images (rows) to the notes of the whole batch, each read alone, once an objective has left
+            it here.
+        part: which of how many consecutive stretches of the whole batch, equally long, this one is: G is B times the
+            second. Batches that one process works on are whole.
     """
 
     notes: NoteInput
@@ -105,6 +110,7 @@ class Batch:
     altered: NoteInput | None = None
     alteration: Tensor | None = None
     similarity: Tensor | None = None
+    part: tuple[int, int] = WHOLE
 
     def __len__(self) -> int:
         return len(self.index)
@@ -114,8 +120,8 @@ class Batch:
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def select(self, rows: Tensor) -> "Batch":
-        """Some of its rows ([R] long, or [B] bool)."""
-        return self._map(lambda tensor: tensor[rows])
+        """Some of its rows ([R] long, or [B] bool), as a batch of their own."""
+        return replace(self._map(lambda tensor: tensor[rows]), part=WHOLE)
 
     def inputs(self, which: str) -> tuple[NoteInput | None, ImageInput | None]:
         """What a model is shown: "notes", "image" or "both"."""
@@ -135,6 +141,7 @@ class Batch:
             draws=None if self.draws is None else Draws(*map(change, self.draws)),
             altered=None if self.altered is None else NoteInput(*map(change, self.altered)),
             alteration=None if self.alteration is None else change(self.alteration),
+            part=self.part,
         )
 
 
@@ -147,6 +154,10 @@ class Passages:
         labels: what a task asks of a passage: by name, an array of one number per note, or one number.
         weight: [R] how often a row is to be drawn for training, with mean 1 (see `harmonize`); None is once each.
         vocabulary: of the source; where it is given, training batches also hold their notes with one bar altered.
+        part: which of how many equal stretches of every training batch is made here; the others are other processes'.
+
+    Raises:
+        BadInput: a batch cannot be shared evenly.
     """
 
     def __init__(
@@ -156,8 +167,10 @@ class Passages:
         labels: Labels | None = None,
         weight: NDArray[np.float64] | None = None,
         vocabulary: Vocabulary | None = None,
+        part: tuple[int, int] = WHOLE,
     ) -> None:
         self.source = source
+        self.part = part
         self.vocabulary = vocabulary
         self.weight = weight
         self.config = config or BatchConfig()
@@ -168,6 +181,11 @@ class Passages:
         self._cache: dict[int, Row] = {}
         self._free = self.config.cache_megabytes * 1_000_000
         self._order: tuple[tuple[int, int], NDArray[np.int64]] | None = None
+        rows = min(self.config.batch_size, len(source))
+        if rows % part[1]:
+            raise BadInput(
+                f"{part[1]} processes cannot share a batch of {rows} passages evenly; choose another number."
+            )
 
     def __len__(self) -> int:
         return len(self.piece)
@@ -188,10 +206,12 @@ class Passages:
         return order[at * size : (at + 1) * size]
 
     def batch(self, seed: int, step: int) -> Batch:
-        """The batch of training step `step`."""
-        index = self.rows(seed, step)
-        batch = self.gather(index)
-        batch.draws = draw(seed, step, np.arange(len(index)), batch.bar.shape[1], len(index))
+        """The batch of training step `step`, or our part of it."""
+        whole = self.rows(seed, step)
+        places = np.split(np.arange(len(whole)), self.part[1])[self.part[0]]
+        index = whole[places]
+        batch = replace(self.gather(index), part=self.part)
+        batch.draws = draw(seed, step, places, batch.bar.shape[1], len(whole))
         if self.vocabulary is not None:
             batch.altered, batch.alteration = self.altered(index, self.vocabulary, (seed, step))
         return batch

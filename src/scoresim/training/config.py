@@ -29,7 +29,7 @@ class PretrainConfig:
     )
     steps: int | None = _field(None, "Number of steps; give this or minutes.")
     minutes: float | None = _field(None, "Time to train; the number of steps is fixed after timing the first ones.")
-    batch_size: int = _field(16, "Passages per step.")
+    batch_size: int = _field(16, "Passages per step, of all processes together.")
     lr: float = _field(0.0, "Highest learning rate; 0 takes the size's own.")
     warmup: int = _field(50, "Steps until the highest learning rate is reached.")
     weight_decay: float = _field(0.05, "Decay of the weight matrices.")
@@ -60,6 +60,9 @@ class PretrainConfig:
     log_every: int = _field(20, "Steps per line of log.jsonl.")
     checkpoint_every: int = _field(200, "Steps after which the state is saved.")
     device: Literal["auto", "cpu", "cuda"] = _field("auto", "cpu, cuda, or auto.")
+    sharded: Literal["auto", "yes", "no"] = _field(
+        "auto", "Under torchrun, spread the model over the processes: yes, no, or auto, which does so from base on."
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done.
@@ -78,6 +81,8 @@ class PretrainConfig:
             raise BadInput("inputs notes goes with objectives mbam alone: the others compare notes with images.")
         if self.image_tokens not in ("staves", "squares", "tall"):
             raise BadInput(f"image_tokens is {self.image_tokens!r}; choose staves, squares or tall.")
+        if self.sharded not in ("auto", "yes", "no"):
+            raise BadInput(f"sharded is {self.sharded!r}; choose auto, yes or no.")
         for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"{name} is {getattr(self, name)}; it is a share, from 0 to 1.")

@@ -21,13 +21,15 @@ from torch import nn
 from torch.optim import AdamW
 
 from scoresim.data.batches import Batch
-from scoresim.errors import CheckFailed, ScoresimError
+from scoresim.errors import BadInput, CheckFailed, ScoresimError
 from scoresim.files import append, replacing, sweep
 from scoresim.progress import Progress
 from scoresim.training.objectives import Objective
 from scoresim.training.optim import adamw, learning_rate, use_bf16
 from scoresim.training.record import Curves, record_start
-from scoresim.training.state import RunState, load_weights, read_tensors, resume, save_state, save_weights
+from scoresim.training.sharded import clip_gradients, resume_run, save_run
+from scoresim.training.state import RunState, load_weights, read_tensors, save_weights
+from scoresim.training.world import ALONE, World
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
 STARTS, CURVES = "starts.jsonl", "tensorboard"
@@ -87,11 +89,13 @@ def train(
     out: Path,
     validate: Callable[[nn.Module], float] | None = None,
     keep_best: bool = False,
+    world: World = ALONE,
 ) -> RunState:
     """Train a module in place, from where the run in `out` stands.
 
     Writes `out/log.jsonl` (a line of means every `log_every` steps), the same as curves in `out/tensorboard/`,
     `out/starts.jsonl` (with what the run was started, each time) and `out/state/` (private).
+    Of several processes the first one writes (of a sharded model all write their shares); all stop at the same step.
 
     Args:
         module: its weights before training; a saved state replaces them.
@@ -102,6 +106,7 @@ def train(
         validate: a figure of merit of the module, higher is better; asked every `validate_every` steps and at
             the end.
         keep_best: end with the weights that validated best, not with the last.
+        world: the processes that share every batch, all with the same weights; `batches` gives each its part.
 
     Raises:
         CheckFailed: the loss or its gradient is no longer a number; the saved state is from before that.
@@ -112,37 +117,40 @@ def train(
     module.to(config.device).train()
     optimiser = adamw(module, config.lr, config.weight_decay)
     last = out / "state" / LAST
-    sweep(out)
-    sweep(last.parent)
-    state = resume(last, module, optimiser)
-    cut_log(out / LOG, state.step)
-    if state.step < config.steps:
-        record_start(out / STARTS, state.step, config.device, config.precision)
+    if world.first:
+        sweep(out)
+        sweep(last.parent)
+    state = resume_run(last, module, optimiser, world)
+    if world.first:
+        cut_log(out / LOG, state.step)
+        if state.step < config.steps:
+            record_start(out / STARTS, state.step, config.device, config.precision)
     clock = time.monotonic() - state.seconds
     with (
         closing(batches.stream(config.seed, state.step)) as stream,
         closing(Curves(out / CURVES, state.step)) as curves,
-        Progress("train", config.steps - state.step, "steps") as progress,
+        Progress("train", config.steps - state.step, "steps", quiet=not world.first) as progress,
         stop_signals() as stop,
     ):
-        while state.step < config.steps and not stop:
+        stopped = False
+        while state.step < config.steps and not stopped:
             try:
-                batch = next(stream)
+                batch = next_batch(stream, world)
             except ScoresimError:  # a shard has vanished: no step is lost
-                save_state(last, module, optimiser, state)
+                save_run(last, module, optimiser, state, world)
                 raise
             figures = take_step(module, objectives, batch.to(config.device), optimiser, config, state.step)
             state.step += 1
             state.seconds = time.monotonic() - clock
             add(state.sums, figures)
-            ended = state.step == config.steps
+            ended, stopped = state.step == config.steps, world.any(bool(stop))
             validated = validate is not None and (ended or due(state.step, config.validate_every))
             if validate is not None and validated:
                 judge(validate, module, state, out / "state" / BEST if keep_best else None)
-            if ended or due(state.step, config.log_every):
+            if world.first and (ended or due(state.step, config.log_every)):
                 write_line(out / LOG, curves, state, config)
-            if ended or stop or due(state.step, config.checkpoint_every):
-                save_state(last, module, optimiser, state)
+            if ended or stopped or due(state.step, config.checkpoint_every):
+                save_run(last, module, optimiser, state, world)
             progress.advance(note=f"loss {figures['loss']:.3f}")
     if state.step < config.steps:
         raise Stopped(
@@ -155,6 +163,22 @@ def train(
     return state
 
 
+def next_batch(stream: Iterator[Batch], world: World) -> Batch:
+    """The next batch.
+
+    Raises:
+        ScoresimError: in all processes, where one of them cannot read its rows.
+    """
+    failed: ScoresimError | None = None
+    try:
+        batch = next(stream)
+    except ScoresimError as error:
+        failed = error
+    if world.any(failed is not None):
+        raise failed or BadInput("another process cannot read its rows; it says which and why.")
+    return batch
+
+
 def take_step(
     module: nn.Module,
     objectives: Sequence[Objective],
@@ -163,12 +187,13 @@ def take_step(
     config: TrainConfig,
     step: int,
 ) -> dict[str, float]:
-    """One step of training; returns the loss, its parts and the objectives' reports.
+    """One step of training; returns the loss of the whole batch, its parts and the objectives' reports.
 
     Raises:
         CheckFailed: the loss or its gradient is no longer a number; the weights are as they were.
     """
-    seed_step(config.seed, step)
+    world = World(*batch.part)
+    seed_step(config.seed, step, world.rank)
     figures: dict[str, float] = {"loss": 0.0}
     device = torch.device(config.device)
     optimiser.zero_grad()
@@ -179,7 +204,9 @@ def take_step(
         total.backward()  # type: ignore[no-untyped-call]
         figures["loss"] += total.item()
         figures |= {f"loss/{name}": loss.item() for name, loss in losses.items()} | report
-    norm = nn.utils.clip_grad_norm_(module.parameters(), config.clip).item()
+    figures |= world.summed({name: value for name, value in figures.items() if name.startswith("loss")})
+    world.add_gradients(module)
+    norm = clip_gradients(module, config.clip, world).item()
     if not (math.isfinite(figures["loss"]) and math.isfinite(norm)):
         what = "gradient" if math.isfinite(figures["loss"]) else "loss"
         raise CheckFailed(
@@ -192,9 +219,9 @@ def take_step(
     return figures
 
 
-def seed_step(seed: int, step: int) -> None:
-    """Seed torch's global generators as a pure function of (seed, step)."""
-    torch.manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1))
+def seed_step(seed: int, step: int, rank: int = 0) -> None:
+    """Seed torch's global generators, of which only dropout asks, as a pure function of (seed, step, process)."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> 1))
 
 
 def due(step: int, every: int) -> bool:

@@ -5,8 +5,11 @@
     smc    score-MIDI contrast: among the batch, which notes belong to this image, each read alone?
     ground bar grounding: where on the image does each bar of the notes stand?
 
-Losses are summed by the loop. A report holds figures for people, each with the number of cases it is a mean
-of. Random choices take the numbers that the batch holds (`Draws`): a step is a function of the weights and its batch.
+Losses are summed by the loop. A report holds means for people. Random choices take the numbers that the batch holds
+(`Draws`): a step is a function of the weights and its batch.
+
+Where several processes share a batch (`Batch.part`, `World`), a loss is the part of our rows in the loss of the whole
+batch, and a report is that of the whole batch.
 """
 
 import math
@@ -24,11 +27,13 @@ from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM
 from scoresim.score.tokens import ATTRIBUTES
 from scoresim.training.masking import MASKED, RANDOM, first_alike, hide
+from scoresim.training.world import ALONE, World
 
 WITHHELD, COVERED, FALSE, SAME_PIECE, ALTERED, HARD = range(ROW_DRAWS)  # what a row's random numbers decide
 
 Losses = dict[str, Tensor]
 Report = dict[str, float]
+Tally = dict[str, Tensor]  # a report in the making: by name, [2] sum and number of cases
 
 
 class Objective(Protocol):
@@ -81,19 +86,23 @@ class MBAM:
                 mask = mask & ~(covered[:, None] & in_bars(batch.cell_bar, batch.bar, chosen))
             image = image._replace(mask=mask)
         states = model(shown, image).notes
+        truths = [batch.notes.ids[..., k][asked[..., k]] for k in range(len(ATTRIBUTES))]
+        sizes = list(model.vocabulary_sizes)
+        counts = [torch.bincount(truth, minlength=size) for truth, size in zip(truths, sizes, strict=True)]
+        world = World(*batch.part)
+        counts = list(torch.split(world.total(torch.cat(counts)), sizes))  # how often each value is asked for
         losses: Losses = {}
-        report: Report = {}
-        for k, name in enumerate(ATTRIBUTES):
+        tally: Tally = {}
+        for k, (name, truth, count) in enumerate(zip(ATTRIBUTES, truths, counts, strict=True)):
             logits = model.one_attribute_logits(states[asked[..., k]], k)
-            truth = batch.notes.ids[..., k][asked[..., k]]
             total = F.cross_entropy(logits.float(), truth, reduction="sum")
-            losses[f"mbam/{name}"] = total / max(len(truth), 1) / len(ATTRIBUTES)
+            losses[f"mbam/{name}"] = total / count.sum().clamp(min=1) / len(ATTRIBUTES)
             with_image = seen[:, None].expand_as(asked[..., k])[asked[..., k]]
             right = logits.argmax(dim=-1) == truth
-            put(report, f"mbam/{name}", right[with_image])
-            put(report, f"mbam/{name}/notes", right[~with_image])
-            put(report, f"mbam/{name}/majority", truth == truth.mode().values if len(truth) else truth.bool())
-        return losses, report
+            put(tally, f"mbam/{name}", right[with_image])
+            put(tally, f"mbam/{name}/notes", right[~with_image])
+            put(tally, f"mbam/{name}/majority", truth == count.argmax())
+        return losses, means(tally, world)
 
 
 def in_bars(cell_bar: Tensor, bar: Tensor, chosen: Tensor) -> Tensor:
@@ -124,42 +133,44 @@ class SMM:
 
     def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
         """One loss; accuracy over all rows, over matched rows, and by grade of the false ones."""
-        source = self.choose(batch)
-        own = source == torch.arange(len(batch), device=source.device)
-        notes = NoteInput(*(tensor[source] for tensor in batch.notes))
+        source, world = self.choose(batch), World(*batch.part)
+        own = source == places_of(batch)
+        all_notes = gathered_notes(batch.notes, world)
+        notes = NoteInput(*(tensor[source] for tensor in all_notes))
         altered = torch.zeros_like(own)
         if self.altered and batch.altered is not None and batch.alteration is not None:
             altered = ~own & (batch.alteration >= 0) & (draws_of(batch).rows[:, ALTERED] < self.altered)
             notes = NoteInput(
                 *(
                     torch.where(altered.view(-1, *(1,) * (a.dim() - 1)), a, b)
-                    for a, b in zip(batch.altered, notes, strict=True)
+                    for a, b in zip(widened(batch.altered, notes.mask.shape[1]), notes, strict=True)
                 )
             )
         logits = model.match_logit(model(notes, batch.image), notes, batch.image).float()
         right = (logits > 0) == own
-        same_piece = ~own & ~altered & (batch.piece[source] == batch.piece)
-        report: Report = {}
-        put(report, "smm", right)
-        put(report, "smm/matched", right[own])
-        put(report, "smm/other_piece", right[~own & ~altered & ~same_piece])
-        put(report, "smm/same_piece", right[same_piece])
-        put(report, "smm/altered", right[altered])
-        return {"smm": F.binary_cross_entropy_with_logits(logits, own.to(logits.dtype))}, report
+        same_piece = ~own & ~altered & (world.gathered(batch.piece)[source] == batch.piece)
+        tally: Tally = {}
+        put(tally, "smm", right)
+        put(tally, "smm/matched", right[own])
+        put(tally, "smm/other_piece", right[~own & ~altered & ~same_piece])
+        put(tally, "smm/same_piece", right[same_piece])
+        put(tally, "smm/altered", right[altered])
+        loss = F.binary_cross_entropy_with_logits(logits, own.to(logits.dtype), reduction="sum")
+        return {"smm": loss / len(all_notes.mask)}, means(tally, world)
 
     def choose(self, batch: Batch) -> Tensor:
-        """Row whose notes each image gets: [B] long. The very same notes never serve as false ones."""
-        B, draws = len(batch), draws_of(batch)
-        allowed = ~same_notes(batch.notes)
-        related = batch.piece[:, None] == batch.piece[None, :]
+        """Whose notes each image gets: [B] long, places in the whole batch. The very same notes are no false ones."""
+        draws, world = draws_of(batch), World(*batch.part)
+        allowed = ~same_notes(batch.notes, world)
+        related = batch.piece[:, None] == world.gathered(batch.piece)
         wanted = draws.rows[:, SAME_PIECE, None] < self.same_piece
         liking = draws.partners + (related == wanted)
         if self.hard and batch.similarity is not None:
-            near = batch.similarity.float().argsort(dim=1).argsort(dim=1) / B + (related == wanted)
+            near = batch.similarity.float().argsort(dim=1).argsort(dim=1) / related.shape[1] + (related == wanted)
             liking = torch.where(draws.rows[:, HARD, None] < self.hard, near, liking)
         other = liking.masked_fill(~allowed, -1.0).argmax(dim=1)
         false = draws.rows[:, FALSE] < 0.5
-        return torch.where(false & allowed.any(dim=1), other, torch.arange(B, device=other.device))
+        return torch.where(false & allowed.any(dim=1), other, places_of(batch))
 
 
 @dataclass(frozen=True)
@@ -179,17 +190,19 @@ class SMC:
 
         The similarities stay in the batch, for whoever looks for hard negatives.
         """
-        images, notes = self.embed(model, batch)
-        truth = torch.arange(len(batch), device=images.device)
-        twins = same_notes(batch.notes) & (truth[:, None] != truth[None, :])
-        logits = (model.scale() * images.float() @ notes.float().T).masked_fill(twins, -torch.inf)
-        loss = 0.5 * (F.cross_entropy(logits, truth) + F.cross_entropy(logits.T, truth))
-        batch.similarity = logits.detach()
-        own, rivals = logits.diagonal(), logits.detach().clone().fill_diagonal_(-torch.inf)
-        report: Report = {}
-        put(report, "smc/image_to_notes", own > rivals.amax(dim=1))
-        put(report, "smc/notes_to_image", own > rivals.amax(dim=0))
-        return {"smc": loss}, report
+        pair = torch.stack(self.embed(model, batch), dim=1).float()
+        world, place, scale = World(*batch.part), places_of(batch), model.scale()
+        everyone = world.gathered(pair)
+        truth = F.one_hot(place, len(everyone)).bool()
+        twins = same_notes(batch.notes, world) & ~truth
+        total, tally = pair.new_zeros(()), Tally()
+        for side, name in enumerate(("smc/image_to_notes", "smc/notes_to_image")):
+            logits = (scale * pair[:, side] @ everyone[:, 1 - side].T).masked_fill(twins, -torch.inf)
+            total = total + F.cross_entropy(logits, place, reduction="sum")
+            put(tally, name, logits[truth] > logits.masked_fill(truth, -torch.inf).amax(dim=1))
+            if side == 0:
+                batch.similarity = logits.detach()
+        return {"smc": 0.5 * total / len(everyone)}, means(tally, world)
 
     def embed(self, model: SIM, batch: Batch) -> tuple[Tensor, Tensor]:
         """[B, embedding] vectors of all images and of all notes, read in chunks."""
@@ -221,14 +234,13 @@ class Grounding:
         Reported: the share of bars whose highest cell is in the right box; what pointing at random would reach; and the
         mean IoU of the cells with at least half of the highest probability and the cells of the bar.
         """
-        _, logits, right = pointed(model, batch)
-        report: Report = {}
-        if not len(right):
-            return {"ground": logits.sum() * 0.0}, report
+        (_, logits, right), world = pointed(model, batch), World(*batch.part)
         log_probability = logits.log_softmax(dim=-1).masked_fill(~right, 0.0)
+        tally: Tally = {}
         for name, value in zip(("peak", "iou", "chance"), pointing_figures(logits, right), strict=True):
-            put(report, f"ground/{name}", value)
-        return {"ground": -(log_probability.sum(dim=-1) / right.sum(dim=-1)).mean()}, report
+            put(tally, f"ground/{name}", value)
+        bars = world.total(torch.tensor(len(right), device=logits.device)).clamp(min=1)
+        return {"ground": -(log_probability.sum(dim=-1) / right.sum(dim=-1)).sum() / bars}, means(tally, world)
 
 
 def pointed(model: SIM, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -289,19 +301,35 @@ class HeadObjective:
         logits = model(*batch.inputs(self.inputs)).flatten(0, -2)[labels != IGNORE].float()
         labels = labels[labels != IGNORE]
         weights = torch.ones(logits.shape[-1]) if self.class_weights is None else self.class_weights
-        weights = weights.to(logits.device)
-        total = weights[labels].sum().clamp(min=1e-9)
+        weights, world = weights.to(logits.device), World(*batch.part)
+        total = world.total(weights[labels].sum()).clamp(min=1e-9)
         loss = F.cross_entropy(logits, labels, weights, reduction="sum") / total
-        report: Report = {}
-        put(report, self.label, logits.argmax(dim=-1) == labels)
-        return {self.label: loss}, report
+        tally: Tally = {}
+        put(tally, self.label, logits.argmax(dim=-1) == labels)
+        return {self.label: loss}, means(tally, world)
 
 
-def same_notes(notes: NoteInput) -> Tensor:
-    """[B, B] True where two passages hold the very same notes, as in a repeated strain."""
+def places_of(batch: Batch) -> Tensor:
+    """[B] long: where the rows stand in the whole batch."""
+    return batch.part[0] * len(batch) + torch.arange(len(batch), device=batch.index.device)
+
+
+def widened(notes: NoteInput, width: int) -> NoteInput:
+    """Notes padded to some number of notes per row."""
+    more = width - notes.mask.shape[1]
+    return NoteInput(F.pad(notes.ids, (0, 0, 0, more)), F.pad(notes.mask, (0, more)), F.pad(notes.time, (0, more)))
+
+
+def gathered_notes(notes: NoteInput, world: World) -> NoteInput:
+    """The notes of the whole batch."""
+    return NoteInput(*(world.gathered(part) for part in widened(notes, world.most(notes.mask.shape[1]))))
+
+
+def same_notes(notes: NoteInput, world: World = ALONE) -> Tensor:
+    """[B, G] True where two passages hold the very same notes, as in a repeated strain: ours, and all of the batch."""
     weights = torch.arange(1, notes.ids[0].numel() + 1, device=notes.ids.device) * 2654435761 % 4294967291
     prints = ((notes.ids * notes.mask[..., None]).flatten(1) * weights).sum(dim=1)
-    return prints[:, None] == prints[None, :]
+    return prints[:, None] == world.gathered(prints)
 
 
 def draws_of(batch: Batch) -> Draws:
@@ -315,10 +343,15 @@ def draws_of(batch: Batch) -> Draws:
     return batch.draws
 
 
-def put(report: Report, name: str, right: Tensor) -> None:
-    """Add the mean of [K] bool or shares under `name`; nothing where there is no case."""
-    if right.numel():
-        report[name] = right.float().mean().item()
+def put(tally: Tally, name: str, right: Tensor) -> None:
+    """Add the cases of [K] bool or shares under `name`; the names are the same in all processes."""
+    tally[name] = torch.stack([right.float().sum(), torch.tensor(float(right.numel()), device=right.device)])
+
+
+def means(tally: Tally, world: World) -> Report:
+    """The mean over all processes' cases of each name; nothing where there is no case."""
+    figures = world.total(torch.stack(list(tally.values()))).tolist()
+    return {name: total / count for name, (total, count) in zip(tally, figures, strict=True) if count}
 
 
 OBJECTIVES: dict[str, Callable[..., Objective]] = {"mbam": MBAM, "smm": SMM, "smc": SMC, "ground": Grounding}

@@ -11,11 +11,15 @@ LAST = 0.01  # share of the highest learning rate at the end
 
 
 def adamw(module: nn.Module, lr: float, weight_decay: float) -> AdamW:
-    """AdamW over the trainable parameters; only matrices and convolutions decay, not vectors and scalars."""
+    """AdamW over the trainable parameters; only matrices and convolutions decay, not vectors and scalars.
+
+    The fused step cannot mix scalars, which are never sharded, with what may be: they are a group of their own.
+    """
     parameters = [p for p in module.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim == 0], "weight_decay": 0.0},
     ]
     return AdamW(groups, lr=lr, betas=BETAS, fused=True)
 

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from scoresim.training.config import PretrainConfig
 from scoresim.training.loop import TrainConfig, take_step, train
 from scoresim.training.objectives import MBAM, SMC, SMM, Grounding, Objective, Weighted
 from scoresim.training.optim import adamw
+from scoresim.training.sharded import is_sharded, shard, whole_weights
+from scoresim.training.world import ALONE, World, joined
 
 SYNTHETIC = 1024  # passages made up for `scoresim pretrain synthetic OUT`
 
@@ -41,34 +44,53 @@ LEARNING_RATES = {"tiny": 1.5e-3, "small": 1e-3, "base": 3e-4}
 def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
     """Pre-train a SIM on a data set's training split; run again, it goes on or is done.
 
+    Under `torchrun` all its processes train together, on one machine or on many that see the same folders. The whole
+    batch and what is learned from it stay the same, so that a run may go on with another number of them.
+
     Args:
         data: folder of a data set; the word "synthetic" stands for made-up passages.
         out: folder of the run: config.json, what `train` writes, and at the end checkpoint/.
         config: what to do.
 
     Returns:
-        What was done: steps, seconds, checkpoint, the last line of the log.
+        What was done: steps, seconds, checkpoint, the last line of the log. Empty in all processes but the first.
 
     Raises:
-        BadInput: `out` holds another run or cannot be written, or the data cannot be read.
+        BadInput: `out` holds another run or cannot be written, the data cannot be read, or the processes cannot share a
+            batch evenly.
         Stopped: after SIGTERM or Ctrl-C; run again to go on.
         CheckFailed: the loss or its gradient is no longer a number.
     """
+    with joined(cuda=on_cuda(config)) as world:
+        return pretrain_together(data, out, config, world)
+
+
+def pretrain_together(data: Path, out: Path, config: PretrainConfig, world: World) -> dict[str, Any]:
+    """See `pretrain`; all processes of a world call it with the same arguments."""
     source, vocabulary, data_hash, weight = open_training_split(data)
     asked = {"pretrain": json.loads(json.dumps(asdict(config))), "data_manifest_sha256": data_hash}
-    resolved = read_json(out / "config.json") if (out / "config.json").is_file() else None
-    if resolved is not None and {name: resolved.get(name) for name in asked} != asked:
-        raise BadInput(f"{out} holds a run with another config or data; choose another folder, or remove this one.")
-    batches = Passages(source, rows_of(config), weight=weight, vocabulary=vocabulary if config.altered else None)
+    del asked["pretrain"]["sharded"]  # where tensors stand decides nothing
+    resolved = world.agreed(lambda: begun(out, asked))
+    altering = vocabulary if config.altered else None
+    batches = Passages(source, rows_of(config), weight=weight, vocabulary=altering, part=(world.rank, world.size))
     model = make_model(config, vocabulary)
+    spread = config.sharded == "yes" or (config.sharded == "auto" and config.size == "base")
     objectives = make_objectives(config)
     if resolved is None:
-        steps = config.steps or steps_in(config.minutes or 1.0, model, objectives, batches, config)
+        steps = config.steps or steps_in(config.minutes or 1.0, model, objectives, batches, config, spread, world)
         resolved = {**asked, "data": str(data), "steps": steps, "versions": checkpoint.versions()}
-        write_json(out / "config.json", resolved)
-    state = train(model, objectives, batches, train_config(config, resolved["steps"]), out)
+        if world.first:
+            write_json(out / "config.json", resolved)
+    settings = train_config(config, resolved["steps"])
+    prepared(model, settings, spread, world)
+    state = train(model, objectives, batches, settings, out, world=world)
+    weights = whole_weights(model) if is_sharded(model) else model.state_dict()
+    if not world.first:
+        return {}
     if not (out / "checkpoint" / checkpoint.CONFIG).is_file():
-        checkpoint.save(out / "checkpoint", model, vocabulary, resolved)
+        whole = SIM(shape_of(config), vocabulary.sizes)
+        whole.load_state_dict(weights)
+        checkpoint.save(out / "checkpoint", whole, vocabulary, resolved)
     lines = (out / "log.jsonl").read_text(encoding="utf-8").splitlines()
     return {
         "steps": state.step,
@@ -78,6 +100,28 @@ def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
         "checkpoint": str(out / "checkpoint"),
         "last": json.loads(lines[-1]),
     }
+
+
+def begun(out: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The config of the run in a folder; None where there is no run.
+
+    Raises:
+        BadInput: another run is there.
+    """
+    if not (out / "config.json").is_file():
+        return None
+    resolved: dict[str, Any] = read_json(out / "config.json")
+    if {name: resolved.get(name) for name in asked} != asked:
+        raise BadInput(f"{out} holds a run with another config or data; choose another folder, or remove this one.")
+    return resolved
+
+
+def prepared(model: SIM, settings: TrainConfig, spread: bool, world: World) -> SIM:
+    """The model on its device, its parameters spread over the processes where that is wanted and there are several."""
+    model.to(settings.device)
+    if spread and world.size > 1:
+        shard(model)
+    return model
 
 
 def open_training_split(data: Path) -> tuple[Source, Vocabulary, str, NDArray[np.float64] | None]:
@@ -139,7 +183,6 @@ def make_objectives(config: PretrainConfig) -> list[Objective]:
 
 def train_config(config: PretrainConfig, steps: int) -> TrainConfig:
     """The loop's part of the config."""
-    cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     return TrainConfig(
         steps=steps,
         lr=config.lr or LEARNING_RATES[config.size],
@@ -149,22 +192,34 @@ def train_config(config: PretrainConfig, steps: int) -> TrainConfig:
         precision=config.precision,
         log_every=config.log_every,
         checkpoint_every=config.checkpoint_every,
-        device="cuda" if cuda else "cpu",
+        device="cuda" if on_cuda(config) else "cpu",
     )
 
 
-def steps_in(minutes: float, model: SIM, objectives: list[Objective], batches: Passages, config: PretrainConfig) -> int:
+def on_cuda(config: PretrainConfig) -> bool:
+    return config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+
+
+def steps_in(
+    minutes: float,
+    model: SIM,
+    objectives: list[Objective],
+    batches: Passages,
+    config: PretrainConfig,
+    spread: bool = False,
+    world: World = ALONE,
+) -> int:
     """How many steps fit into some minutes: times a few on a copy of the model, so that the run stays a pure
-    function of its number of steps. The timing is part of the minutes.
+    function of its number of steps. The timing is part of the minutes. All processes time, the first one decides.
     """
-    trial, settings = copy.deepcopy(model), train_config(config, 1000)
-    trial.to(settings.device).train()
+    settings = train_config(config, 1000)
+    trial = prepared(copy.deepcopy(model), settings, spread, world).train()
     optimiser = adamw(trial, settings.lr, settings.weight_decay)
     begin = time.monotonic()
     marks: list[float] = []
-    while len(marks) < 4 or (len(marks) < 64 and marks[-1] - begin < 1.5 * minutes):
+    while world.any(len(marks) < 4 or (len(marks) < 64 and marks[-1] - begin < 1.5 * minutes)):
         batch = batches.batch(config.seed, len(marks)).to(settings.device)
         take_step(trial, objectives, batch, optimiser, settings, len(marks))
         marks.append(time.monotonic())
     per_step = (marks[-1] - marks[1]) / (len(marks) - 2)
-    return max(1, int((60 * minutes - (marks[-1] - begin)) / per_step))
+    return world.agreed(lambda: max(1, int((60 * minutes - (marks[-1] - begin)) / per_step)))

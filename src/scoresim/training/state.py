@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 from scoresim.checkpoint import plain, save_tensors
@@ -55,12 +56,8 @@ def save_state(path: Path, module: nn.Module, optimiser: Optimizer, state: RunSt
         BadInput: it cannot be written; the states that stand there are as they were.
         CheckFailed: it holds something that is not a number; the same.
     """
-    tensors = {f"weights/{name}": tensor for name, tensor in module.state_dict().items()}
-    for name, parameter in module.named_parameters():
-        for moment, tensor in optimiser.state.get(parameter, {}).items():
-            tensors[f"{moment}/{name}"] = tensor
     words = json.dumps(asdict(state))
-    tensors = plain(tensors)
+    tensors = plain(tensors_of(module, optimiser))
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise CheckFailed(
             f"The weights are no longer numbers after step {state.step}, so they were not saved; "
@@ -70,6 +67,15 @@ def save_state(path: Path, module: nn.Module, optimiser: Optimizer, state: RunSt
         save_tensors(temporary, tensors, {"state": words, "checksum": checksum(tensors, words)})
         if path.is_file():
             os.replace(path, path.with_name(BEFORE))
+
+
+def tensors_of(module: nn.Module, optimiser: Optimizer) -> dict[str, Tensor]:
+    """All tensors of a run's state by name: the weights, and what the optimiser knows of each."""
+    tensors = {f"weights/{name}": tensor for name, tensor in module.state_dict().items()}
+    for name, parameter in module.named_parameters():
+        for moment, tensor in optimiser.state.get(parameter, {}).items():
+            tensors[f"{moment}/{name}"] = tensor
+    return tensors
 
 
 def checksum(tensors: Mapping[str, Tensor], words: str) -> str:
@@ -122,16 +128,24 @@ def load_state(path: Path, module: nn.Module, optimiser: Optimizer) -> RunState:
         raise BadInput(f"{path} is damaged: its checksum differs. To begin anew, remove its folder.")
     try:
         state = RunState(**json.loads(header["state"]))
-        load_weights(module, {k[8:]: v for k, v in tensors.items() if k.startswith("weights/")})
+        own = module.state_dict()
+        load_weights(module, {k[8:]: laid_like(v, own.get(k[8:])) for k, v in tensors.items() if k[:8] == "weights/"})
         for name, parameter in module.named_parameters():
             if f"step/{name}" in tensors:
                 for moment in MOMENTS:
-                    saved = tensors[f"{moment}/{name}"]
+                    saved = laid_like(tensors[f"{moment}/{name}"], parameter)
                     like = parameter if saved.shape == parameter.shape else saved.to(parameter.device)
                     optimiser.state[parameter][moment] = torch.empty_like(like).copy_(saved).detach()
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadInput(f"{path} does not fit this run ({error}); remove its folder to begin anew.") from error
     return state
+
+
+def laid_like(saved: Tensor, like: Tensor | None) -> Tensor:
+    """Our share of a tensor, where the one that it is for is spread over several processes; else the tensor."""
+    if isinstance(like, DTensor) and saved.shape == like.shape:
+        return distribute_tensor(saved, like.device_mesh, like.placements, src_data_rank=None)
+    return saved
 
 
 def save_weights(path: Path, module: nn.Module) -> None:
