@@ -284,6 +284,7 @@ def test_minutes_become_a_fixed_number_of_steps(tmp_path: Path) -> None:
         {"steps": 1, "minutes": 1.0},
         {"steps": 1, "objectives": ("mbam", "guess")},
         {"steps": 1, "size": "huge"},
+        {"steps": 1, "sharded": "maybe"},
         {"steps": 1, "inputs": "notes"},
         {"steps": 0},
         {"minutes": -1.0},

@@ -82,8 +82,9 @@ def clip_gradients(module: nn.Module, most: float, world: World) -> Tensor:
     shares = [grad.to_local() for grad in grads if isinstance(grad, DTensor)]
     plain = [grad for grad in grads if not isinstance(grad, DTensor)]
     norm = (world.total(nn.utils.get_total_norm(shares) ** 2) + nn.utils.get_total_norm(plain) ** 2).sqrt()
-    for some in (shares, plain):
-        nn.utils.clip_grads_with_norm_(some, most, norm)
+    scale = (most / (norm + 1e-6)).clamp(max=1.0)  # as PyTorch's own
+    for part in (*shares, *plain):
+        part.mul_(scale)
     return norm
 
 
@@ -184,7 +185,8 @@ def load_shards(path: Path, module: nn.Module, optimiser: Optimizer, world: Worl
         if f"step/{name}" in names:
             moments = {moment: torch.zeros_like(parameter, requires_grad=False) for moment in MOMENTS}
             optimiser.state[parameter] = {**moments, "step": torch.zeros((), device=parameter.device)}
-    with failures(f"{path} does not fit this run"):
+    with failures(f"{path} does not fit this run"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # so it is with one process
         load(tensors_of(module, optimiser), storage_reader=reader)
     return RunState(**run["state"])
 

@@ -6,7 +6,7 @@ their gradients its gradient: the step that one process takes, up to the order i
 process nothing here does anything.
 
 `DistributedDataParallel` has no place in this: it hooks into one `forward` per backward pass, and objectives call other
-methods of a model, and several of them per step (docs/decisions/0010).
+methods of a model, and several of them per step (docs/decisions/0011).
 """
 
 import time
