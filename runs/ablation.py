@@ -100,7 +100,7 @@ def train_and_ask(row: str, seed: int, steps: int, asked: argparse.Namespace) ->
     command += arguments(ROWS[row])
     judge = [sys.executable, "-m", "scoresim", "benchmark", "pretraining", "retrieval", "--data", str(asked.data)]
     judge += ["--checkpoint", str(run / "pretrain"), "--out", str(run / "benchmark"), "--part", "valid"]
-    judge += ["--empty-looks", "--probe", str(asked.probe), "--pool", "1000"]
+    judge += ["--looks", "clean", "--probe", str(asked.probe), "--pool", "1000"]
     if not (run / "benchmark" / "results.json").is_file():
         environment = os.environ | {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // asked.workers, 1))}
         for words in (command, judge):

@@ -60,8 +60,9 @@ class BenchmarkConfig:
     part: Literal["test", "valid"] = field(
         default="test", metadata={"help": "Part that pre-training tasks are asked on; valid for choosing among models."}
     )
-    looks: tuple[Literal["scan", "photo"], ...] = field(
-        default=("scan", "photo"), metadata={"help": "Looks of images, beside clean ones, from which is retrieved."}
+    looks: Literal["all", "clean"] = field(
+        default="all",
+        metadata={"help": "Images from which is retrieved: all looks (clean, scan, photo), or clean ones."},
     )
 
     def finetuning(self, task: str, inputs: Inputs, seed: int) -> FinetuneConfig:
@@ -90,7 +91,5 @@ class ProbeConfig:
     notes_only: bool = field(default=False, metadata={"help": "The model never saw an image: ask notes alone."})
     seed: int = field(default=0, metadata={"help": "Seed of the choice of passages, bars and negatives."})
     part: Literal["test", "valid"] = field(default="test", metadata={"help": "Part of the data set that is asked."})
-    looks: tuple[Literal["scan", "photo"], ...] = field(
-        default=("scan", "photo"), metadata={"help": "Looks of images, beside clean ones."}
-    )
+    looks: Literal["all", "clean"] = field(default="all", metadata={"help": "Looks of images: all, or clean ones."})
     lists: str | None = field(default=None, metadata={"help": "Folder into which the lists of pools are written."})

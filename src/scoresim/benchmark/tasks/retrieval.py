@@ -179,7 +179,9 @@ def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> li
     results: list[Result] = []
     lists: dict[str, list[str]] = {}
     found = pools(passages, config.pool, config.seed)
-    for pool in found + [Pool(found[0].rows, look=look) for look in looks(config.looks)]:
+    if config.looks == "all":
+        found += [Pool(found[0].rows, look=look) for look in looks()]
+    for pool in found:
         named = [works[i] for i in pool.rows]
         source = split if pool.look == "none" else Degraded(split, pool.look, config.seed)
         images, notes = embed(model, Passages(source, batches), pool.rows, config.batch_size)
@@ -196,12 +198,12 @@ def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> li
     return results
 
 
-def looks(wanted: tuple[Kind, ...]) -> tuple[Kind, ...]:
-    """Of the looks that are wanted those that can be made here: all or none."""
-    if wanted and find_spec("cv2") is None:
+def looks() -> tuple[Kind, ...]:
+    """The looks that can be made here."""
+    if find_spec("cv2") is None:
         _logger.info("OpenCV is not installed: no scan-like and photo-like images (pip install 'scoresim[degrade]')")
         return ()
-    return wanted
+    return ("scan", "photo")
 
 
 TASK = Probe(
