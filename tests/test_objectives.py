@@ -20,6 +20,7 @@ from scoresim.training.objectives import (
     Grounding,
     HeadObjective,
     Weighted,
+    grounding,
     in_bars,
     same_notes,
 )
@@ -252,6 +253,17 @@ def test_mbam_covers_the_image_over_some_hidden_bars_only(batch: Batch, ratio: f
                 whole += bool(image.mask[b, cells].all())
                 covered += not image.mask[b, cells].any()
     assert whole and covered
+
+
+def test_matching_asks_for_bars_of_its_own_rows(model: SIM, batch: Batch) -> None:
+    losses, report = SMM(ground=2.0)(model, batch)
+    alone, _ = SMM()(model, batch)
+    assert losses["smm"].item() == alone["smm"].item()
+    own = SMM().choose(batch) == torch.arange(16)
+    with torch.no_grad():
+        wanted, pointing = grounding(model, model(batch.notes, batch.image), batch, own)
+    assert losses["ground"].item() == pytest.approx(2 * wanted.item(), rel=1e-5)
+    assert {name: report[name] for name in pointing} == pytest.approx(pointing)
 
 
 def test_weights_scale_losses_and_nothing_else(model: SIM, batch: Batch) -> None:

@@ -1,10 +1,11 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from scoresim.data.batches import Batch, Passages, draw
+from scoresim.data.batches import Batch, Passages, batch_config, draw
 from scoresim.data.synthetic import synthetic
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput, chord_ranks
@@ -131,6 +132,26 @@ def test_read_apart_is_each_read_alone(model: SIM, batch: Batch) -> None:
     torch.testing.assert_close(of_image.cells, image_alone.cells, **close)
     assert of_notes.cells is None
     assert of_image.notes is None
+
+
+@pytest.mark.parametrize("staves", [True, False])
+def test_one_look_serves_all_readings(staves: bool) -> None:
+    torch.manual_seed(0)
+    model = SIM(replace(MICRO, staves=staves), default_vocabulary().sizes).eval()
+    image = Passages(synthetic(6, 3), batch_config(model.config, 6)).gather(np.arange(6)).image
+    seen = image._replace(seen=model.look(image), ink=torch.zeros_like(image.ink))
+    assert torch.equal(model(None, seen).cells, model(None, image).cells)
+
+
+def test_a_staff_is_looked_at_alone(model: SIM, batch: Batch) -> None:
+    image = batch.image
+    lowest = int(image.cells[0].max()) // (image.ink.shape[2] // 8)
+    darker = image.ink.clone()
+    darker[0, lowest * 64 :] = 1.0
+    other = model.look(image._replace(ink=darker))
+    above = image.mask[0] & (image.cells[0] // (image.ink.shape[2] // 8) < lowest)
+    assert torch.equal(other[0, above], model.look(image)[0, above])
+    assert not torch.equal(other[0, image.mask[0] & ~above], model.look(image)[0, image.mask[0] & ~above])
 
 
 def test_recomputing_blocks_changes_no_gradient(batch: Batch) -> None:

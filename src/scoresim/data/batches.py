@@ -130,9 +130,10 @@ class Batch:
         return (None if which == "image" else self.notes), (None if which == "notes" else self.image)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        image = ImageInput(*map(change, (self.image.ink, self.image.cells, self.image.mask, self.image.place)))
         return Batch(
             notes=NoteInput(*map(change, self.notes)),
-            image=ImageInput(*map(change, self.image)),
+            image=image._replace(seen=None if self.image.seen is None else change(self.image.seen)),
             bar=change(self.bar),
             cell_bar=change(self.cell_bar),
             piece=change(self.piece),

@@ -20,12 +20,14 @@ class ImageInput(NamedTuple):
         place: [B, M, 2] float, where the cell's centre stands in the music: its staff from the top of its
             system (0.5, 1.5, ...), and its share of the passage along the systems, in [0, 1) (negative for
             clef and key before the notes).
+        seen: [B, M, features] what `ImageEncoder.look` makes of the cells, where that is known already.
     """
 
     ink: Tensor
     cells: Tensor
     mask: Tensor
     place: Tensor
+    seen: Tensor | None = None
 
 
 class ImageEncoder(nn.Module):
@@ -39,14 +41,16 @@ class ImageEncoder(nn.Module):
         cell: (height, width) in pixels, multiples of 2 ** len(channels).
         channels: of the stages; few at full resolution, where time is spent.
         width: of a token.
+        strips: whether each row of cells is a picture of its own (a staff), looked at alone and only where it holds
+            cells, or all rows are one.
     """
 
-    def __init__(self, cell: tuple[int, int], channels: tuple[int, ...], width: int) -> None:
+    def __init__(self, cell: tuple[int, int], channels: tuple[int, ...], width: int, strips: bool = False) -> None:
         super().__init__()
         stride = 2 ** len(channels)
         if cell[0] % stride or cell[1] % stride:
             raise ValueError(f"a cell of {cell} pixels is not a multiple of the stem's stride {stride}")
-        self.cell = cell
+        self.cell, self.strips = cell, strips
         self.spots = (cell[0] // stride, cell[1] // stride)
         features = channels[-1] * math.prod(self.spots)
         pairs = zip((1, *channels), channels, strict=False)
@@ -60,7 +64,7 @@ class ImageEncoder(nn.Module):
 
     def forward(self, image: ImageInput, where: Where) -> Tensor:
         """ImageInput to tokens [B, M, width]; what stands at padding has no meaning."""
-        cells = self.project(self.norm(self.look(image)))
+        cells = self.project(self.norm(self.look(image) if image.seen is None else image.seen))
         staff, along = image.place.unbind(dim=-1)
         out: Tensor = cells + where(along) + self.staff(staff) + self.kind
         return out
@@ -68,8 +72,13 @@ class ImageEncoder(nn.Module):
     def look(self, image: ImageInput) -> Tensor:
         """What the stem sees in every inked cell: [B, M, features]."""
         B, H, W = image.ink.shape
-        seen: Tensor = self.stem(image.ink[:, None].contiguous(memory_format=torch.channels_last))
+        per_row, per_picture = W // self.cell[1], (H // self.cell[0]) * (W // self.cell[1])
+        picture = torch.arange(B, device=image.cells.device)[:, None]
+        number, ink = picture * per_picture + image.cells, image.ink  # of a cell among all cells of the batch
+        if self.strips:
+            used, row = torch.unique(number // per_row, return_inverse=True)
+            number, ink = row * per_row + number % per_row, ink.view(-1, self.cell[0], W)[used]
+        seen: Tensor = self.stem(ink[:, None].contiguous(memory_format=torch.channels_last))
         (down, across), C = self.spots, seen.shape[1]
-        grid = seen.view(B, C, H // self.cell[0], down, W // self.cell[1], across).permute(0, 2, 4, 3, 5, 1)
-        flat: Tensor = grid.reshape(B, -1, down * across * C)
-        return flat.gather(1, image.cells[..., None].expand(-1, -1, flat.shape[-1]))
+        grid = seen.view(len(ink), C, -1, down, per_row, across).permute(0, 2, 4, 3, 5, 1)
+        return grid.reshape(-1, down * across * C)[number]

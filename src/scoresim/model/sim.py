@@ -154,7 +154,8 @@ class SIM(nn.Module):
         width = config.width
         self.where = Where(width)
         self.note_encoder = NoteEncoder(self.vocabulary_sizes, width)
-        self.image_encoder = ImageEncoder((config.patch_height, config.patch_width), config.stem_channels, width)
+        cell = config.patch_height, config.patch_width
+        self.image_encoder = ImageEncoder(cell, config.stem_channels, width, strips=config.staves)
         self.summary = nn.Parameter(torch.randn(width) * 0.1)
         self.glance = Glance(width)
         self.blocks = nn.ModuleList(Block(width, config.heads, config.dropout) for _ in range(config.layers))
@@ -199,6 +200,13 @@ class SIM(nn.Module):
         readings = self.transform([self.embedded_notes(notes)], [self.embedded_image(image)])
         ([states], *of_notes), ([cells], *of_image) = readings
         return Reading(states, None, *of_notes), Reading(None, cells, *of_image)
+
+    def look(self, image: ImageInput) -> Tensor:
+        """What stands in the cells of an image, [B, M, features]: most of what reading a picture costs.
+
+        Who reads it several times gives it back as `ImageInput.seen`.
+        """
+        return self.image_encoder.look(image)
 
     def embedded_notes(self, notes: NoteInput) -> Stretch:
         """Notes as tokens, before anything looks at anything."""

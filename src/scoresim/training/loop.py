@@ -11,18 +11,19 @@ import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW
 
 from scoresim.data.batches import Batch
 from scoresim.errors import BadInput, CheckFailed, ScoresimError
 from scoresim.files import append, replacing, sweep
+from scoresim.model.sim import SIM
 from scoresim.progress import Progress
 from scoresim.training.objectives import Objective
 from scoresim.training.optim import adamw, learning_rate, use_bf16
@@ -197,6 +198,11 @@ def take_step(
     figures: dict[str, float] = {"loss": 0.0}
     device = torch.device(config.device)
     optimiser.zero_grad()
+    seen: Tensor | None = None
+    if isinstance(module, SIM) and len(objectives) > 1 and batch.image.mask.any():  # one look serves all of them
+        with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(config.precision, device)):
+            seen = module.look(batch.image)
+        batch = replace(batch, image=batch.image._replace(seen=seen.detach().requires_grad_()))
     for objective in objectives:
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(config.precision, device)):
             losses, report = objective(module, batch)
@@ -204,6 +210,8 @@ def take_step(
         total.backward()  # type: ignore[no-untyped-call]
         figures["loss"] += total.item()
         figures |= {f"loss/{name}": loss.item() for name, loss in losses.items()} | report
+    if seen is not None and batch.image.seen is not None and batch.image.seen.grad is not None:
+        seen.backward(batch.image.seen.grad)  # type: ignore[no-untyped-call]
     figures |= world.summed({name: value for name, value in figures.items() if name.startswith("loss")})
     world.add_gradients(module)
     norm = clip_gradients(module, config.clip, world).item()

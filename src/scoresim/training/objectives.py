@@ -24,7 +24,7 @@ from torch.utils.checkpoint import checkpoint
 
 from scoresim.data.batches import IGNORE, ROW_DRAWS, Batch, Draws
 from scoresim.model.note_encoder import NoteInput
-from scoresim.model.sim import SIM
+from scoresim.model.sim import SIM, Reading
 from scoresim.score.tokens import ATTRIBUTES
 from scoresim.training.masking import MASKED, RANDOM, first_alike, hide
 from scoresim.training.world import ALONE, World
@@ -125,14 +125,18 @@ class SMM:
             batch has such.
         hard: share of the false rows whose other notes are those nearest to the image in the batch, by the similarities
             that the contrastive objective has left there; without it they are drawn at random.
+        ground: weight of bar grounding, which is then asked of the same reading, of the rows with their own notes.
     """
 
     same_piece: float = 0.5
     altered: float = 0.0
     hard: float = 0.0
+    ground: float = 0.0
 
     def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
-        """One loss; accuracy over all rows, over matched rows, and by grade of the false ones."""
+        """The loss, and that of grounding where it is asked; accuracy over all rows, over matched rows, and by grade of
+        the false ones.
+        """
         source, world = self.choose(batch), World(*batch.part)
         own = source == places_of(batch)
         all_notes = gathered_notes(batch.notes, world)
@@ -146,7 +150,8 @@ class SMM:
                     for a, b in zip(widened(batch.altered, notes.mask.shape[1]), notes, strict=True)
                 )
             )
-        logits = model.match_logit(model(notes, batch.image), notes, batch.image).float()
+        reading = model(notes, batch.image)
+        logits = model.match_logit(reading, notes, batch.image).float()
         right = (logits > 0) == own
         same_piece = ~own & ~altered & (world.gathered(batch.piece)[source] == batch.piece)
         tally: Tally = {}
@@ -156,7 +161,12 @@ class SMM:
         put(tally, "smm/same_piece", right[same_piece])
         put(tally, "smm/altered", right[altered])
         loss = F.binary_cross_entropy_with_logits(logits, own.to(logits.dtype), reduction="sum")
-        return {"smm": loss / len(all_notes.mask)}, means(tally, world)
+        losses, report = {"smm": loss / len(all_notes.mask)}, means(tally, world)
+        if self.ground:
+            narrow = reading._replace(notes=reading.notes[:, : batch.bar.shape[1]])
+            pointing, pointed_at = grounding(model, narrow, batch, own)
+            losses["ground"], report = self.ground * pointing, report | pointed_at
+        return losses, report
 
     def choose(self, batch: Batch) -> Tensor:
         """Whose notes each image gets: [B] long, places in the whole batch. The very same notes are no false ones."""
@@ -234,23 +244,31 @@ class Grounding:
         Reported: the share of bars whose highest cell is in the right box; what pointing at random would reach; and the
         mean IoU of the cells with at least half of the highest probability and the cells of the bar.
         """
-        (_, logits, right), world = pointed(model, batch), World(*batch.part)
-        log_probability = logits.log_softmax(dim=-1).masked_fill(~right, 0.0)
-        tally: Tally = {}
-        for name, value in zip(("peak", "iou", "chance"), pointing_figures(logits, right), strict=True):
-            put(tally, f"ground/{name}", value)
-        bars = world.total(torch.tensor(len(right), device=logits.device)).clamp(min=1)
-        return {"ground": -(log_probability.sum(dim=-1) / right.sum(dim=-1)).sum() / bars}, means(tally, world)
+        everywhere = torch.ones(len(batch), dtype=torch.bool, device=batch.bar.device)
+        loss, report = grounding(model, model(batch.notes, batch.image), batch, everywhere)
+        return {"ground": loss}, report
 
 
-def pointed(model: SIM, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Where the bars of a batch are pointed to, of those that have notes and image cells.
+def grounding(model: SIM, reading: Reading, batch: Batch, rows: Tensor) -> tuple[Tensor, Report]:
+    """The loss and the report of `Grounding`, of some rows ([B] bool) of a joint reading."""
+    (row, logits, right), world = pointed(model, reading, batch), World(*batch.part)
+    logits, right = logits[rows[row]], right[rows[row]]
+    log_probability = logits.log_softmax(dim=-1).masked_fill(~right, 0.0)
+    tally: Tally = {}
+    for name, value in zip(("peak", "iou", "chance"), pointing_figures(logits, right), strict=True):
+        put(tally, f"ground/{name}", value)
+    bars = world.total(torch.tensor(len(right), device=logits.device)).clamp(min=1)
+    return -(log_probability.sum(dim=-1) / right.sum(dim=-1)).sum() / bars, means(tally, world)
+
+
+def pointed(model: SIM, reading: Reading, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Where the bars of a batch are pointed to in a joint reading of it, of those that have notes and image cells.
 
     Returns:
         Row of each of the K bars, [K, M] logits over the image cells (minus infinity at padding), and [K, M] True for
         the cells of the bar.
     """
-    logits = model.point(model(batch.notes, batch.image), batch.bar, batch.image.mask).float()
+    logits = model.point(reading, batch.bar, batch.image.mask).float()
     bars = torch.arange(logits.shape[1], device=logits.device)
     right = batch.cell_bar[:, None, :] == bars[None, :, None]
     asked = right.any(dim=-1) & (batch.bar[:, None, :] == bars[None, :, None]).any(dim=-1)

@@ -164,7 +164,12 @@ def make_model(config: PretrainConfig, vocabulary: Vocabulary) -> SIM:
 
 
 def make_objectives(config: PretrainConfig) -> list[Objective]:
-    """The objectives that a config names, in its order, with its weights."""
+    """The objectives that a config names, in its order, with its weights.
+
+    Beside matching, grounding asks of the reading that matching has made: half of the rows, and no reading of its own.
+    """
+    together = {"smm", "ground"} <= set(config.objectives) and config.smm_weight > 0
+    beside = config.ground_weight / config.smm_weight if together else 0.0
     known: dict[str, Objective] = {
         "mbam": MBAM(
             config.inputs,
@@ -173,12 +178,13 @@ def make_objectives(config: PretrainConfig) -> list[Objective]:
             config.image_cover,
             (config.masked_share, config.random_share),
         ),
-        "smm": SMM(config.same_piece, config.altered, config.hard),
+        "smm": SMM(config.same_piece, config.altered, config.hard, beside),
         "smc": SMC(config.smc_chunk),
         "ground": Grounding(),
     }
-    weights = {name: getattr(config, f"{name}_weight") for name in config.objectives}
-    return [known[n] if weights[n] == 1 else Weighted(known[n], weights[n]) for n in config.objectives]
+    names = [name for name in config.objectives if not (together and name == "ground")]
+    weights = {name: getattr(config, f"{name}_weight") for name in names}
+    return [known[name] if weights[name] == 1 else Weighted(known[name], weights[name]) for name in names]
 
 
 def train_config(config: PretrainConfig, steps: int) -> TrainConfig:

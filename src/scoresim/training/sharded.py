@@ -59,7 +59,8 @@ def shard(model: SIM) -> None:
             part.set_force_sum_reduction_for_comms(True)  # gloo knows no other kind
     # nobody changes a reading in place
     warnings.filterwarnings("ignore", r"FSDP2-wrapped module \(\w+\) returned a view tensor", UserWarning)
-    register_fsdp_forward_method(model, "read_apart")  # the other methods work on what `forward` or this one returned
+    for method in ("look", "read_apart"):  # the others work on what `forward` or these returned
+        register_fsdp_forward_method(model, method)
 
 
 def whole_weights(model: nn.Module) -> dict[str, Tensor]:

@@ -196,7 +196,7 @@ def grounding(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) -
     work_of = dict(zip(rows.tolist(), works.tolist(), strict=True))
     sums = {name: np.zeros((groups, 2)) for name in ("peak in the bar", "IoU", "chance", "spacing")}
     for batch in _batches(passages, rows, config.batch_size, _device(model)):
-        row, logits, right = pointed(model, batch)
+        row, logits, right = pointed(model, model(batch.notes, batch.image), batch)
         group = np.array([work_of[i] for i in batch.index.tolist()])[row.cpu().numpy()]
         nearest = right.gather(1, nearest_cells(batch)[:, None])[:, 0]
         for table, values in zip(sums.values(), (*pointing_figures(logits, right), nearest), strict=True):
