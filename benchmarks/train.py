@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="tiny,small,base")
     parser.add_argument("--steps", type=int, default=12, help="timed steps; the peer does a third of them")
     parser.add_argument("--objectives", default="mbam,smc,smm,ground")
-    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--compile", action="store_true", help="compile the blocks")
     parser.add_argument("--recompute", action="store_true", help="compute blocks anew in the backward pass")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
