@@ -216,3 +216,27 @@ def test_notes_alone_are_the_same_notes_beside_blank_pictures() -> None:
     assert torch.equal(seen.notes.time, blind.notes.time)
     assert not blind.image.mask.any()
     assert Passages(source, BatchConfig(images=False)).size.tolist() == seen.notes.mask.sum(1).tolist()
+
+
+def test_rows_that_are_read_together_are_seen_together() -> None:
+    n, rng = 40_000, np.random.default_rng(0)
+    piece, size, group = np.arange(n) // 5, np.repeat(rng.integers(20, 300, n // 5), 5), np.arange(n) // 100
+    order = epoch_order(piece, size, 16, 3, 1, group)
+    assert sorted(order.tolist()) == list(range(n))
+    read = 0
+    kept: list[int] = []
+    for number in group[order].tolist():
+        if number in kept:
+            kept.remove(number)
+        else:
+            read += 1
+        kept = [*kept, number][-120:]
+    assert read < 1.2 * 400, "every group is read about once an epoch"
+    batches = order[: n // 16 * 16].reshape(-1, 16)
+    assert 1 - size[batches].mean() / size[batches].max(axis=1).mean() < 0.1, "of like size"
+    assert np.mean([len(set(group[batch].tolist())) for batch in batches]) > 6, "from many groups"
+    couples = np.mean([len(set(piece[batch].tolist())) for batch in batches])
+    assert couples < 11, "in couples of one piece"
+    assert not np.array_equal(order, epoch_order(piece, size, 16, 3, 2, group))
+    few = epoch_order(piece[:800], size[:800], 16, 3, 1, group[:800])
+    assert np.array_equal(few, epoch_order(piece[:800], size[:800], 16, 3, 1)), "a small set is mixed as a whole"

@@ -18,6 +18,7 @@ from torch import Tensor
 from scoresim.data.alter import alter
 from scoresim.data.pair import Pair
 from scoresim.data.rows import BatchConfig, Labels, Row, drawn_rows, epoch_order, prepare
+from scoresim.data.shards import PairSplit
 from scoresim.data.spacing import along
 from scoresim.errors import BadInput
 from scoresim.model.image_encoder import ImageInput
@@ -179,6 +180,7 @@ class Passages:
         numbers = {item: i for i, item in enumerate(dict.fromkeys(_items(source)))}
         self.piece = np.array([numbers[item] for item in _items(source)], dtype=np.int64)
         self.size = _sizes(source, self.config)
+        self.group = source.row_groups() if isinstance(source, PairSplit) else None
         self._cache: dict[int, Row] = {}
         self._free = self.config.cache_megabytes * 1_000_000
         self._order: tuple[tuple[int, int], NDArray[np.int64]] | None = None
@@ -201,7 +203,8 @@ class Passages:
         epoch, at = divmod(step, self.steps_per_epoch)
         if self._order is None or self._order[0] != (seed, epoch):
             drawn = drawn_rows(self.weight, len(self), seed, epoch)
-            fresh = epoch_order(self.piece[drawn], self.size[drawn], self.config.batch_size, seed, epoch)
+            group = None if self.group is None else self.group[drawn]
+            fresh = epoch_order(self.piece[drawn], self.size[drawn], self.config.batch_size, seed, epoch, group)
             self._order = ((seed, epoch), drawn[fresh])
         size, (_, order) = self.config.batch_size, self._order
         return order[at * size : (at + 1) * size]

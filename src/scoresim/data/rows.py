@@ -16,6 +16,8 @@ from scoresim.data.staves import Staff, bars_of_cells, find_staves, music_begins
 
 FAINTEST = 32  # of 255: a cell whose darkest pixel is fainter counts as blank
 WINDOW = 64  # batches whose rows are sorted by size among each other
+WINDOW_ROWS = 4096  # and at least so many rows
+MIXED = 24  # groups of rows that a window is made of, at least
 WINDOWS = 8  # at least so many: else a small set would have the same batches in every epoch
 
 Labels = Callable[[Pair], dict[str, Any]]
@@ -97,15 +99,24 @@ def drawn_rows(weight: NDArray[np.float64] | None, n: int, seed: int, epoch: int
 
 
 def epoch_order(
-    piece: NDArray[np.int64], size: NDArray[np.int64], batch_size: int, seed: int, epoch: int
+    piece: NDArray[np.int64],
+    size: NDArray[np.int64],
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    group: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
     """One pass over all rows: random, in couples of one piece (for matching), rows of like size together.
+
+    Rows are drawn into windows, sorted by size there, cut into batches, and the batches are shuffled. Where the rows of
+    a window can come from enough groups, all rows of a group are in one window, so that it is read once.
 
     Args:
         piece: [R] piece of each row.
         size: [R] tokens of each row.
         batch_size: rows per batch.
         seed, epoch: say which of the random orders.
+        group: [R] rows of one number are read together; None where every row is read alone.
 
     Returns:
         [R] rows; the batches are consecutive stretches of it. What is left after whole batches changes by
@@ -121,13 +132,22 @@ def epoch_order(
     couples = couple[-1] + 1 if len(couple) else 0
     weight = np.zeros(couples)
     np.maximum.at(weight, couple, size[by_piece])
-    together = max(min(batch_size * WINDOW, len(piece) // WINDOWS), 1)
-    window = rng.permutation(couples) * 2 // together
+    together = max(min(max(batch_size * WINDOW, WINDOW_ROWS), len(piece) // WINDOWS), 1)
+    place = rng.permutation(couples)
+    near = group is not None and together * len(np.unique(group)) >= MIXED * len(group)
+    if near and group is not None:
+        of_couple = np.zeros(couples, dtype=np.int64)
+        of_couple[couple] = group[by_piece]
+        place = np.argsort(np.lexsort((place, rng.permutation(group.max() + 1)[of_couple])))
+    window = place * 2 // together
     rank = np.empty(couples, dtype=np.int64)
     rank[np.lexsort((rng.random(couples), weight, window))] = np.arange(couples)
     order = by_piece[np.argsort(rank[couple], kind="stable")]
     whole = len(order) // batch_size
-    stretches = [order[i * batch_size : (i + 1) * batch_size] for i in rng.permutation(whole)]
+    mixed = rng.permutation(whole)
+    if near:  # batches of one window stay near each other
+        mixed = mixed[np.argsort(mixed * batch_size // together, kind="stable")]
+    stretches = [order[i * batch_size : (i + 1) * batch_size] for i in mixed]
     return np.concatenate([*stretches, order[whole * batch_size :]])
 
 

@@ -14,8 +14,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from scoresim.data.pair import ARRAYS, Pair, from_row, to_row
 from scoresim.errors import BadInput
@@ -154,6 +156,11 @@ class PairSplit(Sequence[Pair]):
     def __iter__(self) -> Iterator[Pair]:
         for i in range(len(self)):
             yield self[i]
+
+    def row_groups(self) -> NDArray[np.int64]:
+        """Number of the row group of each row: its rows are read together."""
+        first = np.array([row for _, _, row in self._groups], dtype=np.int64)
+        return np.repeat(np.arange(len(first)), np.diff(first, append=self._length))
 
     def column(self, name: str) -> list[Any]:
         """One value per pair without reading pictures: any of `META`, or "n_notes"."""
