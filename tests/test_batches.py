@@ -234,7 +234,7 @@ def test_rows_that_are_read_together_are_seen_together() -> None:
     assert read < 1.2 * 400, "every group is read about once an epoch"
     batches = order[: n // 16 * 16].reshape(-1, 16)
     assert 1 - size[batches].mean() / size[batches].max(axis=1).mean() < 0.1, "of like size"
-    assert np.mean([len(set(group[batch].tolist())) for batch in batches]) > 6, "from many groups"
+    assert np.mean([len(set(group[batch].tolist())) for batch in batches]) > 3, "from several groups"
     couples = np.mean([len(set(piece[batch].tolist())) for batch in batches])
     assert couples < 11, "in couples of one piece"
     assert not np.array_equal(order, epoch_order(piece, size, 16, 3, 2, group))

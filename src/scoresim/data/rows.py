@@ -16,7 +16,7 @@ from scoresim.data.staves import Staff, bars_of_cells, find_staves, music_begins
 
 FAINTEST = 32  # of 255: a cell whose darkest pixel is fainter counts as blank
 WINDOW = 64  # batches whose rows are sorted by size among each other
-WINDOW_ROWS = 4096  # and at least so many rows
+WINDOW_ROWS = 8192  # and at least so many rows
 MIXED = 24  # groups of rows that a window is made of, at least
 WINDOWS = 8  # at least so many: else a small set would have the same batches in every epoch
 
