@@ -46,6 +46,7 @@ from scoresim.training.pretrain import make_model, make_objectives, open_trainin
 SIDE = 2048  # of the matrices of the ceiling
 COMPOUND = (4, 18, 88, 66)  # values of bar, position, pitch and duration in MidiBERT-Piano's compound words
 NOTES, BATCH, MASKED = 512, 12, 0.15
+ALONE = 6  # times as many passages where notes are read alone: about as many notes a step as the peer's
 WARM = 2  # steps before the timed ones
 
 
@@ -90,7 +91,7 @@ def ours(size: str, data: Path, asked: argparse.Namespace, alone: bool) -> Speed
         objectives=("mbam",) if alone else tuple(asked.objectives.split(",")),
         inputs="notes" if alone else "both",
         steps=1000,
-        batch_size=asked.batch_size,
+        batch_size=asked.batch_size * (ALONE if alone else 1),
         precision=asked.precision,
         compile=asked.compile,
         recompute=asked.recompute,
@@ -153,7 +154,7 @@ class CompoundBert(nn.Module):
             num_attention_heads=heads,
             intermediate_size=4 * width,
             max_position_embeddings=NOTES,
-            attn_implementation="eager" if plain else "sdpa",
+            attn_implementation="eager" if plain else "sdpa",  # type: ignore[call-arg]
         )
         self.embed = nn.ModuleList(nn.Embedding(size, 256) for size in sizes)
         self.project = nn.Linear(4 * 256, width)
