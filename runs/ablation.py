@@ -41,6 +41,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "no altered partners": {"altered": 0.0},
     "no hard partners": {"hard": 0.0},
     "images covered .3": {"image_cover": 0.3},
+    "degraded images": {"degrade": "mix"},
     "smc weighs 3": {"smc_weight": 3.0},
     "smm weighs 3": {"smm_weight": 3.0},
     "mbam weighs 3": {"mbam_weight": 3.0},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from scoresim.benchmark import bootleg
-from scoresim.benchmark.looks import Degraded
+from scoresim.data.looks import DegradedSplit
 from scoresim.data.pair import Pair
 from scoresim.data.synthetic import SPACE, STAVES, synthetic
 from scoresim.score.degrade import Kind
@@ -78,7 +78,7 @@ def test_no_notes_and_no_staves_fit_nothing(pairs: list[Pair]) -> None:
 @pytest.mark.parametrize("kind", ["scan", "photo"])
 def test_another_look_moves_boxes_and_is_the_same_every_time(kind: Kind) -> None:
     pytest.importorskip("cv2", reason="the extra 'degrade' is not installed")
-    part = Degraded(synthetic(4, 0), kind, 1)
+    part = DegradedSplit(synthetic(4, 0), kind, 1)
     one, again = part[2], part[2]
     assert one.image == again.image != part.source[2].image
     assert one.degraded == kind
@@ -92,3 +92,13 @@ def test_another_look_moves_boxes_and_is_the_same_every_time(kind: Kind) -> None
         assert inside.min() < around.mean(), "every head still stands on ink"
     assert not np.array_equal(one.heads, part.source[2].heads)
     assert len(part) == 4 and part.column("id") == part.source.column("id")
+
+
+def test_a_mix_has_all_looks_and_leaves_the_clean_third_as_it_is() -> None:
+    pytest.importorskip("cv2", reason="the extra 'degrade' is not installed")
+    part = DegradedSplit(synthetic(24, 0), "mix", 1)
+    kinds = [pair.degraded for pair in (part[i] for i in range(24))]
+    assert set(kinds) == {"none", "scan", "photo"}
+    assert kinds != [part.source[i].degraded for i in range(24)]
+    assert all(part[i].image == part.source[i].image for i, kind in enumerate(kinds) if kind == "none")
+    assert kinds != [pair.degraded for pair in (DegradedSplit(synthetic(24, 0), "mix", 2)[i] for i in range(24))]

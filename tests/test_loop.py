@@ -270,6 +270,16 @@ def test_pretrain_writes_a_run_and_does_not_repeat_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_source")
+def test_degraded_images_are_learned_from_and_change_what_is_learned(tmp_path: Path) -> None:
+    pytest.importorskip("cv2", reason="the extra 'degrade' is not installed")
+    losses = []
+    for look in ("none", "mix"):
+        config = PretrainConfig(steps=2, batch_size=4, log_every=1, degrade=look)  # type: ignore[arg-type]
+        losses.append(pretrain(Path("synthetic"), tmp_path / look, config)["last"]["loss"])
+    assert losses[0] != losses[1]
+
+
+@pytest.mark.usefixtures("small_source")
 def test_minutes_become_a_fixed_number_of_steps(tmp_path: Path) -> None:
     config = PretrainConfig(minutes=0.02, batch_size=4, objectives=("mbam",), inputs="notes")
     result = pretrain(Path("synthetic"), tmp_path, config)
@@ -285,6 +295,7 @@ def test_minutes_become_a_fixed_number_of_steps(tmp_path: Path) -> None:
         {"steps": 1, "objectives": ("mbam", "guess")},
         {"steps": 1, "size": "huge"},
         {"steps": 1, "sharded": "maybe"},
+        {"steps": 1, "degrade": "wet"},
         {"steps": 1, "inputs": "notes"},
         {"steps": 0},
         {"minutes": -1.0},

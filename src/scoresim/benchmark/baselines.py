@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Floats, Ints
-from scoresim.benchmark.task import Split
 from scoresim.data.pair import Pair
+from scoresim.data.shards import Split
 from scoresim.errors import BadInput
 from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, Vocabulary
 

@@ -11,11 +11,11 @@ import torch
 from scoresim import checkpoint as checkpoints
 from scoresim.benchmark.finetune import folder_of
 from scoresim.benchmark.pictures import PITCH, Guess, masked_png, pair_png
-from scoresim.benchmark.task import Split
 from scoresim.benchmark.tasks.pretraining import chosen_bar, guess, hide_one
 from scoresim.data import shards
 from scoresim.data.batches import Passages, batch_config
 from scoresim.data.pair import Pair
+from scoresim.data.shards import Split
 from scoresim.files import replacing, write_json
 from scoresim.model.sim import SIM
 from scoresim.score.tokens import FIRST

@@ -25,20 +25,9 @@ from scoresim.benchmark.config import ProbeConfig
 from scoresim.benchmark.metrics import Floats, Ints, Score, Statistic
 from scoresim.data.pair import Pair
 from scoresim.data.rows import BatchConfig
+from scoresim.data.shards import Split
 from scoresim.model.sim import SIM
 from scoresim.score.tokens import with_one_program
-
-
-class Split(Protocol):
-    """The pairs of one part (train, valid or test), in a fixed order."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Pair: ...
-
-    def column(self, name: str, /) -> list[Any]:
-        """One field of every pair, without reading the pictures."""
-        ...
 
 
 class Data(Protocol):

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scoresim.data.alter import alter
-from scoresim.data.pair import Pair
+from scoresim.data.looks import DegradedSplit
 from scoresim.data.rows import BatchConfig, Labels, Row, drawn_rows, epoch_order, prepare
-from scoresim.data.shards import PairSplit
+from scoresim.data.shards import PairSplit, Split
 from scoresim.data.spacing import along
 from scoresim.errors import BadInput
 from scoresim.model.image_encoder import ImageInput
@@ -31,14 +31,6 @@ INPUTS = ("notes", "image", "both")
 AHEAD = 3  # batches made in advance
 ROW_DRAWS = 6
 WHOLE = (0, 1)  # the first of one part
-
-
-class Source(Protocol):
-    """Rows of a data set: `PairSplit`, or `synthetic(n, seed)`."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> Pair: ...
-    def column(self, name: str, /) -> list[Any]: ...
 
 
 class Draws(NamedTuple):
@@ -164,7 +156,7 @@ class Passages:
 
     def __init__(
         self,
-        source: Source,
+        source: Split,
         config: BatchConfig | None = None,
         labels: Labels | None = None,
         weight: NDArray[np.float64] | None = None,
@@ -180,7 +172,7 @@ class Passages:
         numbers = {item: i for i, item in enumerate(dict.fromkeys(_items(source)))}
         self.piece = np.array([numbers[item] for item in _items(source)], dtype=np.int64)
         self.size = _sizes(source, self.config)
-        self.group = source.row_groups() if isinstance(source, PairSplit) else None
+        self.group = source.row_groups() if isinstance(source, PairSplit | DegradedSplit) else None
         self._cache: dict[int, Row] = {}
         self._free = self.config.cache_megabytes * 1_000_000
         self._order: tuple[tuple[int, int], NDArray[np.int64]] | None = None
@@ -279,11 +271,11 @@ def batch_config(shape: SIMConfig, batch_size: int) -> BatchConfig:
     return BatchConfig(batch_size, patch_height=shape.patch_height, patch_width=shape.patch_width, staves=shape.staves)
 
 
-def _items(source: Source) -> list[tuple[str, str]]:
+def _items(source: Split) -> list[tuple[str, str]]:
     return list(zip(source.column("corpus"), source.column("item"), strict=True))
 
 
-def _sizes(source: Source, config: BatchConfig) -> NDArray[np.int64]:
+def _sizes(source: Split, config: BatchConfig) -> NDArray[np.int64]:
     """Tokens that each row costs, about: its notes and the cells of its staves."""
     names = ("n_staves", "height", "width", "n_notes", "staff_space")
     staves, height, width, notes, space = (np.array(source.column(name)) for name in names)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -92,6 +92,17 @@ def _reading(path: Place) -> Iterator[None]:
         raise BadInput(
             f"{path} is damaged ({error}); run scoresim verify, put a whole one back, or build again."
         ) from error
+
+
+class Split(Protocol):
+    """The pairs of one part (train, valid or test) in a fixed order: `PairSplit`, or `synthetic(n, seed)`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Pair: ...
+
+    def column(self, name: str, /) -> list[Any]:
+        """One field of every pair, without reading the pictures."""
 
 
 class PairSplit(Sequence[Pair]):

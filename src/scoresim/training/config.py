@@ -51,6 +51,9 @@ class PretrainConfig:
     image_tokens: Literal["staves", "squares", "tall"] = _field(
         "staves", "Cells of the image: staves (columns of each staff), squares or tall (patches of the page)."
     )
+    degrade: Literal["none", "scan", "photo", "mix"] = _field(
+        "none", "Look that clean images are given while training; mix is a third each of clean, scan and photo."
+    )
     recompute: bool = _field(False, "Compute blocks anew in the backward pass: less memory, a third more time.")
     compile: bool = _field(False, "Compile the blocks (torch.compile; needs a C++ compiler on a CPU).")
     seed: int = _field(0, "Seed of the first weights, the data order and all random choices.")
@@ -81,6 +84,8 @@ class PretrainConfig:
             raise BadInput("inputs notes goes with objectives mbam alone: the others compare notes with images.")
         if self.image_tokens not in ("staves", "squares", "tall"):
             raise BadInput(f"image_tokens is {self.image_tokens!r}; choose staves, squares or tall.")
+        if self.degrade not in ("none", "scan", "photo", "mix"):
+            raise BadInput(f"degrade is {self.degrade!r}; choose none, scan, photo or mix.")
         if self.sharded not in ("auto", "yes", "no"):
             raise BadInput(f"sharded is {self.sharded!r}; choose auto, yes or no.")
         for name in SHARES:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from scoresim import checkpoint
 from scoresim.data import shards
-from scoresim.data.batches import Passages, Source, batch_config
+from scoresim.data.batches import Passages, batch_config
 from scoresim.data.harmonize import read_sampling
+from scoresim.data.looks import DegradedSplit, Kinds
 from scoresim.data.rows import BatchConfig
+from scoresim.data.shards import Split
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json
@@ -67,7 +69,7 @@ def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
 
 def pretrain_together(data: Path, out: Path, config: PretrainConfig, world: World) -> dict[str, Any]:
     """See `pretrain`; all processes of a world call it with the same arguments."""
-    source, vocabulary, data_hash, weight = open_training_split(data)
+    source, vocabulary, data_hash, weight = open_training_split(data, config.degrade, config.seed)
     asked = {"pretrain": json.loads(json.dumps(asdict(config))), "data_manifest_sha256": data_hash}
     del asked["pretrain"]["sharded"]  # where tensors stand decides nothing
     resolved = world.agreed(lambda: begun(out, asked))
@@ -124,14 +126,22 @@ def prepared(model: SIM, settings: TrainConfig, spread: bool, world: World) -> S
     return model
 
 
-def open_training_split(data: Path) -> tuple[Source, Vocabulary, str, NDArray[np.float64] | None]:
+def open_training_split(
+    data: Path, degrade: Literal["none"] | Kinds = "none", seed: int = 0
+) -> tuple[Split, Vocabulary, str, NDArray[np.float64] | None]:
     """The training rows of a data set, its vocabulary, the hash of its manifest, and how often each row is drawn.
 
+    Args:
+        data: folder of the data set, or the word "synthetic".
+        degrade: what clean images are made to look like: "none", "scan", "photo" or "mix".
+        seed: of these looks.
+
     Raises:
-        BadInput: the data set cannot be read, or its training split is empty.
+        BadInput: the data set cannot be read, or its training split is empty; OpenCV is needed and not there.
     """
     if str(data) == "synthetic":
-        return synthetic(SYNTHETIC, seed=0), default_vocabulary(), f"synthetic {SYNTHETIC}", None
+        made_up = synthetic(SYNTHETIC, seed=0)
+        return _looking(made_up, degrade, seed), default_vocabulary(), f"synthetic {SYNTHETIC}", None
     pairs = shards.open(data)
     split = pairs.split("train")
     if len(split) == 0:
@@ -139,7 +149,12 @@ def open_training_split(data: Path) -> tuple[Source, Vocabulary, str, NDArray[np
     text = json.dumps({name: value for name, value in pairs.manifest.items() if name != "seconds"}, sort_keys=True)
     weight = read_sampling(pairs.folder, "train")
     even = bool((weight == 1).all())
-    return split, default_vocabulary(), hashlib.sha256(text.encode()).hexdigest(), None if even else weight
+    shown = _looking(split, degrade, seed)
+    return shown, default_vocabulary(), hashlib.sha256(text.encode()).hexdigest(), None if even else weight
+
+
+def _looking(split: Split, degrade: Literal["none"] | Kinds, seed: int) -> Split:
+    return split if degrade == "none" else DegradedSplit(split, degrade, seed)
 
 
 def shape_of(config: PretrainConfig) -> SIMConfig:

@@ -24,8 +24,9 @@ from __future__ import annotations
 import numpy as np
 
 from scoresim.benchmark import metrics
-from scoresim.benchmark.task import Answers, Figure, Split, Task
+from scoresim.benchmark.task import Answers, Figure, Task
 from scoresim.data.pair import Pair
+from scoresim.data.shards import Split
 from scoresim.errors import BadInput
 from scoresim.score.tokens import ATTRIBUTES
 

@@ -42,10 +42,11 @@ from torch import Tensor
 from scoresim.benchmark import metrics
 from scoresim.benchmark.config import ProbeConfig
 from scoresim.benchmark.metrics import Floats, Ints, Score
-from scoresim.benchmark.task import Data, Probe, Result, Split, some
+from scoresim.benchmark.task import Data, Probe, Result, some
 from scoresim.data.alter import KINDS
 from scoresim.data.batches import Batch, Passages
 from scoresim.data.rows import BatchConfig
+from scoresim.data.shards import Split
 from scoresim.errors import BadInput
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM

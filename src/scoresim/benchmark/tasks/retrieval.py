@@ -29,10 +29,10 @@ import torch
 
 from scoresim.benchmark import bootleg, metrics
 from scoresim.benchmark.config import ProbeConfig
-from scoresim.benchmark.looks import Degraded
 from scoresim.benchmark.metrics import Floats, Ints, Score
 from scoresim.benchmark.task import Data, Probe, Result, some
 from scoresim.data.batches import Passages
+from scoresim.data.looks import DegradedSplit
 from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
 from scoresim.files import write_json
@@ -183,7 +183,7 @@ def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> li
         found += [Pool(found[0].rows, look=look) for look in looks()]
     for pool in found:
         named = [works[i] for i in pool.rows]
-        source = split if pool.look == "none" else Degraded(split, pool.look, config.seed)
+        source = split if pool.look == "none" else DegradedSplit(split, pool.look, config.seed)
         images, notes = embed(model, Passages(source, batches), pool.rows, config.batch_size)
         validate(Vectors(images, notes, named))
         results += evaluate(images @ notes.T, pool, named, config.seed)

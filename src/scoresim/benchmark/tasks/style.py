@@ -22,8 +22,9 @@ from collections import Counter
 import numpy as np
 
 from scoresim.benchmark import metrics
-from scoresim.benchmark.task import Answers, Figure, Split, Task
+from scoresim.benchmark.task import Answers, Figure, Task
 from scoresim.data.pair import Pair
+from scoresim.data.shards import Split
 from scoresim.errors import BadInput
 
 FEWEST_WORKS = 5
