@@ -4,8 +4,9 @@
 
 Every row is the default recipe with the changes of `ROWS`, pre-trained once per seed with equal floating-point
 operations (those of the row "all" in `--steps` steps; counted by torch on the first batches), so that a cheaper row
-takes more steps. Each is then asked the pre-training tasks on the validation part, clean images alone. Runs that are
-done are kept: stop it and start it again as you like. Several runs at a time share the cores evenly.
+takes more steps. Each is then asked the pre-training tasks on the validation part, of clean images alone unless you say
+`--looks all`. Runs that are done are kept: stop it and start it again as you like. Several runs at a time share the
+cores evenly.
 Writes OUT/ablation.json (rows as in results/) and OUT/ablation.md: means over seeds and their 95 % t-intervals.
 """
 
@@ -57,6 +58,10 @@ COLUMNS = {  # heading: (beginning of "what", beginning of "inputs", metric)
     "R@1 image": ("retrieval, image to notes", "each", "R@1"),
     "R@1 notes": ("retrieval, notes to image", "each", "R@1"),
     "R@1 in piece": ("retrieval within a piece, image", "each", "R@1"),
+    "R@1 scan": ("retrieval from scan-like images, image", "each", "R@1"),
+    "R@1 photo": ("retrieval from photo-like images, image", "each", "R@1"),
+    "pitch, scan": ("hidden pitch, scan", "both", "accuracy"),
+    "pitch, photo": ("hidden pitch, photo", "both", "accuracy"),
 }
 
 
@@ -101,7 +106,7 @@ def train_and_ask(row: str, seed: int, steps: int, asked: argparse.Namespace) ->
     command += arguments(ROWS[row])
     judge = [sys.executable, "-m", "scoresim", "benchmark", "pretraining", "retrieval", "--data", str(asked.data)]
     judge += ["--checkpoint", str(run / "pretrain"), "--out", str(run / "benchmark"), "--part", "valid"]
-    judge += ["--looks", "clean", "--probe", str(asked.probe), "--pool", "1000"]
+    judge += ["--looks", asked.looks, "--probe", str(asked.probe), "--pool", "1000"]
     if not (run / "benchmark" / "results.json").is_file():
         environment = os.environ | {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // asked.workers, 1))}
         for words in (command, judge):
@@ -142,6 +147,7 @@ def main() -> None:
     parser.add_argument("--size", default="tiny")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--probe", type=int, default=500, help="validation passages that are asked")
+    parser.add_argument("--looks", default="clean", choices=("clean", "all"), help="images that are asked")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time")
     asked = parser.parse_args()
     rows = asked.rows.split(",")
@@ -169,11 +175,16 @@ def write_tables(
 ) -> None:
     """The means as JSON and as a Markdown table."""
     command = f"python runs/ablation.py DATA OUT --steps {asked.steps} --batch-size {asked.batch_size}"
-    lines = [f"| row | steps | {' | '.join(COLUMNS)} |", "|---|--:|" + "--:|" * len(COLUMNS)]
+    command += f" --looks {asked.looks}" if asked.looks != "clean" else ""
+    asked_for = [
+        name for name, column in COLUMNS.items() if any(figure(a[0], column) is not None for a in found.values())
+    ]
+    lines = [f"| row | steps | {' | '.join(asked_for)} |", "|---|--:|" + "--:|" * len(asked_for)]
     out = []
     for row, answers in found.items():
         cells = []
-        for name, column in COLUMNS.items():
+        for name in asked_for:
+            column = COLUMNS[name]
             values = [value for value in (figure(answer, column) for answer in answers) if value is not None]
             if not values:
                 cells.append("")

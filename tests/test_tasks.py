@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import ProbeConfig
-from scoresim.benchmark.task import Answers, Kept, Probe, Split, Task, View
+from scoresim.benchmark.task import Answers, Kept, Probe, Task, View
 from scoresim.benchmark.tasks import melody, pretraining, retrieval, style
 from scoresim.data.alter import KINDS
 from scoresim.data.batches import Passages
+from scoresim.data.looks import looks
 from scoresim.data.rows import BatchConfig
+from scoresim.data.shards import Split
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
 from scoresim.files import read_json
@@ -180,8 +182,8 @@ def test_retrieval_asks_every_pool_and_look_and_writes_its_lists(tmp_path: Path)
     config = ProbeConfig(pool=8, batch_size=4, lists=str(tmp_path))
     found = retrieval.ask(model, MadeUp(), BatchConfig(4), config)
     whats = {r.what for r in found}
-    looks = {"", " from scan-like images", " from photo-like images"} if retrieval.looks() else {""}
-    assert {f"retrieval{look}, image to notes, pool of 8" for look in looks} <= whats
+    kinds = {""} | {f" from {look}-like images" for look in looks()}
+    assert {f"retrieval{look}, image to notes, pool of 8" for look in kinds} <= whats
     assert "retrieval within a piece, notes to image, pools of 2.0 on average" in whats
     assert {r.baseline for r in found} == {None, "chance", "bootleg score"}
     lists = read_json(tmp_path / "retrieval-pools.json")
@@ -268,6 +270,11 @@ def test_pretraining_rules_have_known_values() -> None:
     assert spacing.value > 0.8, "made-up pictures are spaced by that very rule; where the line begins is a guess"
     assert by["grounding of bars", "chance", "nothing"].value < 0.6
     assert by["grounding of bars", None, pretraining.WITH_IMAGE].n == spacing.n
+    for look in looks():
+        pitch_seen = by[f"hidden pitch, {look}-like images", None, pretraining.WITH_IMAGE]
+        assert pitch_seen.n == by["hidden pitch", None, "notes"].n
+        assert (f"matching: all, {look}-like images", None, pretraining.WITH_IMAGE) in by
+        assert (f"hidden tempo, {look}-like images", None, pretraining.WITH_IMAGE) not in by
     alone = pretraining.ask(model, MadeUp(), BatchConfig(4), ProbeConfig(passages=12, notes_only=True))
     assert {r.inputs for r in alone} == {"notes"}
     pitch = [r.score for r in alone if r.what == "hidden pitch"]

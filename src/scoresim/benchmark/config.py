@@ -62,7 +62,7 @@ class BenchmarkConfig:
     )
     looks: Literal["all", "clean"] = field(
         default="all",
-        metadata={"help": "Images from which is retrieved: all looks (clean, scan, photo), or clean ones."},
+        metadata={"help": "Images of the pre-training tasks: all looks (clean, scan, photo), or clean ones."},
     )
 
     def finetuning(self, task: str, inputs: Inputs, seed: int) -> FinetuneConfig:

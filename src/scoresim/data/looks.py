@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +19,16 @@ from scoresim.score.degrade import KINDS, Kind, degrade
 from scoresim.score.warp import opencv
 
 Kinds = Kind | Literal["mix"]
+
+_logger = logging.getLogger(__name__)
+
+
+def looks() -> tuple[Kind, ...]:
+    """The looks that can be made here: none of them without OpenCV."""
+    if find_spec("cv2") is None:
+        _logger.info("OpenCV is not installed: no scan-like and photo-like images (pip install 'scoresim[degrade]')")
+        return ()
+    return KINDS
 
 
 class DegradedSplit:

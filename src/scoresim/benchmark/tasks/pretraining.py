@@ -26,13 +26,15 @@ half of the highest probability and the cells in the box. Beside them: pointing 
 learning, which points to the cell nearest to where an engraver would put the bar's notes along the line (`spacing`).
 Only a model that was trained to point can do it.
 
+Pitch, duration, matching and grounding are asked once more of the same passages with scan-like and photo-like images.
+
 Intervals are over works.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -45,6 +47,7 @@ from scoresim.benchmark.metrics import Floats, Ints, Score
 from scoresim.benchmark.task import Data, Probe, Result, some
 from scoresim.data.alter import KINDS
 from scoresim.data.batches import Batch, Passages
+from scoresim.data.looks import DegradedSplit, looks
 from scoresim.data.rows import BatchConfig
 from scoresim.data.shards import Split
 from scoresim.errors import BadInput
@@ -58,6 +61,7 @@ WITH_IMAGE = "both (composer's notation)"
 MOST_TRAIN = 1000
 GRADES = ("another piece", "another passage of the same piece")
 ALTERED = "one bar altered"
+LOOKED_AT = ("pitch", "duration")  # attributes that are asked of every look
 
 
 def chosen_bar(pair_id: str, bars: Ints, seed: int) -> int:
@@ -101,31 +105,41 @@ def guess(model: SIM, shown: Batch, asked: Tensor, attribute: int, image: bool) 
     return model.one_attribute_logits(states[asked], attribute).argmax(-1)
 
 
-def hidden_attributes(model: SIM, passages: Passages, rows: Ints, majority: Ints, config: ProbeConfig) -> list[Result]:
-    """Accuracy of every attribute, with and without the image, beside both most-frequent-value rules.
+def hidden_attributes(
+    model: SIM,
+    passages: Passages,
+    rows: Ints,
+    majority: Ints | None,
+    config: ProbeConfig,
+    names: Sequence[str] = ATTRIBUTES,
+) -> list[Result]:
+    """Accuracy of attributes, with and without the image, beside both most-frequent-value rules.
 
     Args:
-        majority: [8] the most frequent id of each attribute in the training part.
+        majority: [8] the most frequent id of each attribute in the training part; None leaves out the rules, and what
+            the notes say alone.
+        names: the attributes that are asked.
     """
-    names = passages.source.column("id")
+    ids = passages.source.column("id")
     works, _ = metrics.groups_of([passages.source.column("work")[i] for i in rows])
     work_of = dict(zip(rows.tolist(), works.tolist(), strict=True))
-    kinds = ("notes",) if config.notes_only else ("both", "notes")
-    rules = () if config.notes_only else ("corpus", "bar")
+    kinds = ("notes",) if config.notes_only else ("both",) if majority is None else ("both", "notes")
+    rules = () if config.notes_only or majority is None else ("corpus", "bar")
+    asked_for = [ATTRIBUTES.index(name) for name in names]
     sums = {key: np.zeros((len(ATTRIBUTES), works.max() + 1, 2)) for key in (*kinds, *rules)}
     for batch in _batches(passages, rows, config.batch_size, _device(model)):
         held = [batch.bar[b][batch.notes.mask[b]].cpu().numpy() for b in range(len(batch))]
         index = batch.index.tolist()
-        bars = [chosen_bar(names[i], held[b], config.seed) for b, i in enumerate(index)]
+        bars = [chosen_bar(ids[i], held[b], config.seed) for b, i in enumerate(index)]
         target = torch.tensor(bars, device=batch.bar.device)
-        for k in range(len(ATTRIBUTES)):
+        for k in asked_for:
             shown, asked = hide_one(batch, target, k)
             truth = batch.notes.ids[..., k][asked].cpu().numpy()
             row = asked.nonzero()[:, 0].cpu().numpy()
             right = {}
             for kind in kinds:
                 right[kind] = guess(model, shown, asked, k, kind == "both").cpu().numpy() == truth
-            if rules:
+            if rules and majority is not None:
                 right["corpus"] = truth == majority[k]
                 right["bar"] = _is_mode(truth, row)
             group = np.array([work_of[i] for i in index])[row]
@@ -135,13 +149,13 @@ def hidden_attributes(model: SIM, passages: Passages, rows: Ints, majority: Ints
     rule = {"corpus": "most frequent value of the corpus", "bar": "most frequent value of the bar, told"}
     return [
         Result(
-            f"hidden {name.replace('_', ' ')}",
+            f"hidden {ATTRIBUTES[k].replace('_', ' ')}",
             inputs[key],
             "accuracy",
             _score(table[k], config.seed),
             rule.get(key),
         )
-        for k, name in enumerate(ATTRIBUTES)
+        for k in asked_for
         for key, table in sums.items()
     ]
 
@@ -249,7 +263,8 @@ def most_frequent(train: Split, sizes: tuple[int, ...], seed: int) -> Ints:
 
 def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> list[Result]:
     """The pre-training tasks on held-out passages."""
-    passages = Passages(data.split(config.part), batches)
+    split = data.split(config.part)
+    passages = Passages(split, batches)
     if not len(passages):
         raise BadInput(f"the data set has no {config.part} part; build a larger one.")
     rows = np.array(some(range(len(passages)), config.passages, config.seed), dtype=np.int64)
@@ -259,7 +274,17 @@ def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> li
         results = hidden_attributes(model, passages, rows, majority, config)
         if config.notes_only:
             return results
-        return results + matching(model, passages, rows, config) + grounding(model, passages, rows, config)
+        results += matching(model, passages, rows, config) + grounding(model, passages, rows, config)
+        for look in looks() if config.looks == "all" else ():
+            shown = Passages(DegradedSplit(split, look, config.seed), batches)
+            found = hidden_attributes(model, shown, rows, None, config, LOOKED_AT)
+            found += matching(model, shown, rows, config) + grounding(model, shown, rows, config)
+            results += [
+                replace(result, what=f"{result.what}, {look}-like images")
+                for result in found
+                if result.inputs == WITH_IMAGE and result.baseline is None
+            ]
+        return results
 
 
 def _decisions(model: SIM, passages: Passages, images: Ints, notes: Ints, config: ProbeConfig) -> Floats:

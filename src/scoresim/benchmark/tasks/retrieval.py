@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -32,12 +31,11 @@ from scoresim.benchmark.config import ProbeConfig
 from scoresim.benchmark.metrics import Floats, Ints, Score
 from scoresim.benchmark.task import Data, Probe, Result, some
 from scoresim.data.batches import Passages
-from scoresim.data.looks import DegradedSplit
+from scoresim.data.looks import DegradedSplit, looks
 from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
 from scoresim.files import write_json
 from scoresim.model.sim import SIM
-from scoresim.score.degrade import Kind
 from scoresim.training.objectives import embeddings
 
 RECALLS = (1, 5, 10)
@@ -196,14 +194,6 @@ def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> li
     if config.lists is not None:
         write_json(Path(config.lists) / "retrieval-pools.json", lists)
     return results
-
-
-def looks() -> tuple[Kind, ...]:
-    """The looks that can be made here."""
-    if find_spec("cv2") is None:
-        _logger.info("OpenCV is not installed: no scan-like and photo-like images (pip install 'scoresim[degrade]')")
-        return ()
-    return ("scan", "photo")
 
 
 TASK = Probe(
