@@ -22,7 +22,7 @@ SHOWN = (  # what the README says, and which row it is: (what, metric, [(heading
     ("Image to notes", "retrieval, image to notes", "R@1", (("each", IMAGE), *RULES)),
     ("Notes to image", "retrieval, notes to image", "R@1", (("each", IMAGE), *RULES)),
     ("Style of a passage", "style of passages", "macro-F1", ()),
-    ("Melody notes", "melody notes", "accuracy", ()),
+    ("Notes of the top staff", "notes of the top staff", "accuracy", ()),
 )
 
 

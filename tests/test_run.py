@@ -22,7 +22,7 @@ from scoresim.score.tokens import default_vocabulary
 
 TINY = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)
 QUICK = BenchmarkConfig(
-    style_steps=3, melody_steps=3, batch_size=8, validations=1, max_valid=8, max_test=10, pool=12, probe=8
+    style_steps=3, top_staff_steps=3, batch_size=8, validations=1, max_valid=8, max_test=10, pool=12, probe=8
 )
 
 
@@ -76,10 +76,10 @@ def test_benchmark_has_every_row_and_resumes(
         ("none (majority class)", "nothing"),
         ("none (features", "notes"),
     ]
-    melody = [r for r in rows if r["what"] == "melody notes" and r["metric"] == "F1"]
-    assert melody[-1]["pretraining"] == "none (skyline)"
-    assert melody[-1]["value"] > 0.6
-    assert melody[2]["inputs"] == "image (composer's notation; notes as blanks)"
+    top = [r for r in rows if r["what"] == "notes of the top staff" and r["metric"] == "F1"]
+    assert top[-1]["pretraining"] == "none (skyline)"
+    assert top[-1]["value"] > 0.6
+    assert top[2]["inputs"] == "image (composer's notation; notes as blanks)"
     whats = {r["what"] for r in rows}
     assert "hidden pitch" in whats
     assert "retrieval, image to notes, pool of 12" in whats
@@ -97,12 +97,12 @@ def test_benchmark_has_every_row_and_resumes(
 
 def test_the_same_seed_gives_the_same_answers(tmp_path: Path, data: Path) -> None:
     config = FinetuneConfig(inputs="notes", steps=2, batch_size=8, validations=1, max_test=6)
-    once = run.finetune("melody", None, tmp_path / "a", data, config)
-    again = run.finetune("melody", None, tmp_path / "b", data, config)
+    once = run.finetune("top_staff", None, tmp_path / "a", data, config)
+    again = run.finetune("top_staff", None, tmp_path / "b", data, config)
     first, second = (load_answers(tmp_path / name / "answers.npz") for name in "ab")
     np.testing.assert_array_equal(first.scores, second.scores)
     assert once["figures"] == again["figures"]
-    assert run.finetune("melody", None, tmp_path / "a", data, config) == once
+    assert run.finetune("top_staff", None, tmp_path / "a", data, config) == once
     assert not (tmp_path / "a" / "state").exists()
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import ProbeConfig
 from scoresim.benchmark.task import Answers, Kept, Probe, Task, View
-from scoresim.benchmark.tasks import melody, pretraining, retrieval, style
+from scoresim.benchmark.tasks import pretraining, retrieval, style, top_staff
 from scoresim.data.alter import KINDS
 from scoresim.data.batches import Passages
 from scoresim.data.looks import looks
@@ -75,24 +75,24 @@ def test_kept_data_reads_no_pair_twice() -> None:
     assert len(split.pairs) == 5
 
 
-def test_melody_asks_only_open_questions() -> None:
+def test_the_top_staff_asks_only_open_questions() -> None:
     split = synthetic(30, 3)
-    rows = melody.rows(split, ("other", "top"))
+    rows = top_staff.rows(split, ("other", "top"))
     assert rows
     for i in range(30):
         assert (i in rows) == (split[i].n_staves >= 2 and set(split[i].staff.tolist()) >= {1, 2})
 
 
-def test_melody_gives_doubles_one_label() -> None:
-    pair = synthetic(20, 3)[melody.rows(synthetic(20, 3), ())[0]]
+def test_the_top_staff_gives_doubles_one_label() -> None:
+    pair = synthetic(20, 3)[top_staff.rows(synthetic(20, 3), ())[0]]
     notes, staff = pair.notes.copy(), pair.staff.copy()
     onset = pair.onset.copy()
     top = int(np.flatnonzero(staff == 1)[0])
     other = int(np.flatnonzero(staff == 2)[0])
-    notes[other, melody.PITCH], onset[other] = notes[top, melody.PITCH], onset[top]
-    found = melody.labels(dataclasses.replace(pair, notes=notes, onset=onset))
+    notes[other, top_staff.PITCH], onset[other] = notes[top, top_staff.PITCH], onset[top]
+    found = top_staff.labels(dataclasses.replace(pair, notes=notes, onset=onset))
     assert found[top] == found[other] == 1
-    apart = melody.labels(dataclasses.replace(pair, onset=pair.onset + np.arange(len(pair.onset)) * 9))
+    apart = top_staff.labels(dataclasses.replace(pair, onset=pair.onset + np.arange(len(pair.onset)) * 9))
     np.testing.assert_array_equal(apart, (pair.staff == 1).astype(int))
 
 
@@ -121,7 +121,7 @@ def test_style_of_works_is_the_mean_of_its_passages() -> None:
 
 
 def test_truth_scores_one_in_every_learnt_task() -> None:
-    for task in (style.TASK, melody.TASK):
+    for task in (style.TASK, top_staff.TASK):
         perfect = answers([0, 1, 1, 0], [0, 1, 1, 0], [0, 1, 1, 2], classes=2)
         assert task.select(perfect) == 1.0
         for figure in task.evaluate(perfect):
@@ -132,7 +132,7 @@ def test_misfits_are_refused() -> None:
     with pytest.raises(BadInput, match="two styles"):
         style.evaluate(answers([0, 1], [0, 1], [0, 0]))
     with pytest.raises(BadInput, match="top staff"):
-        melody.evaluate(answers([0, 0], [0, 0], [0, 0], classes=2))
+        top_staff.evaluate(answers([0, 0], [0, 0], [0, 0], classes=2))
     with pytest.raises(BadInput, match="at least two"):
         retrieval.validate(retrieval.Vectors(np.ones((1, 2)), np.ones((1, 2)), ["a"]))
 
@@ -224,14 +224,14 @@ def test_the_answer_does_not_depend_on_what_is_hidden() -> None:
     model = SIM(TINY, default_vocabulary().sizes).eval()
     batch = Passages(synthetic(4, 5), BatchConfig(4)).gather(np.arange(4))
     target = batch.bar[:, 0]
-    shown, asked = pretraining.hide_one(batch, target, melody.PITCH)
+    shown, asked = pretraining.hide_one(batch, target, top_staff.PITCH)
     changed = batch.notes.ids.clone()
-    changed[..., melody.PITCH][asked] = FIRST + 60
+    changed[..., top_staff.PITCH][asked] = FIRST + 60
     other = dataclasses.replace(batch, notes=batch.notes._replace(ids=changed))
-    shown_other, _ = pretraining.hide_one(other, target, melody.PITCH)
+    shown_other, _ = pretraining.hide_one(other, target, top_staff.PITCH)
     with torch.inference_mode():
-        one = pretraining.guess(model, shown, asked, melody.PITCH, image=False)
-        two = pretraining.guess(model, shown_other, asked, melody.PITCH, image=False)
+        one = pretraining.guess(model, shown, asked, top_staff.PITCH, image=False)
+        two = pretraining.guess(model, shown_other, asked, top_staff.PITCH, image=False)
     assert one.tolist() == two.tolist()
 
 

@@ -13,11 +13,28 @@ class FinetuneConfig:
     """How a head is trained for a task, together with the model under it."""
 
     inputs: Inputs = field(default="both", metadata={"help": "What the model reads: the notes, the image, or both."})
-    steps: int = field(default=600, metadata={"help": "Optimiser steps."})
-    batch_size: int = field(default=32, metadata={"help": "Passages per step."})
+    steps: int = field(default=600, metadata={"help": "Optimiser steps, at most."})
+    batch_size: int = field(default=32, metadata={"help": "Passages per step, for tasks of passages."})
+    windows: int = field(default=8, metadata={"help": "Windows per step, for tasks of whole pieces."})
+    notes: int = field(default=0, metadata={"help": "Notes of a window, for tasks of whole pieces; 0: the task's own."})
+    context: int = field(default=2, metadata={"help": "Blocks that see all of a window, for tasks of whole pieces."})
+    augment: bool = field(
+        default=True, metadata={"help": "Transpose and hurry training pieces where the task says that it may be done."}
+    )
+    frozen: bool = field(default=False, metadata={"help": "Train the head alone: the model under it stays as it is."})
     lr: float = field(default=5e-4, metadata={"help": "Highest learning rate, after warm-up."})
+    layer_decay: float = field(
+        default=1.0,
+        metadata={"help": "What the learning rate is multiplied by for every layer below the head."},
+    )
     balance: float = field(
-        default=0.5, metadata={"help": "Weight of a class in the loss: its share to the power of minus this."}
+        default=0.5,
+        metadata={
+            "help": "Weight of a class in the loss, for tasks of passages: its share to the power of minus this."
+        },
+    )
+    patience: int = field(
+        default=0, metadata={"help": "Stop when so many validations in a row were no better than the best; 0 is never."}
     )
     validations: int = field(
         default=4, metadata={"help": "How often the validation part is asked; the best state is kept."}
@@ -44,7 +61,7 @@ class BenchmarkConfig:
     seeds: int = field(default=1, metadata={"help": "How many trainings of every head, with seeds from SEED on."})
     seed: int = field(default=0, metadata={"help": "The first seed."})
     style_steps: int = field(default=600, metadata={"help": "Optimiser steps of a style head."})
-    melody_steps: int = field(default=400, metadata={"help": "Optimiser steps of a melody head."})
+    top_staff_steps: int = field(default=400, metadata={"help": "Optimiser steps of a head for the top staff."})
     batch_size: int = field(default=32, metadata={"help": "Passages per step."})
     lr: float = field(default=5e-4, metadata={"help": "Highest learning rate of the heads, after warm-up."})
     validations: int = field(
@@ -69,7 +86,7 @@ class BenchmarkConfig:
         """The options of one fine-tuning of this benchmark."""
         return FinetuneConfig(
             inputs=inputs,
-            steps=self.melody_steps if task == "melody" else self.style_steps,
+            steps=self.top_staff_steps if task == "top_staff" else self.style_steps,
             batch_size=self.batch_size,
             lr=self.lr,
             validations=self.validations,

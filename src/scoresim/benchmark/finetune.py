@@ -23,9 +23,10 @@ from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import FinetuneConfig, Inputs
 from scoresim.benchmark.metrics import Ints
-from scoresim.benchmark.task import Answers, Data, Kept, Task, View, some
+from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, labels_of, windows
+from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, some
 from scoresim.data import shards
-from scoresim.data.batches import IGNORE, Passages, batch_config
+from scoresim.data.batches import IGNORE, Passages, Windows, batch_config
 from scoresim.data.pair import Pair
 from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
@@ -34,7 +35,7 @@ from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM, SIZES
 from scoresim.model.tagger import Tagger
-from scoresim.score.tokens import MASK, Vocabulary
+from scoresim.score.tokens import MASK, default_vocabulary
 from scoresim.training.loop import TrainConfig, train
 from scoresim.training.objectives import HeadObjective
 from scoresim.training.state import save_weights
@@ -52,10 +53,10 @@ class Blanks(nn.Module):
         super().__init__()
         self.tagger = tagger
 
-    def forward(self, notes: NoteInput, image: ImageInput) -> Tensor:
+    def forward(self, notes: NoteInput, image: ImageInput, window: Tensor | None = None) -> Tensor:
         """Logits [B, N, classes]."""
         ids = notes.mask[..., None].long().expand_as(notes.ids) * MASK
-        out: Tensor = self.tagger(notes._replace(ids=ids), image)
+        out: Tensor = self.tagger(notes._replace(ids=ids), image, window)
         return out
 
 
@@ -66,18 +67,35 @@ class Parts:
     Attributes:
         task: the task.
         classes: names of the classes.
-        train, valid, test: the passages of each part.
+        train, valid, test: the passages, or the windows of pieces, of each part.
         labels: classes of all items of the training part.
         identity: of the data set.
+        material: the pieces, of a task of whole pieces.
     """
 
-    task: Task
+    task: Task | PieceTask
     classes: tuple[str, ...]
     train: Passages
     valid: Passages
     test: Passages
     labels: Ints
     identity: str
+    material: Material | None = None
+
+    def answers(self, module: nn.Module, part: str, inputs: str) -> Answers:
+        """What a trained head says about a part."""
+        asked: Passages = getattr(self, part)
+        if isinstance(asked, Windows) and self.material is not None:
+            return answers(module, asked, self.material.parts[part], inputs)
+        return predict(module, asked, inputs, self.task.name, self.task.level)
+
+    def select(self, found: Answers) -> float:
+        """The figure that chooses among states."""
+        return self.task.select(found) if isinstance(self.task, Task) else self.task.select(found, self.classes)
+
+    def evaluate(self, found: Answers) -> list[Figure]:
+        """All figures."""
+        return self.task.evaluate(found) if isinstance(self.task, Task) else self.task.evaluate(found, self.classes)
 
 
 def prepare(task: Task, data: Data, batches: BatchConfig, config: FinetuneConfig) -> Parts:
@@ -106,6 +124,14 @@ def prepare(task: Task, data: Data, batches: BatchConfig, config: FinetuneConfig
     return Parts(task, classes, passages["train"], passages["valid"], passages["test"], train, identity)
 
 
+def prepare_pieces(material: Material, batches: BatchConfig, config: FinetuneConfig) -> Parts:
+    """The windows of a task of whole pieces, as tensors with labels."""
+    parts = {part: windows(material, part, batches, config) for part in PARTS}
+    labels = labels_of(material, "train")
+    identity = f"{material.identity} {config.notes or material.task.notes}"
+    return Parts(material.task, material.classes, **parts, labels=labels, identity=identity, material=material)
+
+
 def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: FinetuneConfig) -> dict[str, Any]:
     """Fine-tune a checkpoint for a task, judge it on the test part; run again, it goes on or is done at once.
 
@@ -113,7 +139,7 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
         task: name of a learnt task.
         checkpoint: folder that `pretrain` wrote; None trains the same network from scratch.
         out: folder of the run.
-        data: folder of the data set.
+        data: folder of the data set; for a task of whole pieces the folder that holds its sources.
         config: how.
 
     Returns:
@@ -124,14 +150,17 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
         run.
     """
     asked = tasks.learnt(task)
-    pairs = Kept(shards.open(data))
     torch.manual_seed(config.seed)
     if checkpoint is None:
-        vocabulary = Vocabulary.from_json(pairs.manifest["vocabulary"])
-        sim, origin = SIM(SIZES[config.size], vocabulary.sizes), f"scratch {config.size}"
+        sim, origin = SIM(SIZES[config.size], default_vocabulary().sizes), f"scratch {config.size}"
     else:
         sim, origin = checkpoints.load(folder_of(checkpoint)).model, weights_of(checkpoint)
-    parts = prepare(asked, pairs, batch_config(sim.config, config.batch_size), config)
+    batches = batch_config(sim.config, config.batch_size)
+    if isinstance(asked, PieceTask):
+        material = gather(asked, data, out / "pieces", images=config.inputs != "notes")
+        parts = prepare_pieces(material, batches, config)
+    else:
+        parts = prepare(asked, Kept(shards.open(data)), batches, config)
     return fit(parts, sim, origin, config, out)
 
 
@@ -155,11 +184,14 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     write_json(out / CONFIG, asked)
     task, device = parts.task, "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(config.seed)
-    tagger: nn.Module = Tagger(sim, task.level, len(parts.classes))
+    of_pieces = isinstance(task, PieceTask)
+    sim.requires_grad_(not config.frozen)
+    tagger: nn.Module = Tagger(sim, task.level, len(parts.classes), config.context if of_pieces else 0)
     if blank(task, config.inputs):
         tagger = Blanks(tagger)  # type: ignore[arg-type]
     inputs = "both" if blank(task, config.inputs) else config.inputs
-    objective = HeadObjective(task.name, inputs, class_weights(parts.labels, len(parts.classes), config.balance))
+    balance = task.balance if isinstance(task, PieceTask) else config.balance
+    objective = HeadObjective(task.name, inputs, class_weights(parts.labels, len(parts.classes), balance))
     settings = TrainConfig(
         steps=config.steps,
         lr=config.lr,
@@ -167,16 +199,18 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
         seed=config.seed,
         log_every=max(config.steps // 20, 1),
         validate_every=max(config.steps // max(config.validations, 1), 1),
+        patience=config.patience,
+        layer_decay=config.layer_decay,
         device=device,
     )
 
     def validate(module: nn.Module) -> float:
-        return task.select(predict(module, parts.valid, inputs, task))
+        return parts.select(parts.answers(module, "valid", inputs))
 
     state = train(tagger, [objective], parts.train, settings, out, validate, keep_best=True)
-    answers = predict(tagger, parts.test, inputs, task)
+    found = parts.answers(tagger, "test", inputs)
     save_weights(out / WEIGHTS, tagger)
-    save_answers(out / ANSWERS, answers)
+    save_answers(out / ANSWERS, found)
     result = {
         **asked,
         "classes": list(parts.classes),
@@ -185,15 +219,15 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
         "validated_at": state.best_step,
         "steps": state.step,
         "seconds": round(state.seconds, 1),
-        "items": len(answers.truth),
-        "figures": figures_of(task, answers),
+        "items": int((found.truth >= 0).sum()),
+        "figures": figures_of(parts.evaluate(found)),
     }
     write_json(out / RESULT, result)
     shutil.rmtree(out / "state", ignore_errors=True)
     return result
 
 
-def predict(module: nn.Module, passages: Passages, inputs: str, task: Task) -> Answers:
+def predict(module: nn.Module, passages: Passages, inputs: str, task: str, level: str) -> Answers:
     """What a trained head says about all passages, read in batches of like size; padding is left out."""
     device = next(module.parameters()).device
     order = np.argsort(passages.size, kind="stable")
@@ -203,7 +237,7 @@ def predict(module: nn.Module, passages: Passages, inputs: str, task: Task) -> A
         for start in range(0, len(order), READ_AT_ONCE):
             batch = passages.gather(order[start : start + READ_AT_ONCE]).to(device)
             logits = module(*batch.inputs(inputs)).float().cpu().numpy()
-            labels = batch.labels[task.name].cpu().numpy()
+            labels = batch.labels[task].cpu().numpy()
             for b, i in enumerate(batch.index.tolist()):
                 truth, said = np.atleast_1d(labels[b]), np.atleast_2d(logits[b])
                 found[i] = truth[truth != IGNORE], said[truth != IGNORE]
@@ -218,20 +252,21 @@ def predict(module: nn.Module, passages: Passages, inputs: str, task: Task) -> A
 
 def class_weights(labels: Ints, classes: int, balance: float) -> Tensor:
     """[classes] share of each class to the power of minus `balance`, with mean 1 over the items."""
+    labels = labels[labels >= 0]
     share = np.maximum(np.bincount(labels, minlength=classes), 1) / max(len(labels), 1)
     weights = share**-balance
     return torch.tensor(weights / (weights * share).sum(), dtype=torch.float32)
 
 
-def blank(task: Task, inputs: Inputs) -> bool:
+def blank(task: Task | PieceTask, inputs: Inputs) -> bool:
     """Whether notes are given as blanks: a note-level task that is shown the image alone."""
     return task.level == "note" and inputs == "image"
 
 
-def figures_of(task: Task, answers: Answers) -> list[dict[str, Any]]:
-    """The task's figures with their intervals over works."""
+def figures_of(figures: list[Figure]) -> list[dict[str, Any]]:
+    """Figures with their intervals over works."""
     found = []
-    for figure in task.evaluate(answers):
+    for figure in figures:
         score = metrics.with_interval(figure.tables[None], figure.statistic)
         interval = [round(score.low, 6), round(score.high, 6)]
         found.append({"what": figure.what, "metric": figure.metric, "value": round(score.value, 6)})
@@ -242,7 +277,8 @@ def figures_of(task: Task, answers: Answers) -> list[dict[str, Any]]:
 def save_answers(path: Path, answers: Answers) -> None:
     """Write answers as plain arrays, atomically."""
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, truth=answers.truth, scores=answers.scores, work=answers.work)
+        piece = np.arange(len(answers.truth)) if answers.piece is None else answers.piece
+        np.savez(file, truth=answers.truth, scores=answers.scores, work=answers.work, piece=piece)
 
 
 def load_answers(path: Path) -> Answers:
@@ -253,7 +289,7 @@ def load_answers(path: Path) -> Answers:
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return Answers(arrays["truth"], arrays["scores"], arrays["work"])
+            return Answers(arrays["truth"], arrays["scores"], arrays["work"], arrays["piece"])
     except (OSError, ValueError, KeyError) as error:
         raise BadInput(f"{path} is damaged ({error}); remove its folder and run again.") from error
 

@@ -91,7 +91,7 @@ def render(found: dict[str, Any], pictures: list[dict[str, Any]]) -> str:
         ("Where on the image is this bar?", "grounding", [grounding_table(rows)]),
         ("Which notes belong to this image?", "retrieval", [retrieval_table(rows)]),
         (
-            "Fine-tuned: style and melody",
+            "Fine-tuned: style and top staff",
             "learnt",
             [*learnt_tables(rows), comparison_table(found["comparisons"])],
         ),
@@ -160,7 +160,7 @@ def _curves(runs: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _interval_plots(rows: list[dict[str, Any]]) -> list[str]:
     """One picture per learnt task: every system's figure with its interval."""
     plots = []
-    for what, metric in (("style of passages", "macro-F1"), ("melody notes", "F1")):
+    for what, metric in (("style of passages", "macro-F1"), ("notes of the top staff", "F1")):
         here = [r for r in rows if r["what"] == what and r["metric"] == metric]
         if here:
             lines = [(_short(r), r["value"], *r["ci95"]) for r in here]

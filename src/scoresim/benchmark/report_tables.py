@@ -56,7 +56,7 @@ def key_figures(rows: list[Row]) -> list[dict[str, Any]]:
             found.append(_key("Right notes found first (R@1)", r["value"], beside))
     for what, metric, name in (
         ("style of passages", "macro-F1", "Style of a passage, notes alone (macro-F1)"),
-        ("melody notes", "accuracy", "Melody notes, notes alone (accuracy)"),
+        ("notes of the top staff", "accuracy", "Notes of the top staff, notes alone (accuracy)"),
     ):
         values = {
             (r["pretraining"], r["inputs"]): r["value"] for r in rows if (r["what"], r["metric"]) == (what, metric)
@@ -146,7 +146,7 @@ def _rule(row: Row) -> str:
 def learnt_tables(rows: list[Row]) -> list[Table]:
     """One table per learnt task: systems in rows, metrics in columns."""
     tables = []
-    for task, title in (("style", "Style"), ("melody", "Melody")):
+    for task, title in (("style", "Style"), ("top_staff", "Top staff")):
         here = [r for r in rows if r["what"].startswith(f"{task} ")]
         columns = list(dict.fromkeys((r["what"], r["metric"]) for r in here))
         by = {(r["pretraining"], r["inputs"], r["what"], r["metric"]): r for r in here}

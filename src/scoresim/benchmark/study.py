@@ -92,7 +92,7 @@ def preset(name: str, seed: int) -> Preset:
             BenchmarkConfig(
                 seed=seed,
                 style_steps=4,
-                melody_steps=4,
+                top_staff_steps=4,
                 batch_size=8,
                 validations=1,
                 max_valid=16,
@@ -110,7 +110,7 @@ def preset(name: str, seed: int) -> Preset:
             BenchmarkConfig(
                 seed=seed,
                 style_steps=300,
-                melody_steps=100,
+                top_staff_steps=100,
                 batch_size=16,
                 lr=1e-3,
                 validations=2,
@@ -133,7 +133,7 @@ def preset(name: str, seed: int) -> Preset:
             BuildConfig(corpora=MUSIC21, seed=seed),
             PretrainConfig(**steps),
             PretrainConfig(**steps, **MIDI_ALONE),
-            BenchmarkConfig(seeds=3, seed=seed, style_steps=3000, melody_steps=2000, max_valid=2000, probe=2000),
+            BenchmarkConfig(seeds=3, seed=seed, style_steps=3000, top_staff_steps=2000, max_valid=2000, probe=2000),
             pictures=6,
         )
     raise BadInput(f"there is no preset called {name!r}; the presets are {', '.join(PRESETS)}.")
@@ -244,11 +244,11 @@ def steps(chosen: Preset, out: Path) -> list[Step]:
         ),
         Step(
             "benchmark",
-            f"scoresim benchmark style melody retrieval pretraining --checkpoint {both} "
+            f"scoresim benchmark style top_staff retrieval pretraining --checkpoint {both} "
             f"--notes-checkpoint {midi} --out {out / 'benchmark'}",
             asdict(chosen.benchmark),
             out / "benchmark" / "results.json",
-            lambda: benchmark(("pretraining", "retrieval", "style", "melody"), both, out / "benchmark", config),
+            lambda: benchmark(("pretraining", "retrieval", "style", "top_staff"), both, out / "benchmark", config),
         ),
         Step(
             "pictures",

@@ -14,16 +14,19 @@ notation" beside its inputs.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scoresim.benchmark import metrics
 from scoresim.benchmark.config import ProbeConfig
 from scoresim.benchmark.metrics import Floats, Ints, Score, Statistic
+from scoresim.data.corpora import Item
 from scoresim.data.pair import Pair
+from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
 from scoresim.data.shards import Split
 from scoresim.model.sim import SIM
@@ -118,11 +121,25 @@ class Answers:
         truth: [M] true class.
         scores: [M, C] score of each class, the highest is the answer; log-probabilities up to a constant per
         item. work: [M] index of the item's work, 0..G-1, in sorted order of the works' names.
+        piece: [M] index of the item's piece; None where every item is a piece of its own.
     """
 
     truth: Ints
     scores: NDArray[np.float32]
     work: Ints
+    piece: Ints | None = None
+
+    def by_piece(self) -> Answers:
+        """One answer per piece: the mean of the log-probabilities of its items."""
+        if self.piece is None:
+            return self
+        _, first, number = np.unique(self.piece, return_index=True, return_inverse=True)
+        whole = self.scores.astype(np.float64)
+        whole = whole - np.logaddexp.reduce(whole, axis=1, keepdims=True)
+        sums = np.zeros((len(first), whole.shape[1]))
+        np.add.at(sums, number, whole)
+        scores = (sums / np.bincount(number)[:, None]).astype(np.float32)
+        return Answers(self.truth[first], scores, self.work[first], self.piece[first])
 
     @property
     def predicted(self) -> Ints:
@@ -170,6 +187,79 @@ class Task:
     rows: Callable[[Split, tuple[str, ...]], tuple[int, ...]]
     labels: Callable[[Pair, tuple[str, ...]], Ints]
     evaluate: Callable[[Answers], list[Figure]]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure from the literature, to stand beside ours: who, what it says, and what differs."""
+
+    name: str
+    metric: str
+    value: float
+    differs: str
+
+
+Measures = Callable[[Sequence[str]], Mapping[str, Statistic]]
+"""From the classes to metrics by name, the first of which chooses the best state on the validation part."""
+
+
+@dataclass(frozen=True)
+class PieceTask:
+    """A question about whole pieces, or about every note of them, that a head learns to answer.
+
+    Attributes:
+        name: as on the command line.
+        question: one sentence.
+        level: "sequence" for one class per piece, "note" for one per note.
+        corpora: sources whose items are asked.
+        part: which part an item belongs to; None leaves it out.
+        classes: names of the classes, or what finds them in the training pieces.
+        label: [N] class of every note of a piece, below 0 for none; or the one class of a piece, below 0 for none.
+        measures: metrics.
+        obtain: how a user comes to the data, in a sentence.
+        hidden: attributes of notes that no system may see.
+        notes: of a window.
+        least: notes that the last window of a piece needs to be asked.
+        transposes: whether a transposed piece has the same labels; hurries: the same for a faster one.
+        balance: weight of a class in the loss: its share to the power of minus this.
+        composers: whether the image is the composer's notation and not engraved from MIDI.
+        published: figures of others.
+    """
+
+    name: str
+    question: str
+    level: Literal["sequence", "note"]
+    corpora: tuple[str, ...]
+    part: Callable[[Item], str | None]
+    classes: tuple[str, ...] | Callable[[Sequence[Piece]], tuple[str, ...]]
+    label: Callable[[Piece, Sequence[str]], Ints | int]
+    measures: Measures
+    obtain: str
+    hidden: tuple[str, ...] = ()
+    notes: int = 512
+    least: int = 1
+    transposes: bool = False
+    hurries: bool = False
+    balance: float = 0.0
+    composers: bool = False
+    published: tuple[Published, ...] = ()
+
+    def select(self, answers: Answers, classes: Sequence[str]) -> float:
+        """The first metric over all items."""
+        table = metrics.confusion(answers.truth, answers.predicted, len(classes))
+        return float(next(iter(self.measures(classes).values()))(table.sum(0)))
+
+    def evaluate(self, answers: Answers, classes: Sequence[str]) -> list[Figure]:
+        """All metrics: over notes; or over windows and over pieces, whose answer is the mean of their windows'."""
+        kinds = {"notes": answers}
+        if self.level == "sequence":
+            kinds = {f"windows of {self.notes} notes": answers, "pieces": answers.by_piece()}
+        figures = []
+        for kind, some in kinds.items():
+            table = metrics.confusion(some.truth, some.predicted, len(classes), some.work)
+            what = f"{self.name.replace('_', ' ')}, {kind}"
+            figures += [Figure(what, name, table, measure) for name, measure in self.measures(classes).items()]
+        return figures
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ step's batch at once: nothing about the position in the data has to be saved to 
 """
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -17,9 +17,11 @@ from torch import Tensor
 
 from scoresim.data.alter import alter
 from scoresim.data.looks import DegradedSplit
+from scoresim.data.pair import Pair
 from scoresim.data.rows import BatchConfig, Labels, Row, drawn_rows, epoch_order, prepare
 from scoresim.data.shards import PairSplit, Split
 from scoresim.data.spacing import along
+from scoresim.data.windows import Marked, Segments, Window
 from scoresim.errors import BadInput
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput
@@ -90,6 +92,8 @@ class Batch:
             it here.
         part: which of how many consecutive stretches of the whole batch, equally long, this one is: G is B times the
             second. Batches that one process works on are whole.
+        window: [B] long, the window that each row is a segment of (see `Windows`), from 0, not decreasing; None where
+            every row stands for itself.
     """
 
     notes: NoteInput
@@ -104,6 +108,7 @@ class Batch:
     alteration: Tensor | None = None
     similarity: Tensor | None = None
     part: tuple[int, int] = WHOLE
+    window: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -136,6 +141,7 @@ class Batch:
             altered=None if self.altered is None else NoteInput(*map(change, self.altered)),
             alteration=None if self.alteration is None else change(self.alteration),
             part=self.part,
+            window=None if self.window is None else change(self.window),
         )
 
 
@@ -264,6 +270,59 @@ class Passages:
                 self._free -= row.bytes
                 self._cache[i] = row
         return row
+
+
+class Windows(Passages):
+    """Windows of pieces as batches: the rows of a batch are the segments of its windows.
+
+    Args:
+        source: the segments.
+        windows: which of them belong together.
+        config: how segments become tensors; its batch size counts windows.
+        task: name of the labels.
+        classes: [W] class of every window; None where the notes have classes, the marks of the segments.
+        change: makes a row another one with the same classes, given random numbers; for training batches.
+    """
+
+    def __init__(
+        self,
+        source: Segments,
+        windows: Sequence[Window],
+        config: BatchConfig,
+        task: str,
+        classes: NDArray[np.int64] | None = None,
+        change: Callable[[Sequence[Row], np.random.Generator], list[Row]] | None = None,
+    ) -> None:
+        def marks(pair: Pair) -> dict[str, Any]:
+            return {task: pair.marks} if isinstance(pair, Marked) and classes is None else {}
+
+        super().__init__(source, config, marks)
+        self.segments, self.windows, self.task, self.classes, self.change = source, windows, task, classes, change
+        tokens = np.r_[0, np.cumsum(self.size)]
+        self.piece = np.array([window.piece for window in windows], dtype=np.int64)
+        self.size = np.array([tokens[window.end_row] - tokens[window.row] for window in windows], dtype=np.int64)
+
+    def batch(self, seed: int, step: int) -> Batch:
+        """The batch of training step `step`."""
+        return self._gathered(self.rows(seed, step), np.random.default_rng([seed, step]))
+
+    def gather(self, index: NDArray[np.int64]) -> Batch:
+        """The given windows as one batch."""
+        return self._gathered(index, None)
+
+    def _gathered(self, index: NDArray[np.int64], chance: np.random.Generator | None) -> Batch:
+        rows: list[Row] = []
+        window: list[int] = []
+        for number, i in enumerate(index.tolist()):
+            taken = [self._row(row) for row in range(self.windows[i].row, self.windows[i].end_row)]
+            rows += taken if self.change is None or chance is None else self.change(taken, chance)
+            window += [number] * len(taken)
+        of_row = np.array(window, dtype=np.int64)
+        batch = collate(rows, index[of_row], self.piece[index][of_row], self.config)
+        batch.window = torch.tensor(window)
+        if self.classes is not None:
+            batch.labels = {self.task: torch.from_numpy(self.classes[index])}
+        return batch
 
 
 def batch_config(shape: SIMConfig, batch_size: int) -> BatchConfig:

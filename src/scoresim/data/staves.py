@@ -110,6 +110,8 @@ def bars_of_cells(
     x = (column + 0.5) * size[1]
     x0, y0, x1, y1 = boxes.T[..., None]
     inside = (x0 <= x) & (x < x1) & (y0 <= y) & (y <= y1)
+    if not len(inside):
+        return np.full(len(cells), -1, dtype=np.int16)
     return np.where(inside.any(axis=0), inside.argmax(axis=0), -1).astype(np.int16)
 
 

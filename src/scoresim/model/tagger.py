@@ -1,55 +1,160 @@
-"""A SIM with a head that names things: a class for the passage, or for every note of it."""
+"""A SIM with a head that names things: a class for the passage or the piece, or for every note of it."""
 
 import torch
 from torch import Tensor, nn
 
 from scoresim.model.image_encoder import ImageInput
+from scoresim.model.layers import FREQUENCIES, Block, Waves, nearness
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM, Reading
 
 LEVELS = ("sequence", "note")
+NEAR = (1.0, 4.0)  # slopes of the heads that look at what is near, per line
+TOGETHER = 48  # rows that are read at a time
 
 
 class Tagger(nn.Module):
     """SIM and a classifier on it; the classifier returns logits, the objective owns the loss.
 
+    A window of several passages is read passage by passage, as the SIM was taught; then blocks that see all of the
+    window read what the SIM says of its notes (or of its passages, where the window has one class).
+
     Args:
         sim: the body; trained further together with the head.
-        level: "sequence" (one class per passage) or "note" (one class per note).
+        level: "sequence" (one class per window) or "note" (one class per note).
         classes: number of classes.
+        context: blocks over the window; 0 where every passage stands for itself.
         dropout: on the head's input.
     """
 
-    def __init__(self, sim: SIM, level: str, classes: int, dropout: float = 0.1) -> None:
+    def __init__(self, sim: SIM, level: str, classes: int, context: int = 0, dropout: float = 0.1) -> None:
         super().__init__()
         if level not in LEVELS:
             raise ValueError(f"level is {level!r}; choose one of {', '.join(LEVELS)}")
         self.sim = sim
         self.level = level
-        width = sim.config.width
+        width, heads = sim.config.width, sim.config.heads
+        self.gather = nn.Linear(2 * width, width) if level == "sequence" and context else None
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(context))
+        if context:
+            self.where = nn.Sequential(Waves(shortest=0.5, longest=128.0), nn.Linear(2 * FREQUENCIES, width))
+            self.norm = nn.LayerNorm(width)
+            near = [NEAR[0] + (NEAR[1] - NEAR[0]) * i / max(heads // 2 - 1, 1) for i in range(heads // 2)]
+            self.register_buffer("slopes", torch.tensor([0.0] * (heads - heads // 2) + near), persistent=False)
+        self.slopes: Tensor
         self.head = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(2 * width if level == "sequence" else width, width),
+            nn.Linear(2 * width if level == "sequence" and not context else width, width),
             nn.GELU(),
             nn.Linear(width, classes),
         )
 
-    def forward(self, notes: NoteInput | None, image: ImageInput | None) -> Tensor:
-        """Logits [B, classes], or [B, N, classes] at note level.
+    def forward(self, notes: NoteInput | None, image: ImageInput | None, window: Tensor | None = None) -> Tensor:
+        """Logits [W, classes] of W windows, or [B, N, classes] at note level.
+
+        Args:
+            notes, image: B passages, or what is given of them.
+            window: [B] window of each passage, not decreasing; None makes each its own.
 
         Raises:
             ValueError: a note-level head is given no notes, or there is nothing to read.
         """
-        reading = self.sim(notes, image)
-        if self.level == "sequence":
-            return self._head(torch.cat([reading.summary, mean_state(reading, notes, image)], dim=-1))
-        if reading.notes is None:
+        if self.level == "note" and notes is None:
             raise ValueError("a note-level head needs notes")
-        return self._head(reading.notes)
+        states, passages = self.read(notes, image)
+        if self.level == "note":
+            if notes is None or states is None:
+                raise ValueError("a note-level head needs notes")
+            if self.blocks:
+                states = self.note_context(states, notes, window)
+            return self._head(states)
+        if self.gather is None:
+            return self._head(passages)
+        return self._head(self.passage_context(self.gather(passages), window))
+
+    def read(self, notes: NoteInput | None, image: ImageInput | None) -> tuple[Tensor | None, Tensor]:
+        """States of notes [B, N, width] and a vector for each passage [B, 2 width], rows of like length together."""
+        given = notes.mask if notes is not None else None
+        if image is not None:
+            given = image.mask if given is None else torch.cat([given, image.mask], dim=1)
+        if given is None:
+            raise ValueError("there is nothing to read: give notes, an image, or both")
+        B = len(given)
+        if B <= TOGETHER:
+            reading = self.sim(notes, image)
+            vectors = torch.cat([reading.summary, mean_state(reading, notes, image)], dim=-1)
+            return reading.notes, vectors
+        order = given.sum(dim=1).argsort()
+        states: list[Tensor] = []
+        vectors_of: list[Tensor] = []
+        for rows in torch.split(order, TOGETHER):
+            some_notes = None if notes is None else shortened(NoteInput(*(part[rows] for part in notes)))
+            some_image = None if image is None else ImageInput(*(p[rows] for p in image[:4]))
+            some, vectors = self.read(some_notes, some_image)
+            vectors_of.append(vectors)
+            if some is not None and notes is not None:
+                states.append(nn.functional.pad(some, (0, 0, 0, notes.mask.shape[1] - some.shape[1])))
+        back = order.argsort()
+        return torch.cat(states)[back] if states else None, torch.cat(vectors_of)[back]
+
+    def note_context(self, states: Tensor, notes: NoteInput, window: Tensor | None) -> Tensor:
+        """States of notes [B, N, width] after the blocks that see the whole window: the same shape."""
+        if window is None:
+            window = torch.arange(len(states), device=states.device)
+        row, at = notes.mask.nonzero(as_tuple=True)  # in the order of the window
+        of_window = window[row]
+        first = torch.zeros(int(window.max()) + 2, dtype=torch.long, device=window.device)
+        first[1:] = torch.bincount(of_window, minlength=int(window.max()) + 1).cumsum(0)
+        slot = torch.arange(len(row), device=row.device) - first[of_window]
+        shape = int(window.max()) + 1, int(slot.max()) + 1
+        place = states.new_zeros(shape, dtype=torch.float32)
+        place[of_window, slot] = line_number(window)[row] + notes.time[row, at]
+        mask = torch.zeros(shape, dtype=torch.bool, device=row.device)
+        mask[of_window, slot] = True
+        x = states.new_zeros(*shape, states.shape[-1])
+        x = x.index_put((of_window, slot), states[row, at])
+        x = self.through(x, place, mask)
+        return torch.zeros_like(states).index_put((row, at), x[of_window, slot].to(states.dtype))
+
+    def passage_context(self, vectors: Tensor, window: Tensor | None) -> Tensor:
+        """Vectors of passages [B, width] to one of each window, [W, width]."""
+        if window is None:
+            window = torch.arange(len(vectors), device=vectors.device)
+        number = line_number(window)
+        shape = int(window.max()) + 1, int(number.max()) + 1
+        mask = torch.zeros(shape, dtype=torch.bool, device=vectors.device)
+        mask[window, number] = True
+        x = vectors.new_zeros(*shape, vectors.shape[-1]).index_put((window, number), vectors)
+        place = torch.arange(shape[1], device=vectors.device, dtype=torch.float32).expand(shape)
+        x = self.through(x, place, mask) * mask[..., None]
+        return x.sum(dim=1) / mask.sum(dim=1, keepdim=True)
+
+    def through(self, x: Tensor, place: Tensor, mask: Tensor) -> Tensor:
+        """Tokens [W, T, width] at places [W, T], in lines, through the blocks."""
+        x = x + self.where(place)
+        bias = nearness(place, mask | ~mask.any(dim=1, keepdim=True), self.slopes)
+        if torch.is_autocast_enabled(x.device.type):
+            bias = bias.to(torch.get_autocast_dtype(x.device.type))
+        for block in self.blocks:
+            x = block(x, bias)
+        out: Tensor = self.norm(x)
+        return out
 
     def _head(self, states: Tensor) -> Tensor:
         out: Tensor = self.head(states)
         return out
+
+
+def line_number(window: Tensor) -> Tensor:
+    """[B] how many passages of its window come before each; `window` does not decrease."""
+    first = torch.searchsorted(window, window)
+    return torch.arange(len(window), device=window.device) - first
+
+
+def shortened(notes: NoteInput) -> NoteInput:
+    """Notes without the padding that no row needs."""
+    longest = max(int(notes.mask.sum(dim=1).max()), 1)
+    return NoteInput(notes.ids[:, :longest], notes.mask[:, :longest], notes.time[:, :longest])
 
 
 def mean_state(reading: Reading, notes: NoteInput | None, image: ImageInput | None) -> Tensor:

@@ -6,7 +6,7 @@ hands (`hands`), voices (`voices`), notes, rests, tuplets and beams (`rhythm`), 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from scoresim.errors import BadInput
 from scoresim.score import hands, pulse, spelling
 from scoresim.score.mei_write import Plan, mei
 from scoresim.score.notes import DRUMS, Beats, Score
+from scoresim.score.performance import bar_tempos, seconds
 from scoresim.score.quantize import quantize
 from scoresim.score.timeline import QUARTER, Timeline, from_beats, from_grid, on_grid
 from scoresim.score.voices import Chord, settled, voices
@@ -40,6 +41,28 @@ class Notation:
     warnings: tuple[str, ...]
     how: str
     first_bar: int = 0
+
+
+def quantized(midi: Score, beats: Beats | None = None) -> Score:
+    """The notes of a MIDI file between the bar lines of its notation, each of them once: what `notate` writes down.
+
+    Args:
+        midi, beats: as `notate` takes them; percussion may be among the notes.
+
+    Returns:
+        The notes of `midi` in its order, onsets and durations rounded as the notation rounds them, with bars and the
+        tempo of each bar; staff, voice and spelling as they were.
+
+    Raises:
+        BadInput: it has no notes, or too many notes or bars.
+    """
+    line = _checked(midi, beats)
+    onset, end = quantize(line)
+    bar = np.searchsorted([bar.onset for bar in line.bars], onset, side="right") - 1
+    notes = replace(midi.notes, onset=onset, duration=end - onset, bar=bar)
+    played = seconds(midi, midi.notes.onset)
+    written = Score(QUARTER, notes, line.bars, midi.staves, (), midi.source)
+    return replace(written, tempos=bar_tempos(written, played))
 
 
 def notate(midi: Score, beats: Beats | None = None) -> Notation:
@@ -86,12 +109,8 @@ def _plan(midi: Score, beats: Beats | None) -> tuple[Plan, tuple[str, ...], str]
         warnings.append(f"{len(midi.notes) - len(kept)} percussion notes are left out")
     if not len(kept):
         raise BadInput(f"{name} has no notes but percussion; there is nothing to write down.")
-    if len(kept) > MOST_NOTES:
-        raise BadInput(f"{name} has {len(kept)} notes, more than {MOST_NOTES}; cut it into pieces.")
     notes = midi.notes.take(kept)
-    line = _timeline(Score(midi.resolution, notes, midi.bars, midi.staves, midi.tempos, midi.source), beats)
-    if len(line.bars) > MOST_BARS:
-        raise BadInput(f"{name} would fill {len(line.bars)} bars, more than {MOST_BARS}; cut it into pieces.")
+    line = _checked(replace(midi, notes=notes), beats)
     onset, end = quantize(line)
     starts = np.asarray([bar.onset for bar in line.bars])
     bar = np.searchsorted(starts, onset, side="right") - 1
@@ -107,6 +126,17 @@ def _plan(midi: Score, beats: Beats | None) -> tuple[Plan, tuple[str, ...], str]
     clefs = {n: _clefs(n, parts, notes.pitch[staff == n], bar[staff == n], len(line.bars)) for n in _staves(parts)}
     plan = Plan(line.bars, line.cells, line.pickup, fifths, parts, chords, clefs, *names)
     return plan, tuple(warnings), line.how
+
+
+def _checked(midi: Score, beats: Beats | None) -> Timeline:
+    """The timeline of a file that is not too long to be written down."""
+    name = midi.source or "The MIDI file"
+    if not 0 < len(midi.notes) <= MOST_NOTES:
+        raise BadInput(f"{name} has {len(midi.notes)} notes, none or more than {MOST_NOTES}; cut it into pieces.")
+    line = _timeline(midi, beats)
+    if len(line.bars) > MOST_BARS:
+        raise BadInput(f"{name} would fill {len(line.bars)} bars, more than {MOST_BARS}; cut it into pieces.")
+    return line
 
 
 def _chords(

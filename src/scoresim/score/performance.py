@@ -53,10 +53,10 @@ def performed(written: Score, midi: Score, source_note: Mapping[str, int]) -> Sc
     if (midi.notes.pitch[index] != written.notes.pitch).any():
         raise ValueError("a written note has another pitch than its MIDI note")
     notes = replace(written.notes, velocity=midi.notes.velocity[index], program=midi.notes.program[index])
-    return replace(written, notes=notes, tempos=_bar_tempos(written, seconds(midi, midi.notes.onset[index])))
+    return replace(written, notes=notes, tempos=bar_tempos(written, seconds(midi, midi.notes.onset[index])))
 
 
-def _bar_tempos(written: Score, played: NDArray[np.float64]) -> tuple[tuple[int, float], ...]:
+def bar_tempos(written: Score, played: NDArray[np.float64]) -> tuple[tuple[int, float], ...]:
     """(tick, quarter notes per minute) of every bar, from the times at which its notes were played ([N] seconds)."""
     ticks, where = np.unique(written.notes.onset, return_inverse=True)
     if len(ticks) < 2:

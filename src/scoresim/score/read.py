@@ -20,7 +20,7 @@ from lxml import etree
 
 from scoresim.errors import BadInput
 from scoresim.score.abc import check_abc as check_abc
-from scoresim.score.notes import DRUMS, Bar, Score, notes_from_columns
+from scoresim.score.notes import DRUMS, Bar, Ints, Score, notes_from_columns
 
 MAX_BYTES = 20_000_000
 MAX_ENTRIES, MAX_RATIO = 100, 200
@@ -193,6 +193,15 @@ def read_midi(path: Path) -> Score:
     Raises:
         BadInput: the file is not MIDI, has no notes, no ticks per quarter note, or is absurdly long.
     """
+    return read_tracks(path)[0]
+
+
+def read_tracks(path: Path) -> tuple[Score, Ints, tuple[str, ...]]:
+    """A MIDI file as `read_midi` gives it, the track of every note ([N], from 0), and the names of the tracks.
+
+    Raises:
+        BadInput: as `read_midi`.
+    """
     import symusic
 
     data = read_bytes(path)
@@ -203,12 +212,15 @@ def read_midi(path: Path) -> Score:
     except (RuntimeError, ValueError, MemoryError) as error:
         raise BadInput(f"{path} cannot be read as MIDI ({error}); it may be cut off.") from error
     resolution = int(midi.ticks_per_quarter)
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("time", "duration", "pitch", "velocity", "program")}
-    for track in midi.tracks:
+    columns: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("time", "duration", "pitch", "velocity", "program", "track")
+    }
+    for number, track in enumerate(midi.tracks):
         arrays = track.notes.numpy()
         n = len(arrays["time"])
         for name in ("time", "duration", "pitch", "velocity"):
             columns[name].append(np.asarray(arrays[name], dtype=np.int64))
+        columns["track"].append(np.full(n, number))
         columns["program"].append(np.full(n, DRUMS if track.is_drum else min(max(int(track.program), 0), 127)))
     merged = {name: np.concatenate([np.zeros(0, np.int64), *parts]) for name, parts in columns.items()}
     if not len(merged["time"]):
@@ -227,7 +239,8 @@ def read_midi(path: Path) -> Score:
     signatures = [(int(s.time), int(s.numerator), int(s.denominator)) for s in midi.time_signatures]
     tempos = tuple((max(int(t.time), 0), float(t.qpm)) for t in midi.tempos if t.qpm > 0)
     bars = bars_from_signatures(signatures, end, resolution) if signatures else ()
-    return Score(resolution, notes, bars, (), tempos, str(path))
+    names = tuple(str(track.name) for track in midi.tracks)
+    return Score(resolution, notes, bars, (), tempos, str(path)), merged["track"][order], names
 
 
 def bars_from_signatures(signatures: list[tuple[int, int, int]], end: int, resolution: int) -> tuple[Bar, ...]:

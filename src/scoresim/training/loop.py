@@ -61,11 +61,13 @@ class TrainConfig:
         steps: how many in all.
         lr: highest learning rate; warmup: steps until it is reached; then a cosine to nearly zero.
         weight_decay: of matrices.
+        layer_decay: what a layer's learning rate is multiplied by for the layer under it (of a head on a SIM).
         clip: largest norm of the gradient.
         seed: of data order and random choices.
         precision: auto, fp32 or bf16.
         log_every, checkpoint_every: in steps.
         validate_every: in steps; 0 is never.
+        patience: validations without a new best after which training ends; 0 is never.
         device: of the module.
     """
 
@@ -73,12 +75,14 @@ class TrainConfig:
     lr: float = 1e-3
     warmup: int = 50
     weight_decay: float = 0.05
+    layer_decay: float = 1.0
     clip: float = 1.0
     seed: int = 0
     precision: str = "auto"
     log_every: int = 20
     checkpoint_every: int = 200
     validate_every: int = 0
+    patience: int = 0
     device: str = "cpu"
 
 
@@ -116,7 +120,7 @@ def train(
             (after saving). The same command goes on when that is mended.
     """
     module.to(config.device).train()
-    optimiser = adamw(module, config.lr, config.weight_decay)
+    optimiser = adamw(module, config.lr, config.weight_decay, config.layer_decay)
     last = out / "state" / LAST
     if world.first:
         sweep(out)
@@ -134,7 +138,7 @@ def train(
         stop_signals() as stop,
     ):
         stopped = False
-        while state.step < config.steps and not stopped:
+        while state.step < config.steps and not stopped and not tired(state, config):
             try:
                 batch = next_batch(stream, world)
             except ScoresimError:  # a shard has vanished: no step is lost
@@ -153,7 +157,7 @@ def train(
             if ended or stopped or due(state.step, config.checkpoint_every):
                 save_run(last, module, optimiser, state, world)
             progress.advance(note=f"loss {figures['loss']:.3f}")
-    if state.step < config.steps:
+    if stopped and state.step < config.steps:
         raise Stopped(
             f"Stopped at step {state.step} of {config.steps}; the state is saved in {out}, "
             "run the same command to go on."
@@ -222,7 +226,7 @@ def take_step(
             "begin anew in another folder with a lower learning rate."
         )
     for group in optimiser.param_groups:
-        group["lr"] = learning_rate(step, config.steps, config.warmup, config.lr)
+        group["lr"] = group["scale"] * learning_rate(step, config.steps, config.warmup, config.lr)
     optimiser.step()
     return figures
 
@@ -230,6 +234,12 @@ def take_step(
 def seed_step(seed: int, step: int, rank: int = 0) -> None:
     """Seed torch's global generators, of which only dropout asks, as a pure function of (seed, step, process)."""
     torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> 1))
+
+
+def tired(state: RunState, config: TrainConfig) -> bool:
+    """Whether the last best state is too long ago; a function of the state, so that a resumed run ends alike."""
+    waited = state.step - state.best_step if state.best is not None else 0
+    return 0 < config.patience * config.validate_every <= waited
 
 
 def due(step: int, every: int) -> bool:

@@ -316,7 +316,7 @@ class HeadObjective:
     def __call__(self, model: nn.Module, batch: Batch, /) -> tuple[Losses, Report]:
         """One loss and the accuracy over what has a label."""
         labels = batch.labels[self.label].flatten()
-        logits = model(*batch.inputs(self.inputs)).flatten(0, -2)[labels != IGNORE].float()
+        logits = model(*batch.inputs(self.inputs), batch.window).flatten(0, -2)[labels != IGNORE].float()
         labels = labels[labels != IGNORE]
         weights = torch.ones(logits.shape[-1]) if self.class_weights is None else self.class_weights
         weights, world = weights.to(logits.device), World(*batch.part)

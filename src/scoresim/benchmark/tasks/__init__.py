@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from scoresim.errors import BadInput
 
 if TYPE_CHECKING:
-    from scoresim.benchmark.task import Probe, Task
+    from scoresim.benchmark.task import PieceTask, Probe, Task
 
 
 def names() -> tuple[str, ...]:
@@ -20,7 +20,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in Path(__file__).parent.glob("*.py") if not p.stem.startswith("_")))
 
 
-def get(name: str) -> Task | Probe:
+def get(name: str) -> Task | PieceTask | Probe:
     """The question with this name.
 
     Raises:
@@ -28,20 +28,20 @@ def get(name: str) -> Task | Probe:
     """
     if name not in names():
         raise BadInput(f"there is no task called {name!r}; the tasks are {', '.join(names())}.")
-    task: Task | Probe = importlib.import_module(f"{__name__}.{name}").TASK
+    task: Task | PieceTask | Probe = importlib.import_module(f"{__name__}.{name}").TASK
     return task
 
 
-def learnt(name: str) -> Task:
+def learnt(name: str) -> Task | PieceTask:
     """The learnt task with this name.
 
     Raises:
         BadInput: there is none, or nothing is learnt in it.
     """
-    from scoresim.benchmark.task import Task
+    from scoresim.benchmark.task import PieceTask, Task
 
     task = get(name)
-    if not isinstance(task, Task):
-        every = [n for n in names() if isinstance(get(n), Task)]
+    if not isinstance(task, Task | PieceTask):
+        every = [n for n in names() if isinstance(get(n), Task | PieceTask)]
         raise BadInput(f"{name!r} asks a model as it is; one can fine-tune for {', '.join(every)}.")
     return task

@@ -1,0 +1,166 @@
+"""Tasks of whole pieces: from the files of a data set to windows with classes, and from logits to answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from scoresim.benchmark import metrics
+from scoresim.benchmark.config import FinetuneConfig
+from scoresim.benchmark.metrics import Ints
+from scoresim.benchmark.task import Answers, PieceTask
+from scoresim.data import corpora
+from scoresim.data.batches import Windows
+from scoresim.data.pieces import Piece, pieces
+from scoresim.data.rows import BatchConfig, Row
+from scoresim.data.windows import Segments, cut, moved
+from scoresim.errors import BadInput
+
+TRANSPOSED = (-5, 6)  # semitones, both included
+HURRIED = (-2, 2)  # twelfths of doubling the tempo
+EDGE = 64  # notes from the edge of a window within which its answers count less
+PARTS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The pieces of a task, read once for all systems.
+
+    Attributes:
+        task: the task.
+        classes: names of its classes.
+        parts: pieces of the training, validation and test part.
+        identity: of these pieces and their parts.
+    """
+
+    task: PieceTask
+    classes: tuple[str, ...]
+    parts: dict[str, list[Piece]]
+    identity: str
+
+    def label(self, piece: Piece) -> Ints | int:
+        """Class of the piece, or [N] of its notes."""
+        return self.task.label(piece, self.classes)
+
+
+def present(task: PieceTask, data: Path) -> bool:
+    """Whether the files of all sources of a task are in a folder."""
+    return all(corpora.get(name).find(data) is not None for name in task.corpora)
+
+
+def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, workers: int = 2) -> Material:
+    """Read the pieces of a task.
+
+    Args:
+        task: what is asked.
+        data: folder that holds its sources, each under its name.
+        folder: where pieces are kept from one call to the next.
+        images: whether they are engraved.
+        workers: processes.
+
+    Raises:
+        BadInput: a source is not there, or a part has no piece.
+    """
+    parts: dict[str, list[Piece]] = {part: [] for part in PARTS}
+    for name in task.corpora:
+        root = corpora.get(name).find(data)
+        if root is None:
+            raise BadInput(f"the task {task.name} needs {name}, which is not in {data}. {task.obtain}")
+        items = {item.id: (item, task.part(item)) for item in corpora.get(name).items(root)}
+        asked = [item for item, part in items.values() if part is not None]
+        for piece in pieces(name, asked, folder, images, workers):
+            part = items[piece.id][1]
+            if part is not None and len(piece):
+                parts[part].append(piece)
+    classes = task.classes if isinstance(task.classes, tuple) else task.classes(parts["train"])
+    parts = {part: [p for p in some if np.max(task.label(p, classes)) >= 0] for part, some in parts.items()}
+    for part, some in parts.items():
+        if not some:
+            raise BadInput(f"the {part} part has no piece for the task {task.name}. {task.obtain}")
+    content = [
+        [part, p.corpus, p.id, hashlib.sha256(p.ids.tobytes()).hexdigest()] for part in PARTS for p in parts[part]
+    ]
+    identity = hashlib.sha256(json.dumps([task.name, classes, images, content]).encode()).hexdigest()
+    return Material(task, tuple(classes), parts, identity)
+
+
+def windows(material: Material, part: str, batches: BatchConfig, config: FinetuneConfig) -> Windows:
+    """The windows of a part with their classes. Those of the training part overlap by half, and are varied.
+
+    Notes that are asked are seen in two windows wherever that can be; windows that are asked do not overlap.
+    """
+    task, some = material.task, material.parts[part]
+    size = config.notes or task.notes
+    asked_once = task.level == "sequence" and part != "train"
+    hop = size if asked_once else max(size // 2, 1)
+    segments, found = cut(some, size, hop, task.least if task.level == "sequence" else 1, whole=task.level == "note")
+    note_level = task.level == "note"
+
+    def marks(piece: Piece) -> Ints:
+        return np.asarray(material.label(piece))
+
+    source = Segments(some, segments, task.hidden, marks if note_level else None)
+    classes = None if note_level else np.array([material.label(some[w.piece]) for w in found], dtype=np.int64)
+    alone = config.inputs == "notes"
+    shown = replace(batches, batch_size=config.windows, images=not alone)
+    varied = part == "train" and config.augment and (task.hurries or (task.transposes and alone))
+
+    def change(rows: Sequence[Row], chance: np.random.Generator) -> list[Row]:
+        steps = int(chance.integers(TRANSPOSED[0], TRANSPOSED[1] + 1)) if task.transposes and alone else 0
+        faster = int(chance.integers(HURRIED[0], HURRIED[1] + 1)) if task.hurries else 0
+        return [replace(row, ids=moved(row.ids, steps, faster)) for row in rows]
+
+    return Windows(source, found, shown, task.name, classes, change if varied else None)
+
+
+def labels_of(material: Material, part: str) -> Ints:
+    """Classes of all items of a part: of its notes, or of its pieces."""
+    return np.concatenate([np.atleast_1d(material.label(piece)) for piece in material.parts[part]])
+
+
+def answers(module: nn.Module, asked: Windows, pieces_asked: Sequence[Piece], inputs: str) -> Answers:
+    """What a trained head says about all windows; a note that stands in two gets the weighted mean of both.
+
+    Near the edge of a window less is known: there an answer weighs less.
+    """
+    groups, _ = metrics.groups_of([piece.work for piece in pieces_asked])
+    said = _said(module, asked, inputs)
+    if asked.classes is not None:
+        piece = np.array([window.piece for window in asked.windows], dtype=np.int64)
+        return Answers(asked.classes, np.concatenate(said), groups[piece], piece)
+    sums = [np.zeros((len(piece), said[0].shape[1])) for piece in pieces_asked]
+    for window, scores in zip(asked.windows, said, strict=True):
+        n = np.arange(window.end - window.first)
+        weight = np.minimum(np.minimum(n, n[::-1]) + 1, EDGE).astype(np.float64)
+        sums[window.piece][window.first : window.end] += weight[:, None] * scores
+    piece = np.repeat(np.arange(len(pieces_asked)), [len(p) for p in pieces_asked])
+    truth = np.concatenate(asked.segments.marks or []).astype(np.int64)
+    return Answers(truth, np.concatenate(sums).astype(np.float32), groups[piece], piece)
+
+
+def _said(module: nn.Module, asked: Windows, inputs: str) -> list[NDArray[np.float32]]:
+    """Log-probabilities of every window, [1, C], or of its notes, [n, C]."""
+    device = next(module.parameters()).device
+    order = np.argsort(asked.size, kind="stable")
+    said: dict[int, NDArray[np.float32]] = {}
+    module.eval()
+    with torch.inference_mode():
+        for start in range(0, len(order), asked.config.batch_size):
+            index = order[start : start + asked.config.batch_size]
+            batch = asked.gather(index).to(device)
+            logits = module(*batch.inputs(inputs), batch.window)
+            scores = torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
+            if asked.classes is not None:
+                said |= {int(i): scores[b : b + 1] for b, i in enumerate(index)}
+            elif batch.window is not None:
+                window, mask = batch.window.cpu().numpy(), batch.notes.mask.cpu().numpy()
+                said |= {int(i): scores[window == b][mask[window == b]] for b, i in enumerate(index)}
+    return [said[i] for i in range(len(order))]

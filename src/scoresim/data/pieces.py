@@ -1,0 +1,325 @@
+"""A whole piece as note tokens, and as the engraved lines on which its bars stand.
+
+A passage of a data set is left out where its picture and its notes do not agree. A question about a piece is asked of
+every note in it. So here nothing is left out: a MIDI file keeps all its notes, in their own times and between the bar
+lines of its notation; a notated file has the notes that it writes. Lines that cannot be engraved are missing, with a
+warning, and their bars are read without an image.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoresim.data import corpora
+from scoresim.data.corpora import Item
+from scoresim.data.curate import seeded
+from scoresim.data.pair import png
+from scoresim.data.parts import part_name
+from scoresim.errors import BadInput, ScoresimError
+from scoresim.files import replacing
+from scoresim.progress import Progress
+from scoresim.score.engrave import EngraveConfig, Engraving, vary
+from scoresim.score.notate import notate_all, quantized
+from scoresim.score.notes import DRUMS, Ints, Score
+from scoresim.score.read import check_abc, read_text, read_tracks
+from scoresim.score.sandbox import Failure, run_all
+from scoresim.score.tokens import GRID, default_vocabulary, encode
+
+FORMAT = 1  # of files of pieces; a new number makes old ones useless
+TIMEOUT = 300.0  # seconds for a piece
+NOTE_COLUMNS = ("bar", "velocity", "track", "staff", "voice")
+ARRAYS = ("ids", "onset", "bar_onset")
+
+_logger = logging.getLogger("scoresim")
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """An engraved system of a piece.
+
+    Attributes:
+        first_bar: index of its first bar in the piece.
+        bar_boxes: [n, 4] x0, y0, x1, y1 of its bars in pixels.
+        image: PNG, grey, 255 is paper.
+        height, width: pixels.
+        staves: on it.
+    """
+
+    first_bar: int
+    bar_boxes: NDArray[np.float32]
+    image: bytes
+    height: int
+    width: int
+    staves: int
+
+    @property
+    def end_bar(self) -> int:
+        """Index of the first bar after it."""
+        return self.first_bar + len(self.bar_boxes)
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A piece as N notes, with what its source says of it.
+
+    Attributes:
+        id, corpus, work, split, style, composer, title: of the item (see `Item`); split is "" where there is none.
+        labels: of the item.
+        ids: [N, 8] note tokens, in the order of (bar, position, pitch, duration, program); bars count from 0.
+        bar: [N] bar of each note.
+        onset: [N] quarter notes from the beginning.
+        bar_onset: [B + 1] quarter notes at which each bar begins, and the end of the last.
+        velocity: [N] 1-127.
+        track: [N] index into `tracks`; -1 where there are none.
+        staff, voice: [N] from 1; 0 is unknown.
+        tracks: names of the MIDI file's tracks.
+        staves: names of the parts on the staves, from top to bottom.
+        staff_space: pixels between two staff lines of the pictures.
+        lines: the engraved systems in order; empty where nothing was engraved.
+        notation: "composer" or "machine".
+        warnings: what could not be engraved, and why.
+    """
+
+    id: str
+    corpus: str
+    work: str
+    split: str
+    style: str
+    composer: str
+    title: str
+    labels: Mapping[str, str]
+    ids: NDArray[np.int32]
+    bar: Ints
+    onset: NDArray[np.float64]
+    bar_onset: NDArray[np.float64]
+    velocity: Ints
+    track: Ints
+    staff: Ints
+    voice: Ints
+    tracks: tuple[str, ...] = ()
+    staves: tuple[str, ...] = ()
+    staff_space: float = 8.0
+    lines: tuple[Line, ...] = ()
+    notation: str = "machine"
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An item that is to become a piece.
+
+    Attributes:
+        corpus: its name.
+        item: what to read.
+        file: where the piece goes.
+        images: whether it is engraved.
+    """
+
+    corpus: str
+    item: Item
+    file: Path
+    images: bool = True
+
+
+def read_piece(corpus: str, item: Item, images: bool = True) -> Piece:
+    """Read an item as a piece.
+
+    Args:
+        corpus: name of its source, which knows its beats.
+        item: what to read.
+        images: whether to engrave it; the look follows from the item's name.
+
+    Raises:
+        BadInput, ValueError: it cannot be read.
+    """
+    settings = vary(seeded(0, "piece", corpus, item.id))
+    about = {
+        "id": item.id,
+        "corpus": corpus,
+        "work": item.work,
+        "split": item.split or "",
+        "style": item.style,
+        "composer": item.composer,
+        "title": item.title,
+        "labels": dict(item.labels),
+        "staff_space": settings.staff_space,
+    }
+    if item.format == "midi":
+        return _from_midi(corpus, item, settings, about, images)
+    text = read_text(item.path, item.format)
+    if item.format == "abc":
+        text = check_abc(corpora.abc_text(item), item.path)
+    engraving = Engraving(text, settings, str(item.path), bar_accidentals=item.format == "abc")
+    score = engraving.reading.score
+    piece = _of_score(score, np.full(len(score.notes), -1), about | {"notation": "composer"})
+    piece = replace(piece, staves=tuple(staff.label for staff in score.staves))
+    return _engraved(piece, [(0, engraving)]) if images else piece
+
+
+def _from_midi(corpus: str, item: Item, settings: EngraveConfig, about: dict[str, Any], images: bool) -> Piece:
+    midi, track, names = read_tracks(item.path)
+    kept = np.flatnonzero(midi.notes.program != DRUMS)
+    midi, track = replace(midi, notes=midi.notes.take(kept)), track[kept]
+    beats = corpora.get(corpus).beats
+    known = beats(item) if beats is not None else None
+    piece = replace(_of_score(quantized(midi, known), track, about), tracks=names)
+    if not images:
+        return piece
+    warnings: list[str] = []
+    engraved: list[tuple[int, Engraving]] = []
+    for notation in notate_all(midi, known):
+        try:
+            engraved.append((notation.first_bar, Engraving(notation.mei, settings, str(item.path))))
+        except ValueError as error:
+            warnings.append(f"bars from {notation.first_bar}: {error}")
+    return _engraved(replace(piece, warnings=tuple(warnings)), engraved)
+
+
+def _of_score(score: Score, track: Ints, about: dict[str, Any]) -> Piece:
+    """The notes of a score as tokens; notes that are tied are one."""
+    tokens = encode(score, default_vocabulary())
+    first = score.notes.take(tokens.note)
+    starts = tokens.bar_starts / GRID
+    return Piece(
+        ids=tokens.ids,
+        bar=tokens.bar,
+        onset=starts[tokens.bar] + (tokens.ids[:, 1] - 2) / GRID,
+        bar_onset=starts,
+        velocity=first.velocity,
+        track=track[tokens.note],
+        staff=first.staff,
+        voice=first.voice,
+        **about,
+    )
+
+
+def _engraved(piece: Piece, engravings: Sequence[tuple[int, Engraving]]) -> Piece:
+    """The piece with its lines. A bar too long for the tokens is several there: such a piece stays without."""
+    lines: list[Line] = []
+    warnings = list(piece.warnings)
+    bars = sum(len(engraving.reading.score.bars) for _, engraving in engravings)
+    if bars > len(piece.bar_onset) - 1 or any(len(e.reading.score.bars) == 0 for _, e in engravings):
+        return replace(piece, warnings=(*warnings, "its bars are not those of its notes"))
+    for first_bar, engraving in engravings:
+        for page in range(engraving.pages):
+            for layout in engraving.page(page):
+                try:
+                    numbers = engraving.bars(layout)
+                    system = engraving.draw(layout)
+                except ValueError as error:
+                    warnings.append(f"a line from bar {first_bar} on: {error}")
+                    continue
+                if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+                    warnings.append(f"a line from bar {first_bar} on: its bars are not consecutive")
+                    continue
+                boxes = np.array([bar.box for bar in system.bars], dtype=np.float32)
+                height, width = system.ink.shape
+                place = first_bar + numbers[0]
+                lines.append(Line(place, boxes, png(system.ink), height, width, len(system.staves)))
+    return replace(piece, lines=tuple(lines), warnings=tuple(warnings))
+
+
+def save_piece(path: Path, piece: Piece) -> None:
+    """Write a piece as one file of plain arrays."""
+    about = {
+        name: value
+        for name, value in asdict(replace(piece, lines=())).items()
+        if name not in (*ARRAYS, *NOTE_COLUMNS, "lines")
+    }
+    lines = piece.lines
+    arrays: dict[str, Any] = {name: getattr(piece, name) for name in NOTE_COLUMNS}
+    arrays |= {"ids": piece.ids, "onset": piece.onset, "bar_onset": piece.bar_onset}
+    arrays["line_bars"] = np.array([[line.first_bar, len(line.bar_boxes)] for line in lines]).reshape(-1, 2)
+    arrays["line_boxes"] = np.concatenate([np.zeros((0, 4), np.float32), *(line.bar_boxes for line in lines)])
+    arrays["line_sizes"] = np.array([[n.height, n.width, n.staves, len(n.image)] for n in lines]).reshape(-1, 4)
+    arrays["line_bytes"] = np.frombuffer(b"".join(line.image for line in lines), dtype=np.uint8)
+    arrays["about"] = np.frombuffer(json.dumps(about, sort_keys=True).encode(), dtype=np.uint8)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def load_piece(path: Path) -> Piece:
+    """Read what `save_piece` wrote.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        about = json.loads(arrays.pop("about").tobytes())
+        bars, boxes, sizes, image = (arrays.pop(f"line_{name}") for name in ("bars", "boxes", "sizes", "bytes"))
+        lines, box, byte = [], 0, 0
+        for (first, count), (height, width, staves, size) in zip(bars.tolist(), sizes.tolist(), strict=True):
+            picture = image[byte : byte + size].tobytes()
+            lines.append(Line(first, boxes[box : box + count], picture, height, width, staves))
+            box, byte = box + count, byte + size
+        for name in ("tracks", "staves", "warnings"):
+            about[name] = tuple(about[name])
+        return Piece(**about, **arrays, lines=tuple(lines))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path} is damaged ({error}); remove it and run again.") from error
+
+
+def pieces(corpus: str, items: Sequence[Item], folder: Path, images: bool = True, workers: int = 2) -> list[Piece]:
+    """Items as pieces, each read once and kept in a folder.
+
+    What cannot be read is left out, with a warning in the log; it is not tried again.
+
+    Args:
+        corpus: name of their source.
+        items: what to read.
+        folder: where pieces are kept from one call to the next.
+        images: whether to engrave them.
+        workers: processes.
+    """
+    wanted = [Wanted(corpus, item, folder / _name(corpus, item, images), images) for item in items]
+    todo = [one for one in wanted if not one.file.is_file() and not _refusal(one).is_file()]
+    with Progress(f"Reading {corpus}", len(wanted), "pieces") as progress:
+        progress.advance(len(wanted) - len(todo))
+        for i, outcome in run_all(make_piece, todo, workers, TIMEOUT) if todo else ():
+            progress.advance()
+            if isinstance(outcome, Failure):
+                with replacing(_refusal(todo[i])) as temporary:
+                    temporary.write_text(outcome.reason, encoding="utf-8")
+    for one in wanted:
+        if _refusal(one).is_file():
+            reason = _refusal(one).read_text(encoding="utf-8")
+            _logger.warning("%s: %s is left out: %s", corpus, one.item.id, reason)
+    return [load_piece(one.file) for one in wanted if one.file.is_file()]
+
+
+def _name(corpus: str, item: Item, images: bool) -> str:
+    """A name that changes when the item or its file does."""
+    kind = "lines" if images else "notes"
+    return f"{Path(part_name(corpus, item)).stem}-{kind}{FORMAT}.npz"
+
+
+def _refusal(wanted: Wanted) -> Path:
+    return wanted.file.with_suffix(".refused.txt")
+
+
+def make_piece(wanted: Wanted) -> None:
+    """Read an item and leave it on disk; runs in a worker process.
+
+    Raises:
+        BadInput, ValueError: it cannot be read.
+    """
+    try:
+        piece = read_piece(wanted.corpus, wanted.item, wanted.images)
+    except (ScoresimError, ValueError, MemoryError):
+        raise
+    except Exception as error:  # whatever a strange file does to a parser costs that file; the reason says what it was
+        raise ValueError(f"the reader failed ({type(error).__name__}: {error})") from None
+    save_piece(wanted.file, piece)
