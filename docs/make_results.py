@@ -21,8 +21,8 @@ SHOWN = (  # what the README says, and which row it is: (what, metric, [(heading
     ("Do image and notes match?", "matching: all", "accuracy", (("both", IMAGE),)),
     ("Image to notes", "retrieval, image to notes", "R@1", (("each", IMAGE), *RULES)),
     ("Notes to image", "retrieval, notes to image", "R@1", (("each", IMAGE), *RULES)),
-    ("Style of a passage", "style of passages", "macro-F1", ()),
-    ("Notes of the top staff", "notes of the top staff", "accuracy", ()),
+    ("Style of a passage", "style, passages", "macro-F1", ()),
+    ("Notes of the top staff", "top staff, notes", "accuracy", ()),
 )
 
 

@@ -1,9 +1,12 @@
-"""What every test shares: repeatable randomness, one thread for torch, and no network."""
+"""What every test shares: repeatable randomness, one thread for torch, no network, and made-up songs."""
 
 import os
 import socket
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -31,3 +34,68 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _refuse(address: Any) -> NoReturn:
     raise AssertionError(f"a test tried to reach {address}; tests run without a network")
+
+
+@pytest.fixture(scope="session")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with songs of ours in the layouts of POP909 and Pianist8."""
+    root = tmp_path_factory.mktemp("songs")
+    return _pianist8(_pop909(root))
+
+
+@pytest.fixture(scope="session")
+def make_song() -> Callable[..., None]:
+    """Writes a song of ours: (path, seed, bars, names of tracks)."""
+    return _song
+
+
+PARTS = ("train", "train", "train", "valid", "test", "test")
+
+
+def _song(path: Path, seed: int, bars: int = 12, tracks: tuple[str, ...] = ("MELODY", "BRIDGE", "PIANO")) -> None:
+    """A tune that walks, a line under it now and then, and chords, on three tracks or on one."""
+    chance = np.random.default_rng(seed)
+    import symusic
+
+    made = {name: symusic.Track(name) for name in dict.fromkeys(tracks)}
+    pitch = 72
+    for bar in range(bars):
+        start = 4 * bar * 480
+        for quarter in range(4):
+            pitch = int(np.clip(pitch + chance.integers(-3, 4), 65, 84))
+            made[tracks[0]].notes.append(symusic.Note(start + quarter * 480, 460, pitch, 90))
+        if bar % 3 == 0:
+            made[tracks[1 % len(tracks)]].notes.append(symusic.Note(start + 960, 900, 62, 70))
+        for step in (0, 4, 7):
+            made[tracks[2 % len(tracks)]].notes.append(symusic.Note(start, 1900, 43 + step + 5 * (bar % 2), 50))
+    score = symusic.Score(480)
+    score.tempos.append(symusic.Tempo(0, 100))
+    score.time_signatures.append(symusic.TimeSignature(0, 4, 4))
+    for track in made.values():
+        score.tracks.append(track)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    score.dump_midi(path)
+
+
+def _pop909(root: Path) -> Path:
+    """Six songs as POP909 has them, one split each; gives the folder that holds the set."""
+    columns = "file,split,key,n_keys,key_share,beats_per_measure,quavers_per_beat,title,artist"
+    rows = [columns]
+    for i, part in enumerate(PARTS):
+        _song(root / "pop909" / "midi" / f"{i:03}.mid", i)
+        rows.append(f"midi/{i:03}.mid,{part},C major,1,1.0,4,2,Song {i},Nobody")
+    (root / "pop909" / "beat_midi").mkdir(exist_ok=True)
+    (root / "pop909" / "labels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return root
+
+
+def _pianist8(root: Path) -> Path:
+    """Six pieces by two artists as Pianist8 has them; gives the folder that holds the set."""
+    rows = ["file,split,composer,n_notes"]
+    for i, part in enumerate(PARTS):
+        artist = ("Yiruma", "Hancock")[i % 2]
+        name = f"midi/{artist}/{artist}_Piece_{i}.mid"
+        _song(root / "pianist8" / name, i, bars=8 + 90 * (artist == "Yiruma"), tracks=("",))
+        rows.append(f"{name},{part},{artist},0")
+    (root / "pianist8" / "labels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return root

@@ -50,10 +50,10 @@ def rows() -> list[dict[str, Any]]:
         row(pool, "R@1", 0.4, ours, "each alone (composer's notation)"),
         row(pool, "median rank", 3.0, ours, "each alone (composer's notation)"),
         row(pool, "R@1", 0.005, "none (chance)", "nothing"),
-        row("style of passages", "macro-F1", 0.6, ours, "notes"),
-        row("style of passages", "macro-F1", 0.1, "none (majority class)", "nothing"),
-        row("notes of the top staff", "accuracy", 0.9, ours, "notes"),
-        row("notes of the top staff", "F1", 0.85, ours, "notes"),
+        row("style, passages", "macro-F1", 0.6, ours, "notes"),
+        row("style, passages", "macro-F1", 0.1, "none (majority class)", "nothing"),
+        row("top staff, notes", "accuracy", 0.9, ours, "notes"),
+        row("top staff, notes", "F1", 0.85, ours, "notes"),
     ]
 
 

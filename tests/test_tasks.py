@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import ProbeConfig
-from scoresim.benchmark.task import Answers, Kept, Probe, Task, View
+from scoresim.benchmark.task import Answers, Kept, PieceTask, Probe, Task, View
 from scoresim.benchmark.tasks import pretraining, retrieval, style, top_staff
 from scoresim.data.alter import KINDS
 from scoresim.data.batches import Passages
@@ -41,12 +41,13 @@ class MadeUp:
 
 
 def test_all_tasks_are_found_and_documented() -> None:
-    assert tasks.names() == ("melody", "pretraining", "retrieval", "style")
+    assert {"composer", "melody", "pretraining", "retrieval", "style", "top_staff"} <= set(tasks.names())
     for name in tasks.names():
         task = tasks.get(name)
         assert task.name == name
         assert task.question.endswith("?")
     assert isinstance(tasks.get("style"), Task)
+    assert isinstance(tasks.get("melody"), PieceTask)
     assert isinstance(tasks.get("retrieval"), Probe)
 
 
@@ -115,7 +116,7 @@ def answers(truth: list[int], said: list[int], work: list[int], classes: int = 3
 def test_style_of_works_is_the_mean_of_its_passages() -> None:
     one = answers([0, 0, 0, 1, 1], [0, 0, 1, 1, 1], [0, 0, 0, 1, 1])
     figures = {(f.what, f.metric): f.statistic(f.tables.sum(0)) for f in style.evaluate(one)}
-    assert figures["style of passages", "accuracy"] == pytest.approx(0.8)
+    assert figures["style, passages", "accuracy"] == pytest.approx(0.8)
     assert figures["style of works", "accuracy"] == 1.0
     assert figures["style of works", "macro-F1"] == 1.0
 

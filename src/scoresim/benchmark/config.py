@@ -6,6 +6,32 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Inputs = Literal["notes", "both", "image"]
+SYSTEMS = ("sim-notes", "sim-both", "sim-image", "midi-notes", "scratch-notes", "scratch-both")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How heads of one kind are trained where nothing else is said; chosen on validation parts (docs/benchmark.md).
+
+    Attributes:
+        epochs: passes over the training part; steps: instead of them.
+        lr: highest learning rate.
+        layer_decay: what it is multiplied by for every layer below the head.
+        validations: how often the validation part is asked.
+    """
+
+    epochs: float
+    steps: int
+    lr: float
+    layer_decay: float
+    validations: int
+
+
+RECIPES = {
+    "passages": Recipe(epochs=0, steps=600, lr=5e-4, layer_decay=1.0, validations=4),
+    "note": Recipe(epochs=8, steps=0, lr=1e-3, layer_decay=0.8, validations=8),
+    "sequence": Recipe(epochs=12, steps=0, lr=5e-4, layer_decay=0.8, validations=12),
+}
 
 
 @dataclass(frozen=True)
@@ -13,7 +39,7 @@ class FinetuneConfig:
     """How a head is trained for a task, together with the model under it."""
 
     inputs: Inputs = field(default="both", metadata={"help": "What the model reads: the notes, the image, or both."})
-    steps: int = field(default=600, metadata={"help": "Optimiser steps, at most."})
+    steps: int = field(default=0, metadata={"help": "Optimiser steps, at most; 0 is the recipe of the task's kind."})
     batch_size: int = field(default=32, metadata={"help": "Passages per step, for tasks of passages."})
     windows: int = field(default=8, metadata={"help": "Windows per step, for tasks of whole pieces."})
     notes: int = field(default=0, metadata={"help": "Notes of a window, for tasks of whole pieces; 0: the task's own."})
@@ -22,10 +48,12 @@ class FinetuneConfig:
         default=True, metadata={"help": "Transpose and hurry training pieces where the task says that it may be done."}
     )
     frozen: bool = field(default=False, metadata={"help": "Train the head alone: the model under it stays as it is."})
-    lr: float = field(default=5e-4, metadata={"help": "Highest learning rate, after warm-up."})
+    lr: float = field(
+        default=0.0, metadata={"help": "Highest learning rate, after warm-up; 0 is the recipe of the task's kind."}
+    )
     layer_decay: float = field(
-        default=1.0,
-        metadata={"help": "What the learning rate is multiplied by for every layer below the head."},
+        default=0.0,
+        metadata={"help": "What the learning rate is multiplied by for every layer below the head; 0 is the recipe's."},
     )
     balance: float = field(
         default=0.5,
@@ -37,7 +65,7 @@ class FinetuneConfig:
         default=0, metadata={"help": "Stop when so many validations in a row were no better than the best; 0 is never."}
     )
     validations: int = field(
-        default=4, metadata={"help": "How often the validation part is asked; the best state is kept."}
+        default=0, metadata={"help": "How often the validation part is asked; the best state is kept; 0 is the recipe."}
     )
     max_valid: int = field(default=400, metadata={"help": "At most this many validation passages are asked; 0 is all."})
     max_test: int = field(default=0, metadata={"help": "At most this many test passages are asked; 0 is all."})
@@ -58,14 +86,24 @@ class BenchmarkConfig:
         default=None, metadata={"help": "Checkpoint pre-trained on MIDI alone, for the rows to compare with."}
     )
 
+    systems: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "Trained systems of the tables: sim-notes, sim-both, sim-image, midi-notes, scratch-notes, "
+            "scratch-both; none is all."
+        },
+    )
     seeds: int = field(default=1, metadata={"help": "How many trainings of every head, with seeds from SEED on."})
     seed: int = field(default=0, metadata={"help": "The first seed."})
     style_steps: int = field(default=600, metadata={"help": "Optimiser steps of a style head."})
     top_staff_steps: int = field(default=400, metadata={"help": "Optimiser steps of a head for the top staff."})
+    piece_steps: int = field(
+        default=0, metadata={"help": "Optimiser steps of a head for whole pieces; 0 is the recipe of its kind."}
+    )
     batch_size: int = field(default=32, metadata={"help": "Passages per step."})
-    lr: float = field(default=5e-4, metadata={"help": "Highest learning rate of the heads, after warm-up."})
+    lr: float = field(default=5e-4, metadata={"help": "Highest learning rate of heads for passages, after warm-up."})
     validations: int = field(
-        default=4, metadata={"help": "How often the validation part is asked; the best state is kept."}
+        default=4, metadata={"help": "How often the validation part is asked for passages; the best state is kept."}
     )
     max_valid: int = field(default=400, metadata={"help": "At most this many validation passages are asked; 0 is all."})
     max_test: int = field(default=0, metadata={"help": "At most this many test passages are asked; 0 is all."})
@@ -84,12 +122,14 @@ class BenchmarkConfig:
 
     def finetuning(self, task: str, inputs: Inputs, seed: int) -> FinetuneConfig:
         """The options of one fine-tuning of this benchmark."""
+        steps = {"style": self.style_steps, "top_staff": self.top_staff_steps}
+        of_passages = task in steps
         return FinetuneConfig(
             inputs=inputs,
-            steps=self.top_staff_steps if task == "top_staff" else self.style_steps,
+            steps=steps.get(task, self.piece_steps),
             batch_size=self.batch_size,
-            lr=self.lr,
-            validations=self.validations,
+            lr=self.lr if of_passages else 0.0,
+            validations=self.validations if of_passages else 0,
             max_valid=self.max_valid,
             max_test=self.max_test,
             seed=seed,

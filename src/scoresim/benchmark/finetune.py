@@ -11,9 +11,10 @@ import hashlib
 import json
 import logging
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import metrics, tasks
-from scoresim.benchmark.config import FinetuneConfig, Inputs
+from scoresim.benchmark.config import RECIPES, FinetuneConfig, Inputs
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, labels_of, windows
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, some
@@ -170,6 +171,7 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     Args:
         origin: identity of the weights that it starts from.
     """
+    config = resolved(parts, config)
     asked = {
         "task": parts.task.name,
         "origin": origin,
@@ -225,6 +227,19 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     write_json(out / RESULT, result)
     shutil.rmtree(out / "state", ignore_errors=True)
     return result
+
+
+def resolved(parts: Parts, config: FinetuneConfig) -> FinetuneConfig:
+    """The options of a fine-tuning with the recipe of its kind in the place of what nobody has said."""
+    recipe = RECIPES["passages" if isinstance(parts.task, Task) else parts.task.level]
+    steps = recipe.steps or round(recipe.epochs * parts.train.steps_per_epoch)
+    return replace(
+        config,
+        steps=config.steps or steps,
+        lr=config.lr or recipe.lr,
+        layer_decay=config.layer_decay or recipe.layer_decay,
+        validations=config.validations or recipe.validations,
+    )
 
 
 def predict(module: nn.Module, passages: Passages, inputs: str, task: str, level: str) -> Answers:
@@ -288,9 +303,9 @@ def load_answers(path: Path) -> Answers:
         BadInput: the file is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Answers(arrays["truth"], arrays["scores"], arrays["work"], arrays["piece"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise BadInput(f"{path} is damaged ({error}); remove its folder and run again.") from error
 
 

@@ -23,11 +23,13 @@ from scoresim.benchmark.report_tables import (
     grounding_table,
     hidden_table,
     key_figures,
+    learnt_subjects,
     learnt_tables,
     matching_table,
     quarantine_table,
     retrieval_table,
     step_table,
+    subject,
 )
 from scoresim.data.card import card
 from scoresim.data.shards import MANIFEST
@@ -160,11 +162,12 @@ def _curves(runs: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _interval_plots(rows: list[dict[str, Any]]) -> list[str]:
     """One picture per learnt task: every system's figure with its interval."""
     plots = []
-    for what, metric in (("style of passages", "macro-F1"), ("notes of the top staff", "F1")):
+    for task in learnt_subjects(rows):
+        first = next(r for r in rows if subject(r) == task)
+        what, metric = first["what"], first["metric"]
         here = [r for r in rows if r["what"] == what and r["metric"] == metric]
-        if here:
-            lines = [(_short(r), r["value"], *r["ci95"]) for r in here]
-            plots.append(intervals_svg(lines, f"{what}: {metric}", f"{metric} of {what} by system"))
+        lines = [(_short(r), r["value"], *(r["ci95"] or (r["value"], r["value"]))) for r in here]
+        plots.append(intervals_svg(lines, f"{what}: {metric}", f"{metric} of {what} by system"))
     return plots
 
 

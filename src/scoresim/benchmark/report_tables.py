@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from scoresim.benchmark import tasks
+from scoresim.benchmark.task import Probe
 from scoresim.score.tokens import ATTRIBUTES
 
 Row = dict[str, Any]
@@ -55,8 +57,8 @@ def key_figures(rows: list[Row]) -> list[dict[str, Any]]:
             beside = f"{r['value'] / chance[r['what']]:.0f} times chance, {r['what'].rpartition(', ')[2]}"
             found.append(_key("Right notes found first (R@1)", r["value"], beside))
     for what, metric, name in (
-        ("style of passages", "macro-F1", "Style of a passage, notes alone (macro-F1)"),
-        ("notes of the top staff", "accuracy", "Notes of the top staff, notes alone (accuracy)"),
+        ("style, passages", "macro-F1", "Style of a passage, notes alone (macro-F1)"),
+        ("top staff, notes", "accuracy", "Notes of the top staff, notes alone (accuracy)"),
     ):
         values = {
             (r["pretraining"], r["inputs"]): r["value"] for r in rows if (r["what"], r["metric"]) == (what, metric)
@@ -143,19 +145,32 @@ def _rule(row: Row) -> str:
     return next((rule for rule in ("bootleg score", "chance") if rule in row["pretraining"]), "")
 
 
+def subject(row: Row) -> str:
+    """What a row is about: the name of its task, where it is a learnt one ("melody, notes" is of "melody")."""
+    return str(row["what"]).split(", ")[0]
+
+
+def learnt_subjects(rows: list[Row]) -> list[str]:
+    """The learnt tasks that rows are of, in their order."""
+    known = {name.replace("_", " ") for name in tasks.names() if not isinstance(tasks.get(name), Probe)}
+    return list(dict.fromkeys(subject(row) for row in rows if subject(row) in known))
+
+
 def learnt_tables(rows: list[Row]) -> list[Table]:
     """One table per learnt task: systems in rows, metrics in columns."""
     tables = []
-    for task, title in (("style", "Style"), ("top_staff", "Top staff")):
-        here = [r for r in rows if r["what"].startswith(f"{task} ")]
+    for task in learnt_subjects(rows):
+        here = [r for r in rows if subject(r) == task]
+        title = task.capitalize()
         columns = list(dict.fromkeys((r["what"], r["metric"]) for r in here))
         by = {(r["pretraining"], r["inputs"], r["what"], r["metric"]): r for r in here}
         body = [
             [Cell(p), Cell(i), *[_cell(by.get((p, i, *column))) for column in columns]]
             for p, i in dict.fromkeys((r["pretraining"], r["inputs"]) for r in here)
         ]
-        head = ["pre-training", "reads", *[f"{what.split(' ')[-1]}: {metric}" for what, metric in columns]]
-        items = " and ".join(f"{r['n']} {r['what'].split(' ')[-1]}" for r in _firsts(here))
+        kinds = {what: what.partition(", ")[2] for what, _ in columns}
+        head = ["pre-training", "reads", *[f"{kinds[what]}: {metric}" for what, metric in columns]]
+        items = " and ".join(f"{r['n']} {kinds[r['what']]}" for r in _firsts([r for r in here if r["n"]]))
         seeds = max((len(r["seeds"]) for r in here), default=0)
         note = f"Test part: {items}. Trained with {seeds} seed{'s' if seeds != 1 else ''}; the state was chosen "
         note += "on the validation part. Intervals: 95 % over works."
@@ -229,7 +244,7 @@ def _cell(row: Row | None, rank: bool = False, interval: bool = True) -> Cell:
     if row is None:
         return Cell("–")
     factor = 1 if rank else 100
-    low, high = row["ci95"]
+    low, high = row["ci95"] or (row["value"], row["value"])
     under = f"{factor * low:.1f} to {factor * high:.1f}" if interval and low != high else ""
     return Cell(f"{factor * row['value']:.1f}", under)
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ import torch
 
 from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import baselines, metrics, tasks
-from scoresim.benchmark.config import BenchmarkConfig, FinetuneConfig, Inputs, ProbeConfig
+from scoresim.benchmark.config import SYSTEMS, BenchmarkConfig, FinetuneConfig, Inputs, ProbeConfig
 from scoresim.benchmark.finetune import (
     ANSWERS,
     Parts,
@@ -35,9 +35,12 @@ from scoresim.benchmark.finetune import (
     folder_of,
     load_answers,
     prepare,
+    prepare_pieces,
     weights_of,
 )
-from scoresim.benchmark.task import Answers, Data, Figure, Kept, Probe, Result, Task
+from scoresim.benchmark.piecewise import gather, majority_answers
+from scoresim.benchmark.places import absent, data_of, there
+from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Probe, Result, Task
 from scoresim.data import shards
 from scoresim.data.batches import batch_config
 from scoresim.environment import commit
@@ -49,6 +52,7 @@ from scoresim.score.tokens import Vocabulary
 __all__ = ["BenchmarkConfig", "FinetuneConfig", "benchmark", "finetune", "markdown"]
 
 BOTH, MIDI, SCRATCH = "score images and MIDI", "MIDI alone", "none (from scratch)"
+KINDS = {BOTH: "sim", MIDI: "midi", SCRATCH: "scratch"}
 Row = dict[str, Any]
 
 _logger = logging.getLogger("scoresim")
@@ -101,23 +105,33 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
     Raises:
         BadInput: an unknown task, a damaged checkpoint, or data that the tasks cannot use.
     """
-    names = tuple(task_names) or tasks.names()
-    asked = {name: tasks.get(name) for name in names}
+    every = tuple(task_names) in ((), ("all",))
+    asked = {name: tasks.get(name) for name in (tasks.names() if every else task_names)}
     notes = None if config.notes_checkpoint is None else folder_of(Path(config.notes_checkpoint))
-    words = [f"scoresim benchmark {' '.join(names)} --checkpoint {checkpoint} --out {out}"]
+    words = [f"scoresim benchmark {' '.join(task_names) or 'all'} --checkpoint {checkpoint} --out {out}"]
     words += [f"--notes-checkpoint {config.notes_checkpoint}"] if notes is not None else []
     sources = Sources(folder_of(checkpoint), notes, " ".join(words), commit())
-    data = Kept(shards.open(data_of(sources.checkpoint, config)))
+    pairs, folder = data_of(sources.checkpoint, config)
+    data = Kept(shards.open(pairs)) if pairs is not None else None
     rows: list[Row] = []
     comparisons: list[Row] = []
     for name, task in asked.items():
+        missing = absent(task, data, folder)
+        if missing and not every:
+            raise BadInput(missing)
+        if missing:
+            _logger.warning("benchmark: left out: %s", missing)
+            continue
         _logger.info("benchmark: %s", task.question)
-        if isinstance(task, Task):
-            found, compared = judge_task(task, data, sources, out, config)
-            rows += found
-            comparisons += compared
+        if isinstance(task, Probe):
+            rows += judge_probe(name, task, there(data), sources, out, config)
+            continue
+        if isinstance(task, PieceTask):
+            found, compared = judge_pieces(task, there(folder), sources, out, config)
         else:
-            rows += judge_probe(name, task, data, sources, out, config)
+            found, compared = judge_passages(task, there(data), sources, out, config)
+        rows += found
+        comparisons += compared
     write_json(out / "results.json", rows)
     write_json(out / "comparisons.json", comparisons)
     with replacing(out / "results.md") as temporary:
@@ -125,45 +139,69 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
     return rows
 
 
-def data_of(checkpoint: Path, config: BenchmarkConfig) -> Path:
-    """The data set to judge on: the one that was asked for, or the one that the checkpoint was trained on.
-
-    Raises:
-        BadInput: neither is there.
-    """
-    if config.data is not None:
-        return Path(config.data)
-    found = read_json(checkpoint / checkpoints.CONFIG).get("provenance", {}).get("data")
-    if not isinstance(found, str) or not Path(found).is_dir():
-        raise BadInput(f"the data set of {checkpoint} is not where it was; say where it is with --data.")
-    return Path(found)
-
-
-def systems(sources: Sources) -> list[System]:
-    """All trained systems of a learnt task, in the order of the table."""
+def systems(sources: Sources, config: BenchmarkConfig) -> list[System]:
+    """The trained systems of a learnt task that are asked for, in the order of the table."""
     midi = [System(MIDI, "notes")] if sources.notes_checkpoint is not None else []
     ours = [System(BOTH, "notes"), System(BOTH, "both"), System(BOTH, "image")]
-    return [*ours, *midi, System(SCRATCH, "notes"), System(SCRATCH, "both")]
+    every = [*ours, *midi, System(SCRATCH, "notes"), System(SCRATCH, "both")]
+    return [one for one in every if f"{KINDS[one.pretraining]}-{one.inputs}" in (config.systems or SYSTEMS)]
 
 
-def judge_task(
+def judge_passages(
     task: Task, data: Data, sources: Sources, out: Path, config: BenchmarkConfig
 ) -> tuple[list[Row], list[Row]]:
-    """Rows and comparisons of a learnt task."""
+    """Rows and comparisons of a learnt task of passages."""
     sim = checkpoints.load(sources.checkpoint).model
     first = config.finetuning(task.name, "notes", config.seed)
     parts = prepare(task, data, batch_config(sim.config, config.batch_size), first)
+    return judge_task(task, lambda _: parts, rules(parts, data, config.seed), sources, out, config)
+
+
+def judge_pieces(
+    task: PieceTask, folder: Path, sources: Sources, out: Path, config: BenchmarkConfig
+) -> tuple[list[Row], list[Row]]:
+    """Rows and comparisons of a task of whole pieces."""
+    images = any(system.inputs != "notes" for system in systems(sources, config))
+    material = gather(task, folder, out / "pieces", images)
+    shape = checkpoints.load(sources.checkpoint).model.config
+
+    def ready(settings: FinetuneConfig) -> Parts:
+        return prepare_pieces(material, batch_config(shape, config.batch_size), settings)
+
+    beside = [("majority class", majority_answers(material))]
+    rows, compared = judge_task(task, ready, beside, sources, out, config)
+    return rows + published_rows(task, sources), compared
+
+
+def judge_task(
+    task: Task | PieceTask,
+    ready: Callable[[FinetuneConfig], Parts],
+    beside: Iterable[tuple[str, Answers]],
+    sources: Sources,
+    out: Path,
+    config: BenchmarkConfig,
+) -> tuple[list[Row], list[Row]]:
+    """Rows and comparisons of a learnt task.
+
+    Args:
+        task: what is asked.
+        ready: the parts of its data, as a fine-tuning needs them.
+        beside: names and answers of the rules without a network.
+        sources, out, config: of the benchmark.
+    """
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     judged = []
-    for system in systems(sources):
+    for system in systems(sources, config):
         figures = []
         for seed in seeds:
             settings = config.finetuning(task.name, system.inputs, seed)
-            figures.append(task.evaluate(train_one(parts, system, sources, out, settings)))
+            parts = ready(settings)
+            figures.append(parts.evaluate(train_one(parts, system, sources, out, settings)))
         judged.append(Judged(describe(system.inputs, task), system.pretraining, seeds, tuple(figures)))
-    for name, answers in rules(parts, data, config.seed):
+    parts = ready(config.finetuning(task.name, "notes", config.seed))
+    for name, answers in beside:
         inputs = "nothing" if name == "majority class" else "notes"
-        judged.append(Judged(inputs, f"none ({name})", (), (task.evaluate(answers),)))
+        judged.append(Judged(inputs, f"none ({name})", (), (parts.evaluate(answers),)))
     rows = []
     for one in judged:
         for i, figure in enumerate(one.figures[0]):
@@ -182,8 +220,7 @@ def train_one(parts: Parts, system: System, sources: Sources, out: Path, config:
     if system.pretraining == SCRATCH:
         origin = f"scratch {json.dumps(read_json(folder / checkpoints.CONFIG)['model'], sort_keys=True)}"
     asked = json.dumps([origin, parts.identity, asdict(config)], sort_keys=True)
-    kind = {BOTH: "both", MIDI: "midi", SCRATCH: "scratch"}[system.pretraining]
-    name = f"{parts.task.name}-{kind}-{system.inputs}-seed{config.seed}"
+    name = f"{parts.task.name}-{KINDS[system.pretraining]}-{system.inputs}-seed{config.seed}"
     where = out / "runs" / f"{name}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
     if not (where / "finetune.json").is_file():
         _logger.info("benchmark: fine-tuning %s", name)
@@ -196,8 +233,9 @@ def train_one(parts: Parts, system: System, sources: Sources, out: Path, config:
 
 
 def rules(parts: Parts, data: Data, seed: int) -> Iterable[tuple[str, Answers]]:
-    """The baselines of a task with their names: majority, and features or skyline."""
+    """The baselines of a task of passages with their names: majority, and features or skyline."""
     task, view = parts.task, parts.test.source
+    assert isinstance(task, Task)
     pairs = [view[i] for i in range(len(view))]
     truths = [task.labels(pair, parts.classes) for pair in pairs]
     truth = np.concatenate(truths)
@@ -299,11 +337,33 @@ def row_of(result: Result, pretraining: str, seeds: tuple[int, ...], sources: So
     }
 
 
-def describe(inputs: Inputs, task: Task) -> str:
-    """The inputs of a row in words: an image is the composer's own notation."""
+def describe(inputs: Inputs, task: Task | PieceTask) -> str:
+    """The inputs of a row in words: an image is the composer's own notation, or engraved from the notes."""
     if inputs == "notes":
         return "notes"
-    return f"{inputs} (composer's notation{'; notes as blanks' if blank(task, inputs) else ''})"
+    engraved = isinstance(task, PieceTask) and not task.composers
+    source = "engraved from the notes" if engraved else "composer's notation"
+    return f"{inputs} ({source}{'; notes as blanks' if blank(task, inputs) else ''})"
+
+
+def published_rows(task: PieceTask, sources: Sources) -> list[Row]:
+    """What others have published, marked as such; without an interval, for they give none over pieces."""
+    kind = "notes" if task.level == "note" else f"windows of {task.notes} notes"
+    return [
+        {
+            "what": f"{task.name.replace('_', ' ')}, {kind}",
+            "inputs": "notes",
+            "pretraining": f"published: {figure.name}",
+            "metric": figure.metric,
+            "value": figure.value,
+            "ci95": None,
+            "n": None,
+            "seeds": [],
+            "command": f"published; differs: {figure.differs}",
+            "commit": sources.commit,
+        }
+        for figure in task.published
+    ]
 
 
 def markdown(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
@@ -311,9 +371,9 @@ def markdown(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
     lines = ["| what | inputs | pre-training | metric | value | 95 % | n | seeds |"]
     lines.append("|---|---|---|---|--:|--:|--:|--:|")
     for row in rows:
-        low, high = row["ci95"]
         cells = [row["what"], row["inputs"], row["pretraining"], row["metric"], f"{row['value']:.3f}"]
-        cells += [f"{low:.3f} to {high:.3f}", str(row["n"]), str(len(row["seeds"]) or "")]
+        cells += ["" if row["ci95"] is None else "{:.3f} to {:.3f}".format(*row["ci95"])]
+        cells += ["" if row["n"] is None else str(row["n"]), str(len(row["seeds"]) or "")]
         lines.append(f"| {' | '.join(cells)} |")
     if comparisons:
         lines += ["", "| comparison, paired over works | metric | difference | 95 % | p | works |"]

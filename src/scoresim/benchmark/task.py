@@ -152,7 +152,7 @@ class Figure:
     """One metric of one system, still as a table per work (see `metrics`).
 
     Attributes:
-        what: what was asked, "style of passages".
+        what: what was asked, "style, passages".
         metric: "macro-F1".
         tables: [G, *table].
         statistic: from summed tables to the figure.

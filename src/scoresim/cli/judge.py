@@ -16,7 +16,8 @@ _BENCHMARK = BenchmarkConfig()
 
 def benchmark(
     tasks: Annotated[
-        tuple[str, ...], Parameter(help="Names of tasks: style, melody, retrieval, pretraining; none is all.")
+        tuple[str, ...],
+        Parameter(help="Names of tasks, such as pretraining or melody; all, or none: every task whose data is there."),
     ] = (),
     /,
     *,

@@ -60,12 +60,15 @@ def pretrain(
 
 
 def finetune(
-    task: Annotated[str, Parameter(help="Name of a task: style or melody.")],
+    task: Annotated[str, Parameter(help="Name of a task that is learnt, such as melody, composer or style.")],
     checkpoint: Annotated[str, Parameter(help="Folder that scoresim pretrain wrote, or the word scratch.")],
     out: Annotated[Path, Parameter(help="Folder for the fine-tuned model and its scores.")],
     /,
     *,
-    data: Annotated[Path | None, Parameter(help="Folder of the data set; by default that of the checkpoint.")] = None,
+    data: Annotated[
+        Path | None,
+        Parameter(help="Folder of the data set, or of the sources of whole pieces; by default that of the checkpoint."),
+    ] = None,
     config: Annotated[FinetuneConfig, Parameter(name="*")] = _FINETUNE,
     json: Json = False,
 ) -> None:
@@ -74,13 +77,13 @@ def finetune(
     The word scratch in the place of the checkpoint trains the same network without pre-training.
     """
     from scoresim.benchmark import finetune as step
-    from scoresim.benchmark.run import data_of
+    from scoresim.benchmark.places import data_of, there
 
     source = None if checkpoint == "scratch" else Path(checkpoint)
     if data is None:
         if source is None:
             raise BadInput("without a checkpoint nobody knows the data set; say where it is with --data.")
-        data = data_of(step.folder_of(source), BenchmarkConfig())
+        data = there(data_of(step.folder_of(source), BenchmarkConfig())[0])
     with results_only():
         result = step.finetune(task, source, out, data, config)
     if json:

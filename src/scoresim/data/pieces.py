@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -256,7 +257,7 @@ def load_piece(path: Path) -> Piece:
         BadInput: the file is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         about = json.loads(arrays.pop("about").tobytes())
         bars, boxes, sizes, image = (arrays.pop(f"line_{name}") for name in ("bars", "boxes", "sizes", "bytes"))
@@ -268,7 +269,7 @@ def load_piece(path: Path) -> Piece:
         for name in ("tracks", "staves", "warnings"):
             about[name] = tuple(about[name])
         return Piece(**about, **arrays, lines=tuple(lines))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise BadInput(f"{path} is damaged ({error}); remove it and run again.") from error
 
 

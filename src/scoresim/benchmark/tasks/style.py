@@ -92,7 +92,7 @@ def evaluate(answers: Answers) -> list[Figure]:
     """Macro-F1 and accuracy, for passages and for works."""
     validate(answers)
     figures = []
-    for what, items in (("style of passages", answers), ("style of works", of_works(answers))):
+    for what, items in (("style, passages", answers), ("style of works", of_works(answers))):
         table = metrics.confusion(items.truth, items.predicted, items.scores.shape[1], items.work)
         figures.append(Figure(what, "macro-F1", table, metrics.macro_f1))
         figures.append(Figure(what, "accuracy", table, metrics.accuracy))

@@ -74,8 +74,8 @@ def evaluate(answers: Answers) -> list[Figure]:
     validate(answers)
     table = metrics.confusion(answers.truth, answers.predicted, 2, answers.work)
     return [
-        Figure("notes of the top staff", "F1", table, metrics.f1),
-        Figure("notes of the top staff", "accuracy", table, metrics.accuracy),
+        Figure("top staff, notes", "F1", table, metrics.f1),
+        Figure("top staff, notes", "accuracy", table, metrics.accuracy),
     ]
 
 

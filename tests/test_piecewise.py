@@ -1,0 +1,260 @@
+"""Tasks of whole pieces: windows as batches, the head that sees a whole window, training, answers and rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from scoresim import checkpoint
+from scoresim.benchmark import piecewise, run, tasks
+from scoresim.benchmark.config import RECIPES, BenchmarkConfig, FinetuneConfig
+from scoresim.benchmark.finetune import fit, prepare_pieces, resolved
+from scoresim.benchmark.piecewise import Material, gather, windows
+from scoresim.benchmark.task import Answers, PieceTask
+from scoresim.data.batches import Windows, batch_config
+from scoresim.errors import BadInput
+from scoresim.files import read_json
+from scoresim.model import tagger as tagger_module
+from scoresim.model.sim import SIM, SIMConfig
+from scoresim.model.tagger import Tagger, line_number
+from scoresim.score.tokens import default_vocabulary
+
+MICRO = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)
+BATCHES = batch_config(MICRO, 4)
+
+
+def micro(seed: int = 0) -> SIM:
+    torch.manual_seed(seed)
+    return SIM(MICRO, default_vocabulary().sizes)
+
+
+def piece_task(name: str, **changes: Any) -> PieceTask:
+    task = tasks.get(name)
+    assert isinstance(task, PieceTask)
+    return dataclasses.replace(task, **changes)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pieces")
+
+
+@pytest.fixture(scope="module")
+def melody(songs: Path, kept: Path) -> Material:
+    return gather(piece_task("melody", notes=40), songs, kept, workers=1)
+
+
+@pytest.fixture(scope="module")
+def composer(songs: Path, kept: Path) -> Material:
+    return gather(piece_task("composer", notes=64, least=30), songs, kept, images=False, workers=1)
+
+
+def notes_only(**changes: Any) -> FinetuneConfig:
+    return FinetuneConfig(inputs="notes", windows=3, **changes)
+
+
+def test_parts_and_classes_come_from_the_source(melody: Material, composer: Material) -> None:
+    assert {part: [p.title for p in some] for part, some in melody.parts.items()} == {
+        "train": ["Song 0 (Nobody)", "Song 1 (Nobody)", "Song 2 (Nobody)"],
+        "valid": ["Song 3 (Nobody)"],
+        "test": ["Song 4 (Nobody)", "Song 5 (Nobody)"],
+    }
+    assert composer.classes == ("Hancock", "Yiruma")
+    labels = piecewise.labels_of(melody, "train")
+    assert np.bincount(labels).tolist() == [144, 12, 108]
+
+
+def test_an_absent_source_is_named(tmp_path: Path, kept: Path) -> None:
+    with pytest.raises(BadInput, match=r"melody needs pop909.*POP909 is at https"):
+        gather(piece_task("melody"), tmp_path, kept)
+    assert not piecewise.present(piece_task("melody"), tmp_path)
+
+
+def test_windows_are_rows_with_their_window(melody: Material) -> None:
+    found = windows(melody, "train", BATCHES, notes_only())
+    assert {w.end - w.first for w in found.windows} == {40}
+    batch = found.batch(0, 0)
+    assert batch.window is not None
+    assert batch.window.tolist() == sorted(batch.window.tolist())
+    assert len(set(batch.window.tolist())) == 3
+    assert batch.notes.mask.sum() == 3 * 40
+    assert (batch.notes.ids[..., 4][batch.notes.mask] == 1).all(), "velocity is hidden"
+    assert (batch.labels["melody"] >= 0).sum() == 3 * 40
+    assert not batch.image.mask.any()
+    moved = batch.to("cpu").window
+    assert moved is not None
+    assert torch.equal(moved, batch.window)
+
+
+def test_training_windows_are_varied_and_others_are_not(melody: Material) -> None:
+    plain, varied = (windows(melody, "train", BATCHES, notes_only(augment=a)) for a in (False, True))
+    pitches = [found.batch(0, 0).notes.ids[..., 2] for found in (plain, varied, varied)]
+    assert not torch.equal(pitches[0], pitches[1])
+    assert torch.equal(pitches[1], pitches[2]), "a step is a function of its seed and number"
+    assert not torch.equal(varied.batch(0, 0).notes.ids, varied.batch(1, 0).notes.ids)
+    assert torch.equal(plain.gather(np.array([0])).notes.ids, varied.gather(np.array([0])).notes.ids)
+    both = windows(melody, "train", BATCHES, FinetuneConfig(inputs="both", windows=3))
+    shown = both.batch(0, 0)
+    assert shown.image.mask.any()
+    same = plain.batch(0, 0)
+    assert torch.equal(shown.notes.ids[..., 2], same.notes.ids[..., 2]), "an image cannot be transposed"
+    assert not torch.equal(shown.notes.ids[..., 5], same.notes.ids[..., 5]), "but it says no tempo"
+
+
+def test_windows_of_a_piece_that_is_asked_do_not_overlap(composer: Material) -> None:
+    found = windows(composer, "test", BATCHES, notes_only())
+    for number, piece in enumerate(composer.parts["test"]):
+        mine = [w for w in found.windows if w.piece == number]
+        assert [w.first for w in mine] == list(range(0, 64 * len(mine), 64))
+        left = len(piece) - mine[-1].end
+        assert left < 30
+    assert found.classes is not None
+    assert found.gather(np.array([0])).labels["composer"].tolist() == [found.classes[0]]
+    assert len(windows(composer, "train", BATCHES, notes_only()).windows) > 1.5 * sum(
+        len(p) // 64 for p in composer.parts["train"]
+    )
+
+
+@pytest.mark.parametrize("level", ["note", "sequence"])
+def test_a_window_says_the_same_alone_and_among_others(
+    melody: Material, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = windows(melody, "valid", BATCHES, FinetuneConfig(inputs="both", windows=3))
+    tagger = Tagger(micro(), level, 3, context=2).eval()
+    with torch.inference_mode():
+        together, alone = found.gather(np.array([0, 1, 2])), found.gather(np.array([1]))
+        whole = tagger(together.notes, together.image, together.window)
+        part = tagger(alone.notes, alone.image, alone.window)
+        if level == "note":
+            assert together.window is not None
+            rows = together.window == 1
+            whole = whole[rows][together.notes.mask[rows]]
+            part = part[alone.notes.mask]
+        else:
+            assert whole.shape == (3, 3)
+            whole = whole[1:2]
+        assert torch.allclose(whole, part, atol=1e-5)
+        monkeypatch.setattr(tagger_module, "TOGETHER", 2)
+        again = tagger(together.notes, together.image, together.window)
+        monkeypatch.undo()
+        assert torch.allclose(again, tagger(together.notes, together.image, together.window), atol=1e-5)
+
+
+def test_context_reaches_over_lines(melody: Material) -> None:
+    found = windows(melody, "valid", BATCHES, notes_only())
+    batch = found.gather(np.array([0]))
+    changed = batch.notes.ids.clone()
+    changed[-1, 0, 2] += 3
+    for context, reaches in ((0, False), (2, True)):
+        tagger = Tagger(micro(), "note", 3, context=context).eval()
+        with torch.inference_mode():
+            one = tagger(batch.notes, None, batch.window)[0]
+            two = tagger(batch.notes._replace(ids=changed), None, batch.window)[0]
+        assert torch.allclose(one, two) != reaches
+
+
+def test_lines_are_counted_in_their_window() -> None:
+    assert line_number(torch.tensor([0, 0, 0, 1, 3, 3])).tolist() == [0, 1, 2, 0, 0, 1]
+
+
+class Oracle(nn.Module):
+    """Says the truth, which it finds in the batch that it is told of."""
+
+    def __init__(self, found: Windows, classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.found, self.classes = found, classes
+        gather_batch = found.gather
+
+        def remembered(index: Any) -> Any:
+            self.batch = gather_batch(index)
+            return self.batch
+
+        found.gather = remembered  # type: ignore[method-assign]
+
+    def forward(self, notes: Any, image: Any, window: Any) -> Tensor:
+        labels = self.batch.labels[self.found.task]
+        return 9.0 * nn.functional.one_hot(labels.clamp(min=0), self.classes).float()
+
+
+def test_answers_stand_beside_their_truth(melody: Material, composer: Material) -> None:
+    for material, metric in ((melody, "accuracy"), (composer, "accuracy")):
+        found = windows(material, "test", BATCHES, notes_only())
+        oracle = Oracle(found, len(material.classes))
+        said = piecewise.answers(oracle, found, material.parts["test"], "notes")
+        figures = material.task.evaluate(said, material.classes)
+        assert all(float(f.statistic(f.tables.sum(0))) == 1.0 for f in figures), [f.what for f in figures]
+        assert metric in {f.metric for f in figures}
+        majority = piecewise.majority_answers(material)
+        assert np.array_equal(majority.truth, said.truth)
+        assert np.array_equal(majority.work, said.work)
+    assert {f.what for f in figures} == {"composer, windows of 64 notes", "composer, pieces"}
+
+
+def test_a_piece_says_what_its_windows_say_together() -> None:
+    scores = np.log(np.array([[0.6, 0.4], [0.1, 0.9], [0.8, 0.2]], dtype=np.float32))
+    found = Answers(np.array([1, 1, 0]), scores, np.array([0, 0, 1]), np.array([4, 4, 7])).by_piece()
+    assert (found.truth.tolist(), found.predicted.tolist(), found.work.tolist()) == ([1, 0], [1, 0], [0, 1])
+    alone = Answers(np.array([1]), scores[:1], np.array([0]))
+    assert alone.by_piece() is alone
+
+
+def test_recipes_fill_in_what_nobody_has_said(melody: Material) -> None:
+    parts = prepare_pieces(melody, BATCHES, notes_only())
+    found = resolved(parts, notes_only())
+    assert found.steps == round(RECIPES["note"].epochs * parts.train.steps_per_epoch)
+    assert (found.lr, found.layer_decay) == (RECIPES["note"].lr, RECIPES["note"].layer_decay)
+    assert resolved(parts, notes_only(steps=3, lr=0.5)).steps == 3
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_head_learns_who_wrote_long_pieces(composer: Material, tmp_path: Path, frozen: bool) -> None:
+    config = notes_only(steps=12, lr=3e-3, validations=3, frozen=frozen)
+    sim = micro()
+    before = {name: p.clone() for name, p in sim.named_parameters()}
+    result = fit(prepare_pieces(composer, BATCHES, config), sim, "micro", config, tmp_path / "run")
+    assert [f["what"] for f in result["figures"]][::2] == ["composer, windows of 64 notes", "composer, pieces"]
+    assert result["items"] == len(windows(composer, "test", BATCHES, config).windows)
+    changed = any(not torch.equal(p, before[name]) for name, p in sim.named_parameters())
+    assert changed != frozen
+    again = fit(prepare_pieces(composer, BATCHES, config), micro(), "micro", config, tmp_path / "run")
+    assert again == result
+
+
+def test_training_ends_when_it_no_longer_gets_better(composer: Material, tmp_path: Path) -> None:
+    config = notes_only(steps=40, lr=1e-9, validations=20, patience=2)
+    result = fit(prepare_pieces(composer, BATCHES, config), micro(), "micro", config, tmp_path / "run")
+    assert (result["validated_at"], result["steps"]) == (2, 6)
+
+
+def test_the_benchmark_asks_about_whole_pieces(
+    songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint.save(tmp_path / "sim", micro(), default_vocabulary(), {})
+    config = BenchmarkConfig(data=str(songs), systems=("sim-notes", "scratch-notes"), piece_steps=2)
+    rows = run.benchmark(("melody",), tmp_path / "sim", tmp_path / "out", config)
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == rows
+    accuracy = {r["pretraining"]: r for r in rows if r["metric"] == "accuracy"}
+    assert list(accuracy)[:3] == ["score images and MIDI", "none (from scratch)", "none (majority class)"]
+    published = accuracy["published: MidiBERT-Piano"]
+    assert (published["value"], published["ci95"], published["seeds"]) == (0.9637, None, [])
+    assert accuracy["none (majority class)"]["value"] == pytest.approx(96 / 176, abs=1e-6)
+    assert "published: MidiBERT-Piano" in (tmp_path / "out" / "results.md").read_text()
+    compared = read_json(tmp_path / "out" / "comparisons.json")
+    assert [c["what"] for c in compared] == ["melody, notes: gain of pre-training, notes read"]
+    made = sorted(p.name for p in (tmp_path / "out" / "runs").iterdir())
+    assert run.benchmark(("melody",), tmp_path / "sim", tmp_path / "out", config) == rows
+    assert sorted(p.name for p in (tmp_path / "out" / "runs").iterdir()) == made
+    with pytest.raises(BadInput, match="style needs --data with a data set"):
+        run.benchmark(("style",), tmp_path / "sim", tmp_path / "out", config)
+    monkeypatch.setattr(run.tasks, "names", lambda: ("composer", "style"))
+    rows = run.benchmark(("all",), tmp_path / "sim", tmp_path / "all", config)
+    assert {r["what"].partition(",")[0] for r in rows} == {"composer"}
+    assert "left out: the task style needs" in caplog.text
