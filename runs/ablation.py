@@ -54,7 +54,7 @@ COLUMNS = {  # heading: (beginning of "what", beginning of "inputs", metric)
     "other piece": ("matching: another piece", "both", "accuracy"),
     "same piece": ("matching: another passage", "both", "accuracy"),
     "altered": ("matching: one bar altered", "both", "accuracy"),
-    "grounding": ("grounding of bars", "both", "accuracy"),
+    "grounding": ("grounding of bars", "both", "share right"),
     "R@1 image": ("retrieval, image to notes", "each", "R@1"),
     "R@1 notes": ("retrieval, notes to image", "each", "R@1"),
     "R@1 in piece": ("retrieval within a piece, image", "each", "R@1"),

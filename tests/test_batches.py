@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from scoresim.data.batches import IGNORE, Passages, batch_config, draw
 from scoresim.data.pair import Pair
-from scoresim.data.rows import BatchConfig, decode, epoch_order, inked_cells, notes_that_fit, scaled
-from scoresim.data.spacing import along
+from scoresim.data.rows import BatchConfig, decode, epoch_order, inked_cells, joined, notes_that_fit, scaled
+from scoresim.data.spacing import along, along_lines
 from scoresim.data.staves import find_staves, strips
 from scoresim.data.synthetic import synthetic
 from scoresim.model.sim import SIZES
@@ -240,3 +241,76 @@ def test_rows_that_are_read_together_are_seen_together() -> None:
     assert not np.array_equal(order, epoch_order(piece, size, 16, 3, 2, group))
     few = epoch_order(piece[:800], size[:800], 16, 3, 1, group[:800])
     assert np.array_equal(few, epoch_order(piece[:800], size[:800], 16, 3, 1)), "a small set is mixed as a whole"
+
+
+class Chain(Sequence[Pair]):
+    """Made-up passages of which four at a time follow each other in a piece."""
+
+    def __init__(self, n: int) -> None:
+        made, bar = [], 0
+        for i, pair in enumerate(synthetic(n, 5)):
+            bar = bar if i % 4 else 0
+            made.append(replace(pair, item=f"piece {i // 4}", first_bar=bar))
+            bar += pair.n_bars
+        self.made = made
+
+    def __len__(self) -> int:
+        return len(self.made)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.made[index]
+
+    def column(self, name: str) -> list[Any]:
+        if name == "n_notes":
+            return [len(pair.notes) for pair in self.made]
+        return [getattr(pair, name) for pair in self.made]
+
+
+def test_passages_that_follow_each_other_are_read_as_one() -> None:
+    source = Chain(12)
+    passages = Passages(source, BatchConfig(8, lines=4), vocabulary=default_vocabulary())
+    assert passages.next_row.tolist() == [1, 2, 3, -1, 5, 6, 7, -1, 9, 10, 11, -1]
+    steps = range(12)
+    lines = [passages.lines(0, step) for step in steps]
+    assert set(lines) == {1, 2, 4}
+    for step in steps:
+        batch, count = passages.batch(0, step), passages.lines(0, step)
+        assert len(batch) == 8 // count
+        assert batch.altered is not None
+        for b, i in enumerate(batch.index.tolist()):
+            taken = [source[i]]
+            while len(taken) < count and (i + 1) % 4:
+                i += 1
+                taken.append(source[i])
+            n = int(batch.notes.mask[b].sum())
+            assert n == sum(len(pair.notes) for pair in taken)
+            bars = np.concatenate([p.bar_of_note + sum(q.n_bars for q in taken[:k]) for k, p in enumerate(taken)])
+            assert batch.bar[b, :n].tolist() == bars.tolist()
+            assert batch.notes.ids[b, :n, 0].tolist() == (bars + FIRST).tolist()
+            assert batch.notes.time[b, :n].floor().tolist() == [k for k, p in enumerate(taken) for _ in p.notes]
+            cells = batch.image.mask[b]
+            line = (batch.image.place[b][cells][:, 1] - 0.05).clamp(min=0).floor().int()
+            assert set(line.tolist()) == set(range(len(taken)))
+            assert int(batch.cell_bar[b].max()) == sum(p.n_bars for p in taken) - 1
+
+
+def test_a_note_points_at_its_own_line() -> None:
+    source = Chain(4)
+    config = BatchConfig(4, lines=4)
+    passages = Passages(source, config)
+    alone = [passages._row(i) for i in range(4)]
+    row = joined(alone, config)
+    assert joined(alone[:1], config) is alone[0]
+    at = 0
+    for i, part in enumerate(alone):
+        here = slice(at, at + len(part.cells))
+        assert np.array_equal(row.place[here, 1], part.place[:, 1] + np.float32(i))
+        for (y, x), (v, u) in zip(row.cells[here].tolist(), part.cells.tolist(), strict=True):
+            cut = row.ink[64 * y : 64 * y + 64, 8 * x : 8 * x + 8]
+            was = part.ink[64 * v : 64 * v + 64, 8 * u : 8 * u + 8]
+            assert np.array_equal(cut[: was.shape[0], : was.shape[1]], was)
+        at += len(part.cells)
+    assert row.edges.tolist() == np.cumsum([0, *(p.length for p in alone)]).tolist()
+    assert np.array_equal(along_lines(row.onset, row.edges), row.time)
+    lost = replace(alone[1], length=0.0)
+    assert joined([alone[0], lost], config).length == 0.0

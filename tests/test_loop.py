@@ -296,6 +296,7 @@ def test_minutes_become_a_fixed_number_of_steps(tmp_path: Path) -> None:
         {"steps": 1, "size": "huge"},
         {"steps": 1, "sharded": "maybe"},
         {"steps": 1, "degrade": "wet"},
+        {"steps": 1, "lines": 3},
         {"steps": 1, "inputs": "notes"},
         {"steps": 0},
         {"minutes": -1.0},

@@ -43,6 +43,7 @@ class FinetuneConfig:
     batch_size: int = field(default=32, metadata={"help": "Passages per step, for tasks of passages."})
     windows: int = field(default=8, metadata={"help": "Windows per step, for tasks of whole pieces."})
     notes: int = field(default=0, metadata={"help": "Notes of a window, for tasks of whole pieces; 0: the task's own."})
+    lines: int = field(default=1, metadata={"help": "Lines that are read as one, for tasks of whole pieces."})
     context: int = field(default=2, metadata={"help": "Blocks that see all of a window, for tasks of whole pieces."})
     augment: bool = field(
         default=True, metadata={"help": "Transpose and hurry training pieces where the task says that it may be done."}

@@ -110,7 +110,7 @@ def windows(material: Material, part: str, batches: BatchConfig, config: Finetun
     source = Segments(some, segments, task.hidden, marks if note_level else None)
     classes = None if note_level else np.array([material.label(some[w.piece]) for w in found], dtype=np.int64)
     alone = config.inputs == "notes"
-    shown = replace(batches, batch_size=config.windows, images=not alone)
+    shown = replace(batches, batch_size=config.windows, images=not alone, lines=config.lines)
     varied = part == "train" and config.augment and (task.hurries or (task.transposes and alone))
 
     def change(rows: Sequence[Row], chance: np.random.Generator) -> list[Row]:

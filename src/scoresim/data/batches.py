@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,9 +19,20 @@ from torch import Tensor
 from scoresim.data.alter import alter
 from scoresim.data.looks import DegradedSplit
 from scoresim.data.pair import Pair
-from scoresim.data.rows import BatchConfig, Labels, Row, drawn_rows, epoch_order, prepare
+from scoresim.data.rows import (
+    BatchConfig,
+    Labels,
+    Row,
+    drawn_rows,
+    epoch_order,
+    following,
+    items_of,
+    joined,
+    prepare,
+    sizes_of,
+)
 from scoresim.data.shards import PairSplit, Split
-from scoresim.data.spacing import along
+from scoresim.data.spacing import along_lines
 from scoresim.data.windows import Marked, Segments, Window
 from scoresim.errors import BadInput
 from scoresim.model.image_encoder import ImageInput
@@ -175,9 +187,9 @@ class Passages:
         self.weight = weight
         self.config = config or BatchConfig()
         self.labels = labels
-        numbers = {item: i for i, item in enumerate(dict.fromkeys(_items(source)))}
-        self.piece = np.array([numbers[item] for item in _items(source)], dtype=np.int64)
-        self.size = _sizes(source, self.config)
+        numbers = {item: i for i, item in enumerate(dict.fromkeys(items_of(source)))}
+        self.piece = np.array([numbers[item] for item in items_of(source)], dtype=np.int64)
+        self.size = sizes_of(source, self.config)
         self.group = source.row_groups() if isinstance(source, PairSplit | DegradedSplit) else None
         self._cache: dict[int, Row] = {}
         self._free = self.config.cache_megabytes * 1_000_000
@@ -210,35 +222,28 @@ class Passages:
     def batch(self, seed: int, step: int) -> Batch:
         """The batch of training step `step`, or our part of it."""
         whole = self.rows(seed, step)
+        lines = self.lines(seed, step)
+        if lines > 1:  # about as much to read
+            whole = whole[: max(len(whole) // lines // self.part[1], 1) * self.part[1]]
         places = np.split(np.arange(len(whole)), self.part[1])[self.part[0]]
         index = whole[places]
-        batch = replace(self.gather(index), part=self.part)
+        rows = [self._stretch(int(i), lines) for i in index]
+        batch = replace(collate(rows, index, self.piece[index], self.config), part=self.part)
         batch.draws = draw(seed, step, places, batch.bar.shape[1], len(whole))
         if self.vocabulary is not None:
-            batch.altered, batch.alteration = self.altered(index, self.vocabulary, (seed, step))
+            batch.altered, batch.alteration = altered(rows, index, self.vocabulary, (seed, step))
         return batch
+
+    def lines(self, seed: int, step: int) -> int:
+        """How many passages that follow each other make a row of a step's batch: a power of 2, each as likely."""
+        most = self.config.lines.bit_length() - 1
+        return 1 << int(np.random.default_rng([seed, step, 2]).integers(0, most + 1)) if most > 0 else 1
 
     def altered(
         self, index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]
     ) -> tuple[NoteInput, Tensor]:
-        """The notes of some rows with one bar altered, and how each was altered: [B], -1 for not at all.
-
-        What is done to a row is a function of the row and the seed alone.
-        """
-        rows = [self._row(int(i)) for i in index]
-        n = max(1, *(len(row.ids) for row in rows))
-        ids, time = torch.zeros(len(rows), n, 8, dtype=torch.long), torch.zeros(len(rows), n)
-        mask, kind = torch.zeros(len(rows), n, dtype=torch.bool), torch.full((len(rows),), -1)
-        for b, row in enumerate(rows):
-            k = len(row.ids)
-            mask[b, :k] = True
-            new = row.ids, row.time
-            if row.length and k:
-                rng = np.random.default_rng([*seed, int(index[b])])
-                changed = alter(row.ids, row.bar, row.onset, row.length, vocabulary, rng)
-                kind[b], new = changed.kind, (changed.ids, along(changed.onset, row.length))
-            ids[b, :k], time[b, :k] = torch.from_numpy(new[0].astype(np.int64)), torch.from_numpy(new[1])
-        return NoteInput(ids, mask, time), kind
+        """The notes of some rows of the source with one bar altered: see the function of this name."""
+        return altered([self._row(int(i)) for i in index], index, vocabulary, seed)
 
     def gather(self, index: NDArray[np.int64]) -> Batch:
         """The given rows of the source as one batch."""
@@ -262,6 +267,19 @@ class Passages:
         for start in range(0, len(self), self.config.batch_size):
             yield self.gather(np.arange(start, min(start + self.config.batch_size, len(self))))
 
+    @cached_property
+    def next_row(self) -> NDArray[np.int64]:
+        """See `rows.following`."""
+        return following(self.source)
+
+    def _stretch(self, i: int, lines: int) -> Row:
+        """A passage and those that follow it in its piece, at most `lines` in all."""
+        rows = [self._row(i)]
+        while len(rows) < lines and rows[-1].length and self.next_row[i] >= 0:
+            i = int(self.next_row[i])
+            rows.append(self._row(i))
+        return joined(rows, self.config)
+
     def _row(self, i: int) -> Row:
         row = self._cache.get(i)
         if row is None:
@@ -278,7 +296,7 @@ class Windows(Passages):
     Args:
         source: the segments.
         windows: which of them belong together.
-        config: how segments become tensors; its batch size counts windows.
+        config: how segments become tensors; its batch size counts windows, and so many lines are read as one.
         task: name of the labels.
         classes: [W] class of every window; None where the notes have classes, the marks of the segments.
         change: makes a row another one with the same classes, given random numbers; for training batches.
@@ -314,9 +332,11 @@ class Windows(Passages):
         rows: list[Row] = []
         window: list[int] = []
         for number, i in enumerate(index.tolist()):
-            taken = [self._row(row) for row in range(self.windows[i].row, self.windows[i].end_row)]
-            rows += taken if self.change is None or chance is None else self.change(taken, chance)
-            window += [number] * len(taken)
+            taken: Sequence[Row] = [self._row(row) for row in range(self.windows[i].row, self.windows[i].end_row)]
+            taken = taken if self.change is None or chance is None else self.change(taken, chance)
+            size = self.config.lines
+            rows += [joined(taken[k : k + size], self.config) for k in range(0, len(taken), size)]
+            window += [number] * (len(rows) - len(window))
         of_row = np.array(window, dtype=np.int64)
         batch = collate(rows, index[of_row], self.piece[index][of_row], self.config)
         batch.window = torch.tensor(window)
@@ -330,21 +350,26 @@ def batch_config(shape: SIMConfig, batch_size: int) -> BatchConfig:
     return BatchConfig(batch_size, patch_height=shape.patch_height, patch_width=shape.patch_width, staves=shape.staves)
 
 
-def _items(source: Split) -> list[tuple[str, str]]:
-    return list(zip(source.column("corpus"), source.column("item"), strict=True))
+def altered(
+    rows: Sequence[Row], index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]
+) -> tuple[NoteInput, Tensor]:
+    """The notes of some rows with one bar altered, and how each was altered: [B], -1 for not at all.
 
-
-def _sizes(source: Split, config: BatchConfig) -> NDArray[np.int64]:
-    """Tokens that each row costs, about: its notes and the cells of its staves."""
-    names = ("n_staves", "height", "width", "n_notes", "staff_space")
-    staves, height, width, notes, space = (np.array(source.column(name)) for name in names)
-    if not config.images:
-        return np.asarray(notes, dtype=np.int64)
-    scale = config.pixels_per_space / space
-    lines = staves if config.staves else np.ceil(height * scale / config.patch_height)
-    cells = lines * np.ceil(width * scale / config.patch_width)
-    out: NDArray[np.int64] = (cells + notes).astype(np.int64)
-    return out
+    What is done to a row is a function of the row, its number in the source ([B]) and the seed alone.
+    """
+    n = max(1, *(len(row.ids) for row in rows))
+    ids, time = torch.zeros(len(rows), n, 8, dtype=torch.long), torch.zeros(len(rows), n)
+    mask, kind = torch.zeros(len(rows), n, dtype=torch.bool), torch.full((len(rows),), -1)
+    for b, row in enumerate(rows):
+        k = len(row.ids)
+        mask[b, :k] = True
+        new = row.ids, row.time
+        if row.length and k:
+            rng = np.random.default_rng([*seed, int(index[b])])
+            changed = alter(row.ids, row.bar, row.onset, row.length, vocabulary, rng)
+            kind[b], new = changed.kind, (changed.ids, along_lines(changed.onset, row.edges))
+        ids[b, :k], time[b, :k] = torch.from_numpy(new[0].astype(np.int64)), torch.from_numpy(new[1])
+    return NoteInput(ids, mask, time), kind
 
 
 def collate(rows: list[Row], index: NDArray[np.int64], piece: NDArray[np.int64], config: BatchConfig) -> Batch:

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scoresim.data.pair import Pair
+from scoresim.data.shards import Split
 from scoresim.data.spacing import along
 from scoresim.data.staves import Staff, bars_of_cells, find_staves, music_begins, strips
+from scoresim.score.tokens import FIRST, default_vocabulary
 
+BARS = default_vocabulary().bars  # bar numbers count modulo this
 FAINTEST = 32  # of 255: a cell whose darkest pixel is fainter counts as blank
 WINDOW = 64  # batches whose rows are sorted by size among each other
 WINDOW_ROWS = 8192  # and at least so many rows
@@ -36,6 +39,8 @@ class BatchConfig:
         staves: whether cells are cut from strips around the staves, or from the page as it is.
         images: whether pictures are looked at; without them a batch holds blank ones.
         cache_megabytes: memory for decoded passages; the others are decoded anew each time.
+        lines: of training batches: 1, 2, 4 ... at most this many passages that follow each other in a piece are read as
+            one, in batches of fewer such rows.
     """
 
     batch_size: int = 32
@@ -46,6 +51,7 @@ class BatchConfig:
     staves: bool = True
     images: bool = True
     cache_megabytes: int = 768
+    lines: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +61,7 @@ class Row:
     Attributes:
         ids: [n, 8] int16; bar: [n] int16; time: [n] float32, as in `NoteInput`.
         onset: [n] float32 and length: quarter notes; the length is 0 where the passage has lost notes at its end.
+        edges: [L + 1] float32 quarter notes at which its lines begin, and the end of the last; bars: how many it has.
         ink: [h, w] uint8, 255 is black, already scaled; strips of staves under each other.
         cells: [m, 2] int16, row and column of each inked cell.
         place: [m, 2] float32, as in `ImageInput`.
@@ -67,6 +74,8 @@ class Row:
     time: NDArray[np.float32]
     onset: NDArray[np.float32]
     length: float
+    edges: NDArray[np.float32]
+    bars: int
     ink: NDArray[np.uint8]
     cells: NDArray[np.int16]
     place: NDArray[np.float32]
@@ -77,6 +86,34 @@ class Row:
     def bytes(self) -> int:
         """Memory it takes, about."""
         return self.ink.nbytes + self.ids.nbytes + 16 * len(self.ids) + 14 * len(self.cells) + 1000
+
+
+def following(source: Split) -> NDArray[np.int64]:
+    """[R] row of the passage that begins where each ends, in the same piece and in the next row; -1 where none does."""
+    first, bars = (np.array(source.column(name), dtype=np.int64) for name in ("first_bar", "n_bars"))
+    items = np.array([hash(item) for item in items_of(source)])
+    out = np.full(len(source), -1)
+    goes_on = (items[1:] == items[:-1]) & (first[1:] == first[:-1] + bars[:-1])
+    out[:-1][goes_on] = np.flatnonzero(goes_on) + 1
+    return out
+
+
+def items_of(source: Split) -> list[tuple[str, str]]:
+    """Corpus and item of each row: the piece that it is of."""
+    return list(zip(source.column("corpus"), source.column("item"), strict=True))
+
+
+def sizes_of(source: Split, config: BatchConfig) -> NDArray[np.int64]:
+    """Tokens that each row costs, about: its notes and the cells of its staves."""
+    names = ("n_staves", "height", "width", "n_notes", "staff_space")
+    staves, height, width, notes, space = (np.array(source.column(name)) for name in names)
+    if not config.images:
+        return np.asarray(notes, dtype=np.int64)
+    scale = config.pixels_per_space / space
+    lines = staves if config.staves else np.ceil(height * scale / config.patch_height)
+    cells = lines * np.ceil(width * scale / config.patch_width)
+    out: NDArray[np.int64] = (cells + notes).astype(np.int64)
+    return out
 
 
 def drawn_rows(weight: NDArray[np.float64] | None, n: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -172,11 +209,57 @@ def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
         time=along(pair.onset, pair.length)[:n],
         onset=pair.onset[:n],
         length=pair.length if n == len(pair.onset) else 0.0,
+        edges=np.array([0.0, pair.length], dtype=np.float32),
+        bars=pair.n_bars,
         ink=ink,
         cells=cells,
         place=places(cells, staves, config.patch_width, (begin, ink.shape[1])),
         cell_bar=bars_of_cells(cells, staves, size, pair.bar_boxes),
         labels={name: value if np.ndim(value) == 0 else value[:n] for name, value in named.items()},
+    )
+
+
+def joined(rows: Sequence[Row], config: BatchConfig) -> Row:
+    """Passages that follow each other in a piece as one of several lines; places count lines.
+
+    Args:
+        rows: in their order; none but the last has lost notes.
+        config: how they became tensors.
+    """
+    if len(rows) == 1:
+        return rows[0]
+    height = config.patch_height
+    bars = np.cumsum([0, *(row.bars for row in rows)])
+    starts = np.cumsum([0.0, *(row.edges[-1] for row in rows)]).astype(np.float32)
+    lines = np.cumsum([0, *(len(row.edges) - 1 for row in rows)])
+    down = np.cumsum([0, *(math.ceil(row.ink.shape[0] / height) for row in rows)])
+    ink = np.zeros((int(down[-1]) * height, max(row.ink.shape[1] for row in rows)), dtype=np.uint8)
+    ids, cells, place, cell_bar = [], [], [], []
+    for i, row in enumerate(rows):
+        ink[down[i] * height : down[i] * height + row.ink.shape[0], : row.ink.shape[1]] = row.ink
+        moved = row.ids.copy()
+        seen = moved[:, 0] >= FIRST
+        moved[seen, 0] = FIRST + (moved[seen, 0] - FIRST + bars[i]) % BARS
+        ids.append(moved)
+        cells.append(row.cells + np.array([down[i], 0], dtype=np.int16))
+        place.append(row.place + np.array([0, lines[i]], dtype=np.float32))
+        cell_bar.append(np.where(row.cell_bar >= 0, row.cell_bar + bars[i], -1).astype(np.int16))
+    return Row(
+        ids=np.concatenate(ids),
+        bar=np.concatenate([row.bar + bars[i] for i, row in enumerate(rows)]).astype(np.int16),
+        time=np.concatenate([row.time + lines[i] for i, row in enumerate(rows)]).astype(np.float32),
+        onset=np.concatenate([row.onset + starts[i] for i, row in enumerate(rows)]).astype(np.float32),
+        length=float(starts[-1]) if all(row.length for row in rows) else 0.0,
+        edges=np.concatenate([[0.0], *(row.edges[1:] + starts[i] for i, row in enumerate(rows))]).astype(np.float32),
+        bars=int(bars[-1]),
+        ink=ink,
+        cells=np.concatenate(cells),
+        place=np.concatenate(place),
+        cell_bar=np.concatenate(cell_bar),
+        labels={
+            name: value if np.ndim(value) == 0 else np.concatenate([row.labels[name] for row in rows])
+            for name, value in rows[0].labels.items()
+        },
     )
 
 

@@ -28,8 +28,8 @@ ROW_GROUP = 100
 CACHED_GROUPS = 512
 SCALARS = {"str": pa.string(), "int": pa.int32(), "float": pa.float64(), "bytes": pa.binary()}
 META = (
-    *("id", "item", "work", "style", "composer", "corpus", "n_bars", "n_staves", "width", "height", "n_systems"),
-    *("staff_space", "format", "notation", "official_split", "labels", "font", "page_width", "degraded"),
+    *("id", "item", "work", "style", "composer", "corpus", "first_bar", "n_bars", "n_staves", "width", "height"),
+    *("n_systems", "staff_space", "format", "notation", "official_split", "labels", "font", "page_width", "degraded"),
     *("density", "pitch_range", "variety", "beats"),
 )
 

@@ -25,3 +25,18 @@ def along(onset: NDArray[np.float32], length: float) -> NDArray[np.float32]:
     edges = np.cumsum(np.r_[0.0, gaps])
     place: NDArray[np.float32] = np.interp(onset, onsets, edges[:-1] / edges[-1]).astype(np.float32)
     return place
+
+
+def along_lines(onset: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Place of every note in lines: [N], from 0 below the number of lines; the whole part says on which line it stands.
+
+    Args:
+        onset: [N] quarter notes from the beginning, not decreasing.
+        edges: [L + 1] quarter notes at which each of L lines begins, and the end of the last.
+    """
+    line = np.clip(np.searchsorted(edges, onset, side="right") - 1, 0, len(edges) - 2)
+    place = line.astype(np.float32)
+    for number in np.unique(line):
+        there = line == number
+        place[there] += along(onset[there] - edges[number], float(edges[number + 1] - edges[number]))
+    return place

@@ -114,8 +114,10 @@ def at_places(states: Tensor, place: Tensor, mask: Tensor) -> Tensor:
     """Means of states [B, K, width] around evenly spaced places of the passage: [B, PLACES, width].
 
     Weights fall off like a normal curve whose standard deviation is half the distance of two places, by each token's
-    place [B, K]; where nothing is near, the mean is zero.
+    place [B, K] as a share of all lines of the passage; where nothing is near, the mean is zero.
     """
+    lines = (place.masked_fill(~mask, 0.0).amax(dim=1, keepdim=True) - 0.05).floor().clamp(min=0) + 1
+    place = place / lines
     centre = (torch.arange(PLACES, device=place.device) + 0.5) / PLACES
     near = torch.exp(-0.5 * ((place[:, None, :] - centre[:, None]) * (2 * PLACES)) ** 2) * mask[:, None, :]
     near = near / (near.sum(dim=-1, keepdim=True) + 1e-3)

@@ -48,6 +48,9 @@ class PretrainConfig:
     smm_weight: float = _field(1.0, "Weight of the loss of smm.")
     smc_weight: float = _field(1.0, "Weight of the loss of smc.")
     ground_weight: float = _field(1.0, "Weight of the loss of ground.")
+    lines: int = _field(
+        1, "Read 1, 2, 4 ... at most this many passages of a piece that follow each other as one, in turns by chance."
+    )
     image_tokens: Literal["staves", "squares", "tall"] = _field(
         "staves", "Cells of the image: staves (columns of each staff), squares or tall (patches of the page)."
     )
@@ -84,6 +87,8 @@ class PretrainConfig:
             raise BadInput("inputs notes goes with objectives mbam alone: the others compare notes with images.")
         if self.image_tokens not in ("staves", "squares", "tall"):
             raise BadInput(f"image_tokens is {self.image_tokens!r}; choose staves, squares or tall.")
+        if self.lines < 1 or self.lines & (self.lines - 1):
+            raise BadInput(f"lines is {self.lines}; it is 1, 2, 4, 8 and so on.")
         if self.degrade not in ("none", "scan", "photo", "mix"):
             raise BadInput(f"degrade is {self.degrade!r}; choose none, scan, photo or mix.")
         if self.sharded not in ("auto", "yes", "no"):

@@ -164,7 +164,8 @@ def shape_of(config: PretrainConfig) -> SIMConfig:
 
 def rows_of(config: PretrainConfig) -> BatchConfig:
     """How pairs become tensors for the model that a config asks for."""
-    return replace(batch_config(shape_of(config), config.batch_size), images=config.inputs == "both")
+    rows = batch_config(shape_of(config), config.batch_size)
+    return replace(rows, images=config.inputs == "both", lines=config.lines)
 
 
 def make_model(config: PretrainConfig, vocabulary: Vocabulary) -> SIM:
