@@ -46,6 +46,13 @@ def test_its_lines_show_all_its_bars(piece: Piece) -> None:
     assert piece.lines[-1].end_bar == 12
     assert all(line.image.startswith(b"\x89PNG") and line.staves == 2 for line in piece.lines)
     assert not piece.warnings
+    drawn = np.concatenate([line.heads[:, 0] for line in piece.lines]).astype(int)
+    assert sorted(set(drawn.tolist())) == list(range(len(piece))), "every note has a head"
+    for line in piece.lines:
+        for number, x0, y0, x1, y1 in line.heads.tolist():
+            box = line.bar_boxes[piece.bar[int(number)] - line.first_bar]
+            assert box[0] - 1 <= x0 < x1 <= box[2] + 1
+            assert 0 <= y0 < y1 <= line.height
     assert [(a, b) for a, b, _ in lines_of(piece)] == [(line.first_bar, line.end_bar) for line in piece.lines]
 
 
@@ -106,7 +113,7 @@ def made_up(draw: st.DrawFn) -> Piece:
         at += draw(st.integers(0, 2))
         if at + width > len(counts):
             break
-        lines.append(Line(at, np.zeros((width, 4), np.float32), BLANK, 1, 1, 1))
+        lines.append(Line(at, np.zeros((width, 4), np.float32), np.zeros((0, 5), np.float32), BLANK, 1, 1, 1))
         at += width
     zeros = np.zeros(len(bar), dtype=np.int64)
     about = {"id": "a", "corpus": "c", "work": "w", "split": "", "style": "", "composer": "", "title": "", "labels": {}}

@@ -27,14 +27,14 @@ from scoresim.data.parts import part_name
 from scoresim.errors import BadInput, ScoresimError
 from scoresim.files import replacing
 from scoresim.progress import Progress
-from scoresim.score.engrave import EngraveConfig, Engraving, vary
+from scoresim.score.engrave import EngraveConfig, Engraving, Layout, vary
 from scoresim.score.notate import notate_all, quantized
 from scoresim.score.notes import DRUMS, Ints, Score
 from scoresim.score.read import check_abc, read_text, read_tracks
 from scoresim.score.sandbox import Failure, run_all
-from scoresim.score.tokens import GRID, default_vocabulary, encode
+from scoresim.score.tokens import GRID, Tokens, default_vocabulary, encode
 
-FORMAT = 1  # of files of pieces; a new number makes old ones useless
+FORMAT = 2  # of files of pieces; a new number makes old ones useless
 TIMEOUT = 300.0  # seconds for a piece
 NOTE_COLUMNS = ("bar", "velocity", "track", "staff", "voice")
 ARRAYS = ("ids", "onset", "bar_onset")
@@ -49,6 +49,7 @@ class Line:
     Attributes:
         first_bar: index of its first bar in the piece.
         bar_boxes: [n, 4] x0, y0, x1, y1 of its bars in pixels.
+        heads: [K, 5] index of a note of the piece, and the box of a head that is drawn for it, in pixels.
         image: PNG, grey, 255 is paper.
         height, width: pixels.
         staves: on it.
@@ -56,6 +57,7 @@ class Line:
 
     first_bar: int
     bar_boxes: NDArray[np.float32]
+    heads: NDArray[np.float32]
     image: bytes
     height: int
     width: int
@@ -163,9 +165,11 @@ def read_piece(corpus: str, item: Item, images: bool = True) -> Piece:
         text = check_abc(corpora.abc_text(item), item.path)
     engraving = Engraving(text, settings, str(item.path), bar_accidentals=item.format == "abc")
     score = engraving.reading.score
-    piece = _of_score(score, np.full(len(score.notes), -1), about | {"notation": "composer"})
+    tokens = encode(score, default_vocabulary())
+    piece = _of_score(score, tokens, np.full(len(score.notes), -1), about | {"notation": "composer"})
     piece = replace(piece, staves=tuple(staff.label for staff in score.staves))
-    return _engraved(piece, [(0, engraving)]) if images else piece
+    note = dict(zip(score.notes.id, tokens.of_note.tolist(), strict=True))
+    return _engraved(piece, [_Engraved(0, engraving, note)]) if images else piece
 
 
 def _from_midi(corpus: str, item: Item, settings: EngraveConfig, about: dict[str, Any], images: bool) -> Piece:
@@ -174,22 +178,25 @@ def _from_midi(corpus: str, item: Item, settings: EngraveConfig, about: dict[str
     midi, track = replace(midi, notes=midi.notes.take(kept)), track[kept]
     beats = corpora.get(corpus).beats
     known = beats(item) if beats is not None else None
-    piece = replace(_of_score(quantized(midi, known), track, about), tracks=names)
+    score = quantized(midi, known)
+    tokens = encode(score, default_vocabulary())
+    piece = replace(_of_score(score, tokens, track, about), tracks=names)
     if not images:
         return piece
     warnings: list[str] = []
-    engraved: list[tuple[int, Engraving]] = []
+    engraved: list[_Engraved] = []
     for notation in notate_all(midi, known):
+        note = {name: int(tokens.of_note[number]) for name, number in notation.source_note.items()}
         try:
-            engraved.append((notation.first_bar, Engraving(notation.mei, settings, str(item.path))))
+            engraving = Engraving(notation.mei, settings, str(item.path))
+            engraved.append(_Engraved(notation.first_bar, engraving, note))
         except ValueError as error:
             warnings.append(f"bars from {notation.first_bar}: {error}")
     return _engraved(replace(piece, warnings=tuple(warnings)), engraved)
 
 
-def _of_score(score: Score, track: Ints, about: dict[str, Any]) -> Piece:
+def _of_score(score: Score, tokens: Tokens, track: Ints, about: dict[str, Any]) -> Piece:
     """The notes of a score as tokens; notes that are tied are one."""
-    tokens = encode(score, default_vocabulary())
     first = score.notes.take(tokens.note)
     starts = tokens.bar_starts / GRID
     return Piece(
@@ -205,30 +212,54 @@ def _of_score(score: Score, track: Ints, about: dict[str, Any]) -> Piece:
     )
 
 
-def _engraved(piece: Piece, engravings: Sequence[tuple[int, Engraving]]) -> Piece:
+@dataclass(frozen=True, eq=False)
+class _Engraved:
+    """Engraved bars of a piece: index of the first, their layout, and the note of the piece that each drawn note is."""
+
+    first_bar: int
+    engraving: Engraving
+    note: Mapping[str, int]
+
+
+def _engraved(piece: Piece, engravings: Sequence[_Engraved]) -> Piece:
     """The piece with its lines. A bar too long for the tokens is several there: such a piece stays without."""
     lines: list[Line] = []
     warnings = list(piece.warnings)
-    bars = sum(len(engraving.reading.score.bars) for _, engraving in engravings)
-    if bars > len(piece.bar_onset) - 1 or any(len(e.reading.score.bars) == 0 for _, e in engravings):
+    bars = max((one.first_bar + len(one.engraving.reading.score.bars) for one in engravings), default=0)
+    if bars > len(piece.bar_onset) - 1:
         return replace(piece, warnings=(*warnings, "its bars are not those of its notes"))
-    for first_bar, engraving in engravings:
-        for page in range(engraving.pages):
-            for layout in engraving.page(page):
+    for one in engravings:
+        for page in range(one.engraving.pages):
+            for layout in one.engraving.page(page):
                 try:
-                    numbers = engraving.bars(layout)
-                    system = engraving.draw(layout)
+                    lines.append(_line(one, layout))
                 except ValueError as error:
-                    warnings.append(f"a line from bar {first_bar} on: {error}")
-                    continue
-                if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
-                    warnings.append(f"a line from bar {first_bar} on: its bars are not consecutive")
-                    continue
-                boxes = np.array([bar.box for bar in system.bars], dtype=np.float32)
-                height, width = system.ink.shape
-                place = first_bar + numbers[0]
-                lines.append(Line(place, boxes, png(system.ink), height, width, len(system.staves)))
+                    warnings.append(f"a line after bar {one.first_bar}: {error}")
     return replace(piece, lines=tuple(lines), warnings=tuple(warnings))
+
+
+def _line(one: _Engraved, layout: Layout) -> Line:
+    """A system, drawn.
+
+    Raises:
+        ValueError: it cannot be drawn, or its bars do not follow each other.
+    """
+    numbers = one.engraving.bars(layout)
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        raise ValueError("its bars do not follow each other")
+    system = one.engraving.draw(layout)
+    boxes = np.array([bar.box for bar in system.bars], dtype=np.float32)
+    heads = [(one.note[head.id], *head.box) for head in system.heads if head.id in one.note]
+    height, width = system.ink.shape
+    return Line(
+        first_bar=one.first_bar + numbers[0],
+        bar_boxes=boxes,
+        heads=np.array(heads, dtype=np.float32).reshape(-1, 5),
+        image=png(system.ink),
+        height=height,
+        width=width,
+        staves=len(system.staves),
+    )
 
 
 def save_piece(path: Path, piece: Piece) -> None:
@@ -241,7 +272,9 @@ def save_piece(path: Path, piece: Piece) -> None:
     lines = piece.lines
     arrays: dict[str, Any] = {name: getattr(piece, name) for name in NOTE_COLUMNS}
     arrays |= {"ids": piece.ids, "onset": piece.onset, "bar_onset": piece.bar_onset}
-    arrays["line_bars"] = np.array([[line.first_bar, len(line.bar_boxes)] for line in lines]).reshape(-1, 2)
+    counts = [[line.first_bar, len(line.bar_boxes), len(line.heads)] for line in lines]
+    arrays["line_bars"] = np.array(counts, dtype=np.int64).reshape(-1, 3)
+    arrays["line_heads"] = np.concatenate([np.zeros((0, 5), np.float32), *(line.heads for line in lines)])
     arrays["line_boxes"] = np.concatenate([np.zeros((0, 4), np.float32), *(line.bar_boxes for line in lines)])
     arrays["line_sizes"] = np.array([[n.height, n.width, n.staves, len(n.image)] for n in lines]).reshape(-1, 4)
     arrays["line_bytes"] = np.frombuffer(b"".join(line.image for line in lines), dtype=np.uint8)
@@ -260,12 +293,14 @@ def load_piece(path: Path) -> Piece:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         about = json.loads(arrays.pop("about").tobytes())
-        bars, boxes, sizes, image = (arrays.pop(f"line_{name}") for name in ("bars", "boxes", "sizes", "bytes"))
-        lines, box, byte = [], 0, 0
-        for (first, count), (height, width, staves, size) in zip(bars.tolist(), sizes.tolist(), strict=True):
+        kinds = ("bars", "boxes", "heads", "sizes", "bytes")
+        bars, boxes, heads, sizes, image = (arrays.pop(f"line_{name}") for name in kinds)
+        lines, box, head, byte = [], 0, 0, 0
+        for (first, count, drawn), (height, width, staves, size) in zip(bars.tolist(), sizes.tolist(), strict=True):
             picture = image[byte : byte + size].tobytes()
-            lines.append(Line(first, boxes[box : box + count], picture, height, width, staves))
-            box, byte = box + count, byte + size
+            line = boxes[box : box + count], heads[head : head + drawn]
+            lines.append(Line(first, *line, picture, height, width, staves))
+            box, head, byte = box + count, head + drawn, byte + size
         for name in ("tracks", "staves", "warnings"):
             about[name] = tuple(about[name])
         return Piece(**about, **arrays, lines=tuple(lines))
