@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from scoresim import checkpoint
@@ -243,6 +244,8 @@ def test_the_benchmark_asks_about_whole_pieces(
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == rows
     accuracy = {r["pretraining"]: r for r in rows if r["metric"] == "accuracy"}
     assert list(accuracy)[:3] == ["score images and MIDI", "none (from scratch)", "none (majority class)"]
+    drawn = read_json(tmp_path / "out" / "pictures" / "pictures.json")
+    assert [p["file"] for p in drawn] == [f"melody-{kind}.svg" for kind in ("confusion", "reliability", "classes")]
     published = accuracy["published: MidiBERT-Piano"]
     assert (published["value"], published["ci95"], published["seeds"]) == (0.9637, None, [])
     assert accuracy["none (majority class)"]["value"] == pytest.approx(96 / 176, abs=1e-6)
@@ -258,3 +261,26 @@ def test_the_benchmark_asks_about_whole_pieces(
     rows = run.benchmark(("all",), tmp_path / "sim", tmp_path / "all", config)
     assert {r["what"].partition(",")[0] for r in rows} == {"composer"}
     assert "left out: the task style needs" in caplog.text
+
+
+def test_answers_are_drawn(melody: Material, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra 'report' is not installed")
+    from scoresim.benchmark.task_pictures import calibration_error, draw_task
+
+    shown = melody.parts["test"]
+    truth = piecewise.labels_of(melody, "test")
+    piece = np.repeat(np.arange(2), [len(p) for p in shown])
+    scores = np.log(np.full((len(truth), 3), 0.1, dtype=np.float32) + 0.7 * np.eye(3, dtype=np.float32)[truth])
+    scores[:5] = scores[:5][:, [1, 2, 0]]
+    said = Answers(truth, scores, piece, piece)
+    right = 1 - 5 / len(truth)
+    assert calibration_error(said) == pytest.approx(abs(right - 0.8), abs=1e-6)
+    made = draw_task(tmp_path, "melody", said, melody.classes, shown)
+    kinds = ("confusion.svg", "reliability.svg", "classes.svg", "best.png", "worst.png")
+    assert [one["file"] for one in made] == [f"melody-{kind}" for kind in kinds]
+    assert (tmp_path / made[0]["file"]).read_text().startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    assert "100.0 % of its notes right" in made[3]["caption"]
+    with Image.open(tmp_path / made[3]["file"]) as best, Image.open(tmp_path / made[4]["file"]) as worst:
+        for picture in (best, worst):
+            assert picture.width >= 2 * min(line.width for p in shown for line in p.lines[:1])
+        assert np.asarray(best.convert("RGB"), dtype=int).std(axis=2).max() > 20, "heads are coloured"

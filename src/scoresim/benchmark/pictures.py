@@ -29,7 +29,7 @@ _TINT = np.array([254, 243, 199]) / 255
 PITCH = ATTRIBUTES.index("pitch")
 NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "G♯", "A", "B♭", "B")
 
-_STYLE: Any = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,
@@ -88,7 +88,7 @@ def pair_png(pair: Pair, scale: int = 2) -> bytes:
         draw.rectangle(corners, outline=(11, 92, 173, 200), fill=fill, width=1)
     for head in pair.heads[:, 1:].tolist():
         draw.rectangle([value * scale for value in head], outline=(194, 65, 12, 255), width=1)
-    return _png(Image.alpha_composite(page.convert("RGBA"), layer).convert("RGB"))
+    return png_bytes(Image.alpha_composite(page.convert("RGBA"), layer).convert("RGB"))
 
 
 def masked_png(pair: Pair, guess: Guess) -> bytes:
@@ -101,7 +101,7 @@ def masked_png(pair: Pair, guess: Guess) -> bytes:
     pitch = pair.notes[:, PITCH].astype(np.int64) - FIRST
     width = min(max(page.width / 70, 5.0), 8.0)
     top = width * page.height / page.width
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(width, top + 2.6), dpi=150, layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[top, 2.4])
         x0, y0, x1, y1 = pair.bar_boxes[guess.bar].tolist()
@@ -139,7 +139,7 @@ def curves_svg(series: Sequence[tuple[str, Sequence[float], Sequence[float]]], y
         y: what stands on the vertical axis.
         label: of the picture, for those who cannot see it.
     """
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(6.4, 3.0), layout="constrained")
         axes = figure.subplots()
         shades = (BLUE, ORANGE, "#4d7c0f", "#7e22ce", "#0e7490", "#a16207", "#be123c", "#475569")
@@ -150,12 +150,12 @@ def curves_svg(series: Sequence[tuple[str, Sequence[float], Sequence[float]]], y
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         if len(series) > 1:
             axes.legend(fontsize=9, ncols=2)
-        return _svg(figure, label)
+        return svg_text(figure, label)
 
 
 def intervals_svg(rows: Sequence[tuple[str, float, float, float]], x: str, label: str) -> str:
     """A dot with its interval for each (name, value, low, high), from top to bottom."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(6.4, 0.7 + 0.34 * len(rows)), layout="constrained")
         axes = figure.subplots()
         for i, (_, value, low, high) in enumerate(rows):
@@ -167,7 +167,7 @@ def intervals_svg(rows: Sequence[tuple[str, float, float, float]], x: str, label
         axes.set_xlim(0, max(1.0, *(row[3] for row in rows)) if rows else 1)
         axes.set_xlabel(x)
         axes.grid(axis="y", visible=False)
-        return _svg(figure, label)
+        return svg_text(figure, label)
 
 
 def _guesses(axes: Axes, guess: Guess, where: NDArray[np.float64], true: NDArray[np.int64]) -> None:
@@ -185,7 +185,7 @@ def _places(pair: Pair) -> NDArray[np.float64]:
     return where
 
 
-def _svg(figure: Figure, label: str) -> str:
+def svg_text(figure: Figure, label: str) -> str:
     """The figure as an <svg> element for an HTML page: no header, no metadata, no namespace, a label."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True)
@@ -199,7 +199,7 @@ def _svg(figure: Figure, label: str) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{safe}"', 1)
 
 
-def _png(image: Image.Image) -> bytes:
+def png_bytes(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()

@@ -74,7 +74,7 @@ def report(folder: Path) -> dict[str, Any]:
         "study": read_json(study) if study.is_file() else None,
         "environment": environment(),
     }
-    page = render(found, _pictures(folder / "pictures"))
+    page = render(found, _pictures(folder / "pictures") + _pictures(folder / "benchmark" / "pictures"))
     with replacing(folder / "report.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
     write_json(folder / "report.json", found)
@@ -93,7 +93,7 @@ def render(found: dict[str, Any], pictures: list[dict[str, Any]]) -> str:
         ("Where on the image is this bar?", "grounding", [grounding_table(rows)]),
         ("Which notes belong to this image?", "retrieval", [retrieval_table(rows)]),
         (
-            "Fine-tuned: style and top staff",
+            "Fine-tuned",
             "learnt",
             [*learnt_tables(rows), comparison_table(found["comparisons"])],
         ),
@@ -107,6 +107,7 @@ def render(found: dict[str, Any], pictures: list[dict[str, Any]]) -> str:
         curves=[(title, note, Markup(svg)) for title, note, svg in _curves(found["pretraining"])],
         pairs=[p for p in pictures if p["kind"] == "pair"],
         hidden=[p for p in pictures if p["kind"] == "hidden"],
+        answered=[p for p in pictures if p["kind"] == "task"],
         steps=step_table(study) if study else None,
         preset=study["preset"] if study else None,
         seed=study["seed"] if study else None,
@@ -133,7 +134,8 @@ def _pictures(folder: Path) -> list[dict[str, Any]]:
         path = folder / Path(picture["file"]).name
         if path.is_file():
             encoded = base64.b64encode(path.read_bytes()).decode("ascii")
-            found.append(picture | {"data": f"data:image/png;base64,{encoded}"})
+            kind = "svg+xml" if path.suffix == ".svg" else "png"
+            found.append(picture | {"data": f"data:image/{kind};base64,{encoded}"})
     return found
 
 

@@ -17,6 +17,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,14 @@ def judge_pieces(
         return prepare_pieces(material, batch_config(shape, config.batch_size), settings)
 
     beside = [("majority class", majority_answers(material))]
-    rows, compared = judge_task(task, ready, beside, sources, out, config)
+    first: list[tuple[System, Parts, Answers]] = []
+    rows, compared = judge_task(task, ready, beside, sources, out, config, first)
+    if first and find_spec("matplotlib") is not None:
+        from scoresim.benchmark.task_pictures import draw_task
+
+        _, parts, said = first[0]
+        pictures = draw_task(out / "pictures", task.name, said, parts.classes, material.parts["test"])
+        add_pictures(out / "pictures", pictures)
     return rows + published_rows(task, sources), compared
 
 
@@ -180,6 +188,7 @@ def judge_task(
     sources: Sources,
     out: Path,
     config: BenchmarkConfig,
+    answered: list[tuple[System, Parts, Answers]] | None = None,
 ) -> tuple[list[Row], list[Row]]:
     """Rows and comparisons of a learnt task.
 
@@ -188,6 +197,7 @@ def judge_task(
         ready: the parts of its data, as a fine-tuning needs them.
         beside: names and answers of the rules without a network.
         sources, out, config: of the benchmark.
+        answered: gets every system with its parts and its answers of the first seed.
     """
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     judged = []
@@ -196,7 +206,10 @@ def judge_task(
         for seed in seeds:
             settings = config.finetuning(task.name, system.inputs, seed)
             parts = ready(settings)
-            figures.append(parts.evaluate(train_one(parts, system, sources, out, settings)))
+            said = train_one(parts, system, sources, out, settings)
+            figures.append(parts.evaluate(said))
+            if answered is not None and seed == config.seed:
+                answered.append((system, parts, said))
         judged.append(Judged(describe(system.inputs, task), system.pretraining, seeds, tuple(figures)))
     parts = ready(config.finetuning(task.name, "notes", config.seed))
     for name, answers in beside:
@@ -344,6 +357,14 @@ def describe(inputs: Inputs, task: Task | PieceTask) -> str:
     engraved = isinstance(task, PieceTask) and not task.composers
     source = "engraved from the notes" if engraved else "composer's notation"
     return f"{inputs} ({source}{'; notes as blanks' if blank(task, inputs) else ''})"
+
+
+def add_pictures(folder: Path, pictures: list[dict[str, str]]) -> None:
+    """Add pictures to the list that the report reads; of one file only the last."""
+    listed = folder / "pictures.json"
+    before = read_json(listed) if listed.is_file() else []
+    names = {picture["file"] for picture in pictures}
+    write_json(listed, [picture for picture in before if picture["file"] not in names] + pictures)
 
 
 def published_rows(task: PieceTask, sources: Sources) -> list[Row]:
