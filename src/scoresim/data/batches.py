@@ -45,6 +45,7 @@ INPUTS = ("notes", "image", "both")
 AHEAD = 3  # batches made in advance
 ROW_DRAWS = 6
 WHOLE = (0, 1)  # the first of one part
+Altering = tuple[NoteInput, Tensor]
 
 
 class Draws(NamedTuple):
@@ -239,9 +240,7 @@ class Passages:
         most = self.config.lines.bit_length() - 1
         return 1 << int(np.random.default_rng([seed, step, 2]).integers(0, most + 1)) if most > 0 else 1
 
-    def altered(
-        self, index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]
-    ) -> tuple[NoteInput, Tensor]:
+    def altered(self, index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]) -> Altering:
         """The notes of some rows of the source with one bar altered: see the function of this name."""
         return altered([self._row(int(i)) for i in index], index, vocabulary, seed)
 
@@ -350,9 +349,7 @@ def batch_config(shape: SIMConfig, batch_size: int) -> BatchConfig:
     return BatchConfig(batch_size, patch_height=shape.patch_height, patch_width=shape.patch_width, staves=shape.staves)
 
 
-def altered(
-    rows: Sequence[Row], index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]
-) -> tuple[NoteInput, Tensor]:
+def altered(rows: Sequence[Row], index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]) -> Altering:
     """The notes of some rows with one bar altered, and how each was altered: [B], -1 for not at all.
 
     What is done to a row is a function of the row, its number in the source ([B]) and the seed alone.
