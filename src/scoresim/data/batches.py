@@ -376,10 +376,8 @@ def collate(rows: list[Row], index: NDArray[np.int64], piece: NDArray[np.int64],
     ids, time = torch.zeros(len(rows), n, 8, dtype=torch.long), torch.zeros(len(rows), n)
     for b, row in enumerate(rows):
         k = len(row.ids)
-        ids[b, :k], bar[b, :k] = (
-            torch.from_numpy(row.ids.astype(np.int64)),
-            torch.from_numpy(row.bar.astype(np.int64)),
-        )
+        ids[b, :k] = torch.from_numpy(row.ids.astype(np.int64))
+        bar[b, :k] = torch.from_numpy(row.bar.astype(np.int64))
         time[b, :k] = torch.from_numpy(row.time)
     image = collate_images(rows, config.patch_height, config.patch_width)
     cell_bar = torch.full(image.mask.shape, -1)
