@@ -333,8 +333,9 @@ class Windows(Passages):
         for number, i in enumerate(index.tolist()):
             taken: Sequence[Row] = [self._row(row) for row in range(self.windows[i].row, self.windows[i].end_row)]
             taken = taken if self.change is None or chance is None else self.change(taken, chance)
-            size = self.config.lines
-            rows += [joined(taken[k : k + size], self.config) for k in range(0, len(taken), size)]
+            rows += [
+                joined(taken[k : k + self.config.lines], self.config) for k in range(0, len(taken), self.config.lines)
+            ]
             window += [number] * (len(rows) - len(window))
         of_row = np.array(window, dtype=np.int64)
         batch = collate(rows, index[of_row], self.piece[index][of_row], self.config)
