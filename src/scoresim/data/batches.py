@@ -18,7 +18,6 @@ from torch import Tensor
 
 from scoresim.data.alter import alter
 from scoresim.data.looks import DegradedSplit
-from scoresim.data.pair import Pair
 from scoresim.data.rows import (
     BatchConfig,
     Labels,
@@ -33,7 +32,7 @@ from scoresim.data.rows import (
 )
 from scoresim.data.shards import PairSplit, Split
 from scoresim.data.spacing import along_lines
-from scoresim.data.windows import Marked, Segments, Window
+from scoresim.data.windows import Segments, Window, marks_of
 from scoresim.errors import BadInput
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput
@@ -310,10 +309,7 @@ class Windows(Passages):
         classes: NDArray[np.int64] | None = None,
         change: Callable[[Sequence[Row], np.random.Generator], list[Row]] | None = None,
     ) -> None:
-        def marks(pair: Pair) -> dict[str, Any]:
-            return {task: pair.marks} if isinstance(pair, Marked) and classes is None else {}
-
-        super().__init__(source, config, marks)
+        super().__init__(source, config, marks_of(task) if classes is None else None)
         self.segments, self.windows, self.task, self.classes, self.change = source, windows, task, classes, change
         tokens = np.r_[0, np.cumsum(self.size)]
         self.piece = np.array([window.piece for window in windows], dtype=np.int64)

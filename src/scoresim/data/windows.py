@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from scoresim.data.pair import Pair, png
 from scoresim.data.pieces import Piece
+from scoresim.data.rows import Labels
 from scoresim.data.spacing import POWER
 from scoresim.score.notes import Ints
 from scoresim.score.tokens import ATTRIBUTES, FIRST, MASK, Vocabulary, default_vocabulary, with_one_program
@@ -222,6 +223,11 @@ class Segments:
             notation=piece.notation,
             marks=np.full(n, -1) if self.marks is None else self.marks[row.piece][taken],
         )
+
+
+def marks_of(name: str) -> Labels:
+    """Gives the marks of a segment as labels of some name."""
+    return lambda pair: {name: pair.marks} if isinstance(pair, Marked) else {}
 
 
 def moved(ids: NDArray[np.int16], steps: int, faster: int, vocabulary: Vocabulary | None = None) -> NDArray[np.int16]:
