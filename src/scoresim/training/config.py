@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 from scoresim.errors import BadInput
 
 Size = Literal["tiny", "small", "base"]
+ImageTokens = Literal["staves", "squares", "tall"]
 OBJECTIVE_NAMES = ("mbam", "smm", "smc", "ground")  # a test compares it with objectives.OBJECTIVES
 SHARES = (
     *("mask_ratio", "image_dropout", "image_cover", "masked_share", "random_share", "same_piece", "altered", "hard"),
@@ -51,7 +52,7 @@ class PretrainConfig:
     lines: int = _field(
         1, "Read 1, 2, 4 ... at most this many passages of a piece that follow each other as one, in turns by chance."
     )
-    image_tokens: Literal["staves", "squares", "tall"] = _field(
+    image_tokens: ImageTokens = _field(
         "staves", "Cells of the image: staves (columns of each staff), squares or tall (patches of the page)."
     )
     degrade: Literal["none", "scan", "photo", "mix"] = _field(
@@ -85,7 +86,7 @@ class PretrainConfig:
             raise BadInput(f"inputs is {self.inputs!r}; choose both or notes.")
         if self.inputs == "notes" and self.objectives != ("mbam",):
             raise BadInput("inputs notes goes with objectives mbam alone: the others compare notes with images.")
-        if self.image_tokens not in ("staves", "squares", "tall"):
+        if self.image_tokens not in get_args(ImageTokens):
             raise BadInput(f"image_tokens is {self.image_tokens!r}; choose staves, squares or tall.")
         if self.lines < 1 or self.lines & (self.lines - 1):
             raise BadInput(f"lines is {self.lines}; it is 1, 2, 4, 8 and so on.")
