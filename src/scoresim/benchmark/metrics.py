@@ -16,8 +16,8 @@ resample of works is then a sum of tables, and a thousand of them cost one matri
 - **F1**: the same for one class, the positive one.
 - **balanced accuracy**, also macro accuracy: mean over the classes that occur in the truth of the share of their items
   that were found. A system that always says one class gets one over the number of classes.
-- **mean worth** of the answers by a table of what each is worth for each truth (MIREX: Raffel et al., ISMIR 2014); with
-  distances as worth, the **mean absolute** and the **mean squared error**, for which 0 is perfect and smaller is better.
+- **mean worth** of the answers by a table of what each is worth for each truth (MIREX: Raffel et al., ISMIR 2014);
+  with distances as worth, the **mean absolute** and the **mean squared error**: 0 is perfect, smaller is better.
 - **Kendall's tau-b**: of all pairs of items with different truths, do the answers put them in the same order? 1 is
   always, 0 as often as not; equal answers are ties and cost (Kendall, *Biometrika* 33, 1945).
 - **R@k, MRR, median rank**: of the right answer among all candidates, ordered by score. Equal scores are a

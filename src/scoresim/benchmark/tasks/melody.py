@@ -63,7 +63,7 @@ def only_f1(classes: Sequence[str]) -> dict[str, Statistic]:
 
 
 def voice(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
-    """[N] melody on the one staff called "Voice", accompaniment elsewhere; below 0 in a song without or with several."""
+    """[N] melody on the one staff called "Voice", accompaniment elsewhere; below 0 in a song without just one."""
     sung = [name.strip().lower() == "voice" for name in piece.staves]
     if sum(sung) != 1:
         return _staves.none(piece)
