@@ -2,15 +2,14 @@
 
 CIPI ("Can I play it?", Ramoneda et al., Expert Systems with Applications 238, 2024) is a list of piano pieces with the
 grades of the publisher Henle, 1 easy to 9 very hard. Its scores are not free; those of its pieces that stand in free
-sets (sonatas of Beethoven and Mozart, and Chopin) are asked here, a quarter of the list. So
-no published figure stands beside ours. The split is by work, the same as in every set of these works.
+sets (sonatas of Beethoven and Mozart, and Chopin) are asked here, a quarter of the list. So no published figure stands
+beside ours. The split is by work, the same as in every set of these works.
 
 One grade may cover a sonata of several movements. Each movement is a piece here and has the grade of the whole, though
 one of them is usually the hard one: that is a limit of the labels.
 
 Inputs. Notes as written, without velocity; the image is the composer's notation (of the edition), without words and
-fingering. A transposed piece is not as hard, and a faster one is harder: training
-pieces are left as they are.
+fingering. A transposed piece is not as hard, and a faster one is harder: training pieces are left as they are.
 
 Metrics. Grades are in order and few are at the ends. Macro accuracy is the mean over grades of the share of right
 answers, and chooses; the mean squared error of the grade (0 is perfect, smaller is better) punishes far misses;

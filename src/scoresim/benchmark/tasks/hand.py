@@ -9,8 +9,7 @@ Inputs. Notes as written, velocity hidden, one program: no token says the staff.
 for it is the composer's notation (of the edition): a row with an image says how well a system finds each note on the
 page. Two notes of one pitch that begin together get one class, upper if either is.
 
-Metrics: accuracy, which chooses, and macro-F1, over notes. Beside them a rule: whatever lies at or above middle C is
-on the upper staff.
+Metrics: accuracy, which chooses, and macro-F1, over notes.
 """
 
 from __future__ import annotations

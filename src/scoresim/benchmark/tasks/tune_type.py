@@ -9,8 +9,7 @@ The split is by tune, and tunes that share a melody are in one part. A title tha
 
 Inputs. The melody as written; its time signature is part of the question and is shown: a waltz is in 3/4, a jig in
 6/8. So simple features go far; jigs from slip jigs, and hornpipes from reels, ask for rhythm. The image is engraved
-from the ABC without its title, and shows the chord symbols above the staff where they are drawn, which the notes do
-not hold: a row with an image says "composer's notation". A transposed tune is of the same kind.
+from the ABC without title and chord symbols: the notation of the collection. A transposed tune is of the same kind.
 
 Metrics: accuracy, which chooses, and macro-F1, over windows of 512 notes (a tune is one) and over tunes.
 """
