@@ -277,10 +277,10 @@ def test_staves_are_classes_and_doubles_have_one() -> None:
     assert voice_quartets.label(made_up(**four))[:4].tolist() == [3, 2, 1, 0]
     assert (voice_chorales.label(made_up()) == -1).all()
     assert melody.soprano(made_up(**four))[:4].tolist() == [2, 2, 2, 0]
-    song = {"staff": (3, 2, 1), "pitch": (40, 60, 60), "staves": ("Voice", "", "")}
-    assert melody.voice(made_up(**song))[:3].tolist() == [2, 0, 0]
-    assert (melody.voice(made_up(**(song | {"staves": ("", "", "")}))) == -1).all()
-    assert (melody.voice(made_up(**(song | {"staves": ("Voice", "Voice", "")}))) == -1).all()
+    song = {"staff": (3, 2, 1), "pitch": (40, 60, 60), "staves": ("Gesang", "", "")}
+    assert melody.voice(made_up(**song, labels={"n_parts": "2"}))[:3].tolist() == [2, 0, 0]
+    assert (melody.voice(made_up(**song, labels={"n_parts": "3"})) == -1).all()
+    assert (melody.voice(made_up(**four, labels={"n_parts": "2"})) == -1).all()
 
 
 @pytest.mark.parametrize("name", ["hand", "voice_chorales", "voice_quartets", "velocity"])

@@ -14,9 +14,9 @@ Beside them the majority class; and the skyline, which calls the highest note at
 accompaniment.
 
 Elsewhere. A head that has learnt pop songs is asked of music of other kinds, without further training, where it is
-there: the voice of the songs in OpenScore Lieder (test part), and the soprano of Bach's four-part chorales (those
-whose lot is the test part). There the truth has two classes, so F1 of melody is the only figure. A note that the piano
-plays with the voice is melody, for no MIDI file tells the two apart.
+there: the voice of the songs for one voice and piano in OpenScore Lieder (test part), and the soprano of Bach's
+four-part chorales (those whose lot is the test part). There the truth has two classes, so F1 of melody is the only
+figure. A note that the piano plays with the voice is melody, for no MIDI file tells the two apart.
 """
 
 from __future__ import annotations
@@ -63,11 +63,9 @@ def only_f1(classes: Sequence[str]) -> dict[str, Statistic]:
 
 
 def voice(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
-    """[N] melody on the one staff called "Voice", accompaniment elsewhere; below 0 in a song without just one."""
-    sung = [name.strip().lower() == "voice" for name in piece.staves]
-    if sum(sung) != 1:
-        return _staves.none(piece)
-    return _staves.of_staff(piece, [0 if one else 2 for one in sung])
+    """[N] melody on the top of three staves in two parts, accompaniment elsewhere; below 0 in any other song."""
+    alone = len(piece.staves) == 3 and piece.labels.get("n_parts") == "2"
+    return _staves.of_staff(piece, (0, 2, 2)) if alone else _staves.none(piece)
 
 
 def soprano(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
