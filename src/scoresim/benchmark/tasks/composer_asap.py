@@ -26,7 +26,7 @@ from scoresim.data.corpora import Item
 from scoresim.data.pieces import Piece
 
 OBTAIN = "ASAP is at https://github.com/fosfrancesco/asap-dataset; docs/corpora.md says how it has to lie."
-DIFFERS = "seven composers, 197 pieces, other folds"
+DIFFERS = "whole pieces; seven composers, 197 pieces, other folds"
 
 
 def part(item: Item) -> str | None:
