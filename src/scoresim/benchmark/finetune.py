@@ -98,6 +98,17 @@ class Parts:
         """All figures."""
         return self.task.evaluate(found) if isinstance(self.task, Task) else self.task.evaluate(found, self.classes)
 
+    def elsewhere(self, module: nn.Module, config: FinetuneConfig, inputs: str) -> list[Figure]:
+        """Figures of the pieces of other sources, of a task that names some."""
+        if not isinstance(self.task, PieceTask) or self.material is None:
+            return []
+        figures = []
+        for place, material in self.material.elsewhere:
+            asked = windows(material, "test", self.test.config, config)
+            found = answers(module, asked, material.parts["test"], inputs)
+            figures += self.task.evaluate(found, self.classes, place)
+        return figures
+
 
 def prepare(task: Task, data: Data, batches: BatchConfig, config: FinetuneConfig) -> Parts:
     """The passages of a data set that a task can ask, as tensors with labels.
@@ -222,7 +233,7 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
         "steps": state.step,
         "seconds": round(state.seconds, 1),
         "items": int((found.truth >= 0).sum()),
-        "figures": figures_of(parts.evaluate(found)),
+        "figures": figures_of(parts.evaluate(found) + parts.elsewhere(tagger, config, inputs)),
     }
     write_json(out / RESULT, result)
     shutil.rmtree(out / "state", ignore_errors=True)

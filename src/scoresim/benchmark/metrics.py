@@ -14,6 +14,12 @@ resample of works is then a sum of tables, and a thousand of them cost one matri
 - **macro-F1**: mean over classes of the harmonic mean of precision and recall; over the classes that occur in
   the truth, so that a resample without any item of a class does not count that class as missed.
 - **F1**: the same for one class, the positive one.
+- **balanced accuracy**, also macro accuracy: mean over the classes that occur in the truth of the share of their items
+  that were found. A system that always says one class gets one over the number of classes.
+- **mean worth** of the answers by a table of what each is worth for each truth (MIREX: Raffel et al., ISMIR 2014);
+  with distances as worth, the **mean absolute** and the **mean squared error**: 0 is perfect, smaller is better.
+- **Kendall's tau-b**: of all pairs of items with different truths, do the answers put them in the same order? 1 is
+  always, 0 as often as not; equal answers are ties and cost (Kendall, *Biometrika* 33, 1945).
 - **R@k, MRR, median rank**: of the right answer among all candidates, ordered by score. Equal scores are a
   tie, and every figure is its expectation over a random order of the tie: the rank is the mean rank of the
   tie, R@k the share of the tie that stands in the first k, the reciprocal rank the mean of 1/rank over the
@@ -131,6 +137,58 @@ def macro_f1(table: Floats) -> Floats:
     """Mean F1 over the classes that occur in the truth, from confusion counts [..., C, C]."""
     occurs = table.sum(-1) > 0
     return _ratio((f1_per_class(table) * occurs).sum(-1), occurs.sum(-1).astype(np.float64))
+
+
+def balanced_accuracy(table: Floats) -> Floats:
+    """Mean recall over the classes that occur in the truth, from confusion counts [..., C, C]."""
+    items = table.sum(-1)
+    recall = _ratio(np.diagonal(table, axis1=-2, axis2=-1), items)
+    return _ratio(recall.sum(-1), (items > 0).sum(-1).astype(np.float64))
+
+
+def mean_worth(worth: Floats) -> Statistic:
+    """What the answers are worth on average, as a statistic of confusion counts [..., C, C]; 0 where there is no item.
+
+    Args:
+        worth: [C, C] of a class said (column) by the true class (row).
+    """
+
+    def statistic(table: Floats) -> Floats:
+        return _ratio((table * worth).sum((-2, -1)), table.sum((-2, -1)))
+
+    return statistic
+
+
+def absolute_error(values: Sequence[float]) -> Statistic:
+    """Mean distance from the truth, where the classes are numbers.
+
+    Args:
+        values: [C] the number that each class stands for.
+    """
+    return mean_worth(np.abs(np.subtract.outer(np.array(values, dtype=np.float64), np.array(values))))
+
+
+def squared_error(values: Sequence[float]) -> Statistic:
+    """Mean squared distance from the truth, where the classes are numbers.
+
+    Args:
+        values: [C] the number that each class stands for.
+    """
+    return mean_worth(np.subtract.outer(np.array(values, dtype=np.float64), np.array(values)) ** 2)
+
+
+def kendall_tau_b(table: Floats) -> Floats:
+    """Kendall's tau-b of truth and answer, from confusion counts [..., C, C] of classes in order.
+
+    0 where it is not defined: all truths, or all answers, are one class.
+    """
+    later = table[..., ::-1, ::-1].cumsum(-2).cumsum(-1)[..., ::-1, ::-1]  # [i, j]: items at i and j or later
+    crossed = table[..., ::-1, :].cumsum(-2).cumsum(-1)[..., ::-1, :]  # [i, j]: items at i or later, at j or earlier
+    agree = (table[..., :-1, :-1] * later[..., 1:, 1:]).sum((-2, -1))
+    differ = (table[..., :-1, 1:] * crossed[..., 1:, :-1]).sum((-2, -1))
+    whole = table.sum((-2, -1)) ** 2
+    truths, answers = (whole - (table.sum(axis) ** 2).sum(-1) for axis in (-1, -2))
+    return _ratio(agree - differ, np.sqrt(truths * answers) / 2)
 
 
 def f1(table: Floats) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import nn
 from scoresim.benchmark import baselines, metrics
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.metrics import Ints
-from scoresim.benchmark.task import Answers, PieceTask
+from scoresim.benchmark.task import Answers, Elsewhere, PieceTask
 from scoresim.data import corpora
 from scoresim.data.batches import Windows
 from scoresim.data.pieces import Piece, pieces
@@ -29,6 +30,8 @@ HURRIED = (-2, 2)  # twelfths of doubling the tempo
 EDGE = 64  # notes from the edge of a window within which its answers count less
 PARTS = ("train", "valid", "test")
 
+_logger = logging.getLogger("scoresim")
+
 
 @dataclass(frozen=True, eq=False)
 class Material:
@@ -39,21 +42,29 @@ class Material:
         classes: names of its classes.
         parts: pieces of the training, validation and test part.
         identity: of these pieces and their parts.
+        elsewhere: pieces of other sources, each as a task with a test part alone.
     """
 
     task: PieceTask
     classes: tuple[str, ...]
     parts: dict[str, list[Piece]]
     identity: str
+    elsewhere: tuple[tuple[Elsewhere, Material], ...] = ()
 
     def label(self, piece: Piece) -> Ints | int:
         """Class of the piece, or [N] of its notes."""
         return self.task.label(piece, self.classes)
 
 
-def present(task: PieceTask, data: Path) -> bool:
-    """Whether the files of all sources of a task are in a folder."""
-    return all(corpora.get(name).find(data) is not None for name in task.corpora)
+def root_of(name: str, data: Path) -> Path | None:
+    """Folder of a source: under its name in a folder, else in its default place, else anywhere in the folder."""
+    find = corpora.get(name).find
+    return find(data / name) or find(None) or find(data)
+
+
+def present(asked: PieceTask | Elsewhere, data: Path) -> bool:
+    """Whether the files of all sources of a task are in a folder, or in their default places."""
+    return all(root_of(name, data) is not None for name in asked.corpora)
 
 
 def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, workers: int = 2) -> Material:
@@ -71,7 +82,7 @@ def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, worke
     """
     parts: dict[str, list[Piece]] = {part: [] for part in PARTS}
     for name in task.corpora:
-        root = corpora.get(name).find(data)
+        root = root_of(name, data)
         if root is None:
             raise BadInput(f"the task {task.name} needs {name}, which is not in {data}. {task.obtain}")
         items = {item.id: (item, task.part(item)) for item in corpora.get(name).items(root)}
@@ -89,7 +100,29 @@ def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, worke
         [part, p.corpus, p.id, hashlib.sha256(p.ids.tobytes()).hexdigest()] for part in PARTS for p in parts[part]
     ]
     identity = hashlib.sha256(json.dumps([task.name, classes, images, content]).encode()).hexdigest()
-    return Material(task, tuple(classes), parts, identity)
+    whole = Material(task, tuple(classes), parts, identity)
+    return replace(whole, elsewhere=_elsewhere(whole, data, folder, images, workers))
+
+
+def _elsewhere(
+    material: Material, data: Path, folder: Path, images: bool, workers: int
+) -> tuple[tuple[Elsewhere, Material], ...]:
+    """The pieces of other sources that are there; a source that is not is left out, with a warning in the log."""
+    found = []
+    for place in material.task.elsewhere:
+        some: list[Piece] = []
+        if not present(place, data):
+            _logger.warning("%s is not asked of %s, which is not in %s", material.task.name, place.name, data)
+            continue
+        for name in place.corpora:
+            root = root_of(name, data)
+            items = [item for item in corpora.get(name).items(root) if place.asked(item)] if root is not None else []
+            some += [piece for piece in pieces(name, items, folder, images, workers) if len(piece)]
+        some = [piece for piece in some if np.max(place.label(piece, material.classes)) >= 0]
+        if some:
+            task = replace(material.task, label=place.label, elsewhere=())
+            found.append((place, replace(material, task=task, parts={"test": some})))
+    return tuple(found)
 
 
 def windows(material: Material, part: str, batches: BatchConfig, config: FinetuneConfig) -> Windows:
@@ -101,8 +134,9 @@ def windows(material: Material, part: str, batches: BatchConfig, config: Finetun
     size = config.notes or task.notes
     asked_once = task.level == "sequence" and part != "train"
     hop = size if asked_once else max(size // 2, 1)
-    segments, found = cut(some, size, hop, task.least if task.level == "sequence" else 1, whole=task.level == "note")
     note_level = task.level == "note"
+    least = 1 if note_level else task.least
+    segments, found = cut(some, size, hop, least, whole=note_level, bars="bar" not in task.hidden)
 
     def marks(piece: Piece) -> Ints:
         return np.asarray(material.label(piece))

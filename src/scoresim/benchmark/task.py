@@ -204,6 +204,25 @@ Measures = Callable[[Sequence[str]], Mapping[str, Statistic]]
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Pieces of other sources that a head answers without having been trained on any like them.
+
+    Attributes:
+        name: of these pieces, "openscore_lieder".
+        corpora: sources whose items are asked.
+        asked: whether an item is.
+        label: as of the task, among its classes.
+        measures: metrics that make sense for these labels.
+    """
+
+    name: str
+    corpora: tuple[str, ...]
+    asked: Callable[[Item], bool]
+    label: Callable[[Piece, Sequence[str]], Ints | int]
+    measures: Measures
+
+
+@dataclass(frozen=True)
 class PieceTask:
     """A question about whole pieces, or about every note of them, that a head learns to answer.
 
@@ -224,6 +243,7 @@ class PieceTask:
         balance: weight of a class in the loss: its share to the power of minus this.
         composers: whether the image is the composer's notation and not engraved from MIDI.
         published: figures of others.
+        elsewhere: pieces of other sources that the trained head answers too, where they are there.
     """
 
     name: str
@@ -243,22 +263,31 @@ class PieceTask:
     balance: float = 0.0
     composers: bool = False
     published: tuple[Published, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
 
     def select(self, answers: Answers, classes: Sequence[str]) -> float:
         """The first metric over all items."""
         table = metrics.confusion(answers.truth, answers.predicted, len(classes))
         return float(next(iter(self.measures(classes).values()))(table.sum(0)))
 
-    def evaluate(self, answers: Answers, classes: Sequence[str]) -> list[Figure]:
-        """All metrics: over notes; or over windows and over pieces, whose answer is the mean of their windows'."""
+    def evaluate(self, answers: Answers, classes: Sequence[str], place: Elsewhere | None = None) -> list[Figure]:
+        """All metrics: over notes; or over windows and over pieces, whose answer is the mean of their windows'.
+
+        Args:
+            answers: about the items of a part.
+            classes: names of the classes.
+            place: where the items are from, if not from the sources of the task.
+        """
+        measures = self.measures if place is None else place.measures
+        origin = "" if place is None else f" of {place.name}"
         kinds = {"notes": answers}
         if self.level == "sequence":
             kinds = {f"windows of {self.notes} notes": answers, "pieces": answers.by_piece()}
         figures = []
         for kind, some in kinds.items():
             table = metrics.confusion(some.truth, some.predicted, len(classes), some.work)
-            what = f"{self.name.replace('_', ' ')}, {kind}"
-            figures += [Figure(what, name, table, measure) for name, measure in self.measures(classes).items()]
+            what = f"{self.name.replace('_', ' ')}, {kind}{origin}"
+            figures += [Figure(what, name, table, measure) for name, measure in measures(classes).items()]
         return figures
 
 

@@ -30,6 +30,12 @@ def draw(work: str) -> float:
     return int.from_bytes(hashlib.sha256(f"scoresim split of {work}".encode()).digest()[:8], "big") / 2**64
 
 
+def by_lot(work: str) -> str:
+    """The part of a work by its lot alone: where no source and no small style (`FEW`) says otherwise."""
+    lot = draw(work)
+    return "test" if lot < SHARE else "valid" if lot < 2 * SHARE else "train"
+
+
 def protected(splits: Iterable[str]) -> str:
     """The most protected of some parts: test before validation before training."""
     return max(splits, key=SPLITS.index)

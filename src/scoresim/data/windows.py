@@ -3,6 +3,9 @@
 A model reads a passage at a time, as it was taught (docs/decisions/0012). A window of 512 notes is many of them: the
 engraved lines on which these notes stand, or, where nothing is engraved, groups of bars as long as a line. So a window
 is a row of *segments*, each the notes of one line that belong to the window, and the picture of that line.
+
+A line begins at a bar line. Where a question hides the bars, a segment is a stretch of notes that pays no regard to
+them, without a picture, and its time begins with its first note.
 """
 
 from __future__ import annotations
@@ -99,7 +102,7 @@ def _groups(piece: Piece, first: int, end: int) -> list[tuple[int, int, int]]:
 
 
 def cut(
-    pieces: Sequence[Piece], notes: int, hop: int, least: int = 1, whole: bool = False
+    pieces: Sequence[Piece], notes: int, hop: int, least: int = 1, whole: bool = False, bars: bool = True
 ) -> tuple[list[Segment], list[Window]]:
     """Pieces in windows of some notes.
 
@@ -109,6 +112,7 @@ def cut(
         hop: notes from the beginning of a window to that of the next; less than `notes` makes windows overlap.
         least: a last window with fewer notes is left out, unless it is the only one of its piece.
         whole: the last window is moved back so that it has `notes` of them too.
+        bars: whether segments are lines; else stretches of notes.
 
     Returns:
         Segments of all windows, and the windows.
@@ -116,7 +120,7 @@ def cut(
     segments: list[Segment] = []
     windows: list[Window] = []
     for number, piece in enumerate(pieces):
-        lines = lines_of(piece)
+        lines = lines_of(piece) if bars else None
         starts = list(range(0, max(len(piece) - (notes - hop), 1), hop))
         for start in starts:
             first = max(min(start, len(piece) - notes), 0) if whole else start
@@ -124,7 +128,10 @@ def cut(
             if end - first < least and start:
                 continue
             row = len(segments)
-            segments += _segments(piece, number, lines, first, end)
+            if lines is None:
+                segments += _stretches(piece, number, first, end)
+            else:
+                segments += _segments(piece, number, lines, first, end)
             windows.append(Window(number, first, end, row, len(segments)))
     return segments, windows
 
@@ -137,6 +144,13 @@ def _segments(piece: Piece, number: int, lines: list[tuple[int, int, int]], firs
         edges = np.linspace(a, b, parts + 1).round().astype(int).tolist() if parts else []
         out += [Segment(number, first_bar, end_bar, line, low, high) for low, high in pairwise(edges)]
     return out
+
+
+def _stretches(piece: Piece, number: int, first: int, end: int) -> list[Segment]:
+    """Notes `first` to `end` in stretches of about as many notes as a line has, at most."""
+    edges = np.linspace(first, end, -(-(end - first) // LINE_NOTES) + 1).round().astype(int).tolist()
+    bar = piece.bar.tolist()
+    return [Segment(number, bar[low], bar[high - 1] + 1, -1, low, high) for low, high in pairwise(edges)]
 
 
 class Segments:
@@ -158,6 +172,7 @@ class Segments:
     ) -> None:
         self.pieces, self.rows = pieces, rows
         self.hidden = [ATTRIBUTES.index(name) for name in hidden]
+        self.barless = "bar" in hidden
         self.marks = None if marks is None else [marks(piece) for piece in pieces]
 
     def __len__(self) -> int:
@@ -187,6 +202,8 @@ class Segments:
         ids[:, 0] = FIRST + piece.bar[taken] - row.first_bar
         ids[:, self.hidden] = MASK
         begin, end = piece.bar_onset[row.first_bar], piece.bar_onset[row.end_bar]
+        if self.barless:
+            begin, end = piece.onset[row.first], piece.onset[row.end - 1]
         line = piece.lines[row.line] if row.line >= 0 else None
         n = row.end - row.first
         nothing = np.zeros((0, 6), dtype=np.float32)

@@ -12,6 +12,11 @@ say. A transposed song has the same melody, so training songs are transposed and
 Metrics: accuracy over all notes of the test songs, the published one; and F1 of the class melody against the others.
 Beside them the majority class; and the skyline, which calls the highest note at each onset melody and any other
 accompaniment.
+
+Elsewhere. A head that has learnt pop songs is asked of music of other kinds, without further training, where it is
+there: the voice of the songs for one voice and piano in OpenScore Lieder (test part), and the soprano of Bach's
+four-part chorales (those whose lot is the test part). There the truth has two classes, so F1 of melody is the only
+figure. A note that the piano plays with the voice is melody, for no MIDI file tells the two apart.
 """
 
 from __future__ import annotations
@@ -22,7 +27,8 @@ import numpy as np
 
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Floats, Ints, Statistic
-from scoresim.benchmark.task import PieceTask, Published
+from scoresim.benchmark.task import Elsewhere, PieceTask, Published
+from scoresim.benchmark.tasks import _staves
 from scoresim.data.corpora import Item
 from scoresim.data.pieces import Piece
 
@@ -51,6 +57,32 @@ def measures(classes: Sequence[str]) -> dict[str, Statistic]:
     return {"accuracy": metrics.accuracy, "F1 of melody": melody_f1}
 
 
+def only_f1(classes: Sequence[str]) -> dict[str, Statistic]:
+    """The one figure of pieces in which there is no bridge."""
+    return {"F1 of melody": melody_f1}
+
+
+def voice(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
+    """[N] melody on the top of three staves in two parts, accompaniment elsewhere; below 0 in any other song."""
+    alone = len(piece.staves) == 3 and piece.labels.get("n_parts") == "2"
+    return _staves.of_staff(piece, (0, 2, 2)) if alone else _staves.none(piece)
+
+
+def soprano(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
+    """[N] melody on the top staff of four, accompaniment elsewhere; below 0 in a chorale of other staves."""
+    return _staves.of_staff(piece, (0, 2, 2, 2)) if len(piece.staves) == 4 else _staves.none(piece)
+
+
+def tested(item: Item) -> bool:
+    """Whether an item is in the official test part."""
+    return item.split == "test"
+
+
+def tested_by_lot(item: Item) -> bool:
+    """Whether an item is in the test part by the lot of its work."""
+    return _staves.part(item) == "test"
+
+
 TASK = PieceTask(
     name="melody",
     question="Is this note melody, bridge or accompaniment?",
@@ -68,5 +100,9 @@ TASK = PieceTask(
         Published("RNN, compound word (MidiBERT-Piano)", "accuracy", 0.8866, "16th-note grid, notes of 4/4 songs"),
         Published("MidiBERT-Piano", "accuracy", 0.9637, "pre-trained on the test songs too; 16th-note grid"),
         Published("M2BERT (arXiv:2507.04776)", "accuracy", 0.983, "context of 1,024 notes; five folds"),
+    ),
+    elsewhere=(
+        Elsewhere("openscore_lieder", ("openscore_lieder",), tested, voice, only_f1),
+        Elsewhere("bach_chorales", ("bach_chorales",), tested_by_lot, soprano, only_f1),
     ),
 )

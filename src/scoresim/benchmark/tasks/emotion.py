@@ -1,0 +1,63 @@
+"""Emotion: which of four moods has this clip of a pop song?
+
+EMOPIA holds clips of pop songs played on the piano, transcribed from recordings, and a listener's judgement of each
+(Hung et al., ISMIR 2021). The classes are the quadrants of Russell's plane: happy or excited (high valence, high
+arousal), tense (low, high), sad (low, low), calm (high, low).
+
+The clips of one song resemble each other. Here no song has clips in two parts: the official split. The question with
+the split of MidiBERT-Piano, whose songs are torn apart, is `emotion_midibert`.
+
+Inputs. Notes with velocity, in the tempo of the estimated beats; the image is engraved from these notes. Training
+clips are transposed, but not hurried: tempo is half of arousal. A clip is read in windows of 512 notes; most have one.
+
+Metrics: accuracy and macro-F1, over windows and over clips. A clip is 1.1 points, and the clips of a song share its
+luck: look at the interval, which is over songs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scoresim.benchmark import metrics
+from scoresim.benchmark.metrics import Statistic
+from scoresim.benchmark.task import PieceTask
+from scoresim.data.corpora import Item
+from scoresim.data.pieces import Piece
+
+CLASSES = (
+    "high valence, high arousal",
+    "low valence, high arousal",
+    "low valence, low arousal",
+    "high valence, low arousal",
+)
+OBTAIN = "EMOPIA is at https://zenodo.org/record/5090631; docs/corpora.md says how it has to lie."
+
+
+def part(item: Item) -> str | None:
+    """The official split, by song."""
+    return item.split
+
+
+def label(piece: Piece, classes: Sequence[str] = CLASSES) -> int:
+    """Index of the quadrant; -1 where there is none."""
+    quadrant = piece.labels.get("quadrant", "")
+    return int(quadrant) - 1 if quadrant in ("1", "2", "3", "4") else -1
+
+
+def measures(classes: Sequence[str]) -> dict[str, Statistic]:
+    """Accuracy chooses."""
+    return {"accuracy": metrics.accuracy, "macro-F1": metrics.macro_f1}
+
+
+TASK = PieceTask(
+    name="emotion",
+    question="Which of four emotions has this clip?",
+    level="sequence",
+    corpora=("emopia",),
+    part=part,
+    classes=CLASSES,
+    label=label,
+    measures=measures,
+    obtain=OBTAIN,
+    transposes=True,
+)

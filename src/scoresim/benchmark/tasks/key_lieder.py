@@ -1,0 +1,61 @@
+"""Key signature: how many sharps or flats does this song begin with?
+
+OpenScore Lieder holds songs for voice and piano with the key signature that the composer wrote (Gotham & Jonas, MEC
+2021). Its files hardly ever name the mode, so the question is the signature: C major and A minor have one answer. All
+15 signatures are classes, from seven flats (-7) to seven sharps (7), whether training has them or not. The split is
+that of OLiMPiC, by song.
+
+Inputs. Notes: a token has a pitch and no spelling, and nothing in it says the signature. In the image the answer can
+be seen, for it is the composer's notation, with the signature at the beginning of every line: a row with an image says
+how well a system reads, not how well it hears. Only rows from notes alone answer a question about music. A transposed
+song has another signature, so training songs are hurried only.
+
+Metrics: accuracy, which chooses, and the mean distance to the right signature on the line of fifths (0 is perfect,
+smaller is better), over windows of 512 notes and over songs. The question is about the beginning of the song, but all
+its windows are asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scoresim.benchmark import metrics
+from scoresim.benchmark.metrics import Statistic
+from scoresim.benchmark.task import PieceTask
+from scoresim.data.corpora import Item
+from scoresim.data.pieces import Piece
+
+CLASSES = tuple(str(fifths) for fifths in range(-7, 8))
+OBTAIN = "OpenScore Lieder is at https://github.com/OpenScore/Lieder; docs/corpora.md says how it has to lie."
+
+
+def part(item: Item) -> str | None:
+    """The split of OLiMPiC, by song."""
+    return item.split
+
+
+def label(piece: Piece, classes: Sequence[str] = CLASSES) -> int:
+    """Index of the signature; -1 where there is none."""
+    fifths = piece.labels.get("fifths", "")
+    return classes.index(fifths) if fifths in classes else -1
+
+
+def measures(classes: Sequence[str]) -> dict[str, Statistic]:
+    """Accuracy chooses."""
+    distance = metrics.absolute_error([int(fifths) for fifths in classes])
+    return {"accuracy": metrics.accuracy, "mean distance in fifths": distance}
+
+
+TASK = PieceTask(
+    name="key_lieder",
+    question="With how many sharps or flats does this song begin?",
+    level="sequence",
+    corpora=("openscore_lieder",),
+    part=part,
+    classes=CLASSES,
+    label=label,
+    measures=measures,
+    obtain=OBTAIN,
+    hurries=True,
+    composers=True,
+)
