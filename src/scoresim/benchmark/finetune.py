@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,20 +95,23 @@ class Parts:
         """The figure that chooses among states."""
         return self.task.select(found) if isinstance(self.task, Task) else self.task.select(found, self.classes)
 
-    def evaluate(self, found: Answers) -> list[Figure]:
-        """All figures."""
-        return self.task.evaluate(found) if isinstance(self.task, Task) else self.task.evaluate(found, self.classes)
-
-    def elsewhere(self, module: nn.Module, config: FinetuneConfig, inputs: str) -> list[Figure]:
-        """Figures of the pieces of other sources, of a task that names some."""
-        if not isinstance(self.task, PieceTask) or self.material is None:
-            return []
-        figures = []
-        for place, material in self.material.elsewhere:
-            asked = windows(material, "test", self.test.config, config)
-            found = answers(module, asked, material.parts["test"], inputs)
-            figures += self.task.evaluate(found, self.classes, place)
+    def evaluate(self, found: Answers, elsewhere: Mapping[str, Answers] | None = None) -> list[Figure]:
+        """All figures; those of the pieces of other sources last, where their answers are given."""
+        if isinstance(self.task, Task):
+            return self.task.evaluate(found)
+        figures = self.task.evaluate(found, self.classes)
+        for place in self.task.elsewhere:
+            if elsewhere is not None and place.name in elsewhere:
+                figures += self.task.evaluate(elsewhere[place.name], self.classes, place)
         return figures
+
+    def elsewhere(self, module: nn.Module, config: FinetuneConfig, inputs: str) -> dict[str, Answers]:
+        """What a trained head says about the pieces of other sources, by name, of a task that names some."""
+        found = {}
+        for place, material in self.material.elsewhere if self.material is not None else ():
+            asked = windows(material, "test", self.test.config, config)
+            found[place.name] = answers(module, asked, material.parts["test"], inputs)
+        return found
 
 
 def prepare(task: Task, data: Data, batches: BatchConfig, config: FinetuneConfig) -> Parts:
@@ -223,7 +227,10 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     state = train(tagger, [objective], parts.train, settings, out, validate, keep_best=True)
     found = parts.answers(tagger, "test", inputs)
     save_weights(out / WEIGHTS, tagger)
+    elsewhere = parts.elsewhere(tagger, config, inputs)
     save_answers(out / ANSWERS, found)
+    for name, said in elsewhere.items():
+        save_answers(out / f"{name}-{ANSWERS}", said)
     result = {
         **asked,
         "classes": list(parts.classes),
@@ -233,7 +240,7 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
         "steps": state.step,
         "seconds": round(state.seconds, 1),
         "items": int((found.truth >= 0).sum()),
-        "figures": figures_of(parts.evaluate(found) + parts.elsewhere(tagger, config, inputs)),
+        "figures": figures_of(parts.evaluate(found, elsewhere)),
     }
     write_json(out / RESULT, result)
     shutil.rmtree(out / "state", ignore_errors=True)
@@ -305,6 +312,12 @@ def save_answers(path: Path, answers: Answers) -> None:
     with replacing(path) as temporary, temporary.open("wb") as file:
         piece = np.arange(len(answers.truth)) if answers.piece is None else answers.piece
         np.savez(file, truth=answers.truth, scores=answers.scores, work=answers.work, piece=piece)
+
+
+def load_elsewhere(folder: Path, parts: Parts) -> dict[str, Answers]:
+    """What `fit` has left of a head's answers about pieces of other sources, by name."""
+    places = parts.material.elsewhere if parts.material is not None else ()
+    return {place.name: load_answers(folder / f"{place.name}-{ANSWERS}") for place, _ in places}
 
 
 def load_answers(path: Path) -> Answers:

@@ -35,6 +35,7 @@ from scoresim.benchmark.finetune import (
     fit,
     folder_of,
     load_answers,
+    load_elsewhere,
     prepare,
     prepare_pieces,
     weights_of,
@@ -162,7 +163,7 @@ def judge_pieces(
     task: PieceTask, folder: Path, sources: Sources, out: Path, config: BenchmarkConfig
 ) -> tuple[list[Row], list[Row]]:
     """Rows and comparisons of a task of whole pieces."""
-    images = any(system.inputs != "notes" for system in systems(sources, config))
+    images = task.pictured and any(system.inputs != "notes" for system in systems(sources, config))
     material = gather(task, folder, out / "pieces", images)
     shape = checkpoints.load(sources.checkpoint).model.config
 
@@ -201,13 +202,15 @@ def judge_task(
     """
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     judged = []
-    for system in systems(sources, config):
+    pictured = isinstance(task, Task) or task.pictured
+    for system in (one for one in systems(sources, config) if pictured or one.inputs == "notes"):
         figures = []
         for seed in seeds:
             settings = config.finetuning(task.name, system.inputs, seed)
             parts = ready(settings)
-            said = train_one(parts, system, sources, out, settings)
-            figures.append(parts.evaluate(said))
+            where = train_one(parts, system, sources, out, settings)
+            said = load_answers(where / ANSWERS)
+            figures.append(parts.evaluate(said, load_elsewhere(where, parts)))
             if answered is not None and seed == config.seed:
                 answered.append((system, parts, said))
         judged.append(Judged(describe(system.inputs, task), system.pretraining, seeds, tuple(figures)))
@@ -224,8 +227,8 @@ def judge_task(
     return rows, compare(judged, config.seed)
 
 
-def train_one(parts: Parts, system: System, sources: Sources, out: Path, config: FinetuneConfig) -> Answers:
-    """The answers of one fine-tuning, trained now or before."""
+def train_one(parts: Parts, system: System, sources: Sources, out: Path, config: FinetuneConfig) -> Path:
+    """The folder of one fine-tuning, trained now or before."""
     folder = sources.notes_checkpoint if system.pretraining == MIDI else sources.checkpoint
     if folder is None:
         raise BadInput("there is no checkpoint pre-trained on MIDI alone.")
@@ -242,7 +245,7 @@ def train_one(parts: Parts, system: System, sources: Sources, out: Path, config:
             torch.manual_seed(config.seed)
             sim = SIM(sim.config, sim.vocabulary_sizes)
         fit(parts, sim, origin, config, where)
-    return load_answers(where / ANSWERS)
+    return where
 
 
 def rules(parts: Parts, data: Data, seed: int) -> Iterable[tuple[str, Answers]]:

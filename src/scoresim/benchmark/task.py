@@ -241,6 +241,7 @@ class PieceTask:
         least: notes that the last window of a piece needs to be asked.
         transposes: whether a transposed piece has the same labels; hurries: the same for a faster one.
         balance: weight of a class in the loss: its share to the power of minus this.
+        pictured: whether there is an image that may be seen.
         composers: whether the image is the composer's notation and not engraved from MIDI.
         published: figures of others.
         elsewhere: pieces of other sources that the trained head answers too, where they are there.
@@ -261,6 +262,7 @@ class PieceTask:
     transposes: bool = False
     hurries: bool = False
     balance: float = 0.0
+    pictured: bool = True
     composers: bool = False
     published: tuple[Published, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()

@@ -56,6 +56,7 @@ TASK = PieceTask(
     measures=measures,
     obtain=key_lieder.OBTAIN,
     hidden=("bar", "position", "time_signature"),
+    pictured=False,
     transposes=True,
     hurries=True,
 )
