@@ -280,6 +280,24 @@ def test_degraded_images_are_learned_from_and_change_what_is_learned(tmp_path: P
 
 
 @pytest.mark.usefixtures("small_source")
+def test_training_goes_on_from_the_weights_of_another_run(tmp_path: Path) -> None:
+    config = PretrainConfig(steps=2, batch_size=4, lr=1e-9, log_every=1)
+    pretrain(Path("synthetic"), tmp_path / "one", config)
+    then = dataclasses.replace(config, start=str(tmp_path / "one"), seed=1)
+    pretrain(Path("synthetic"), tmp_path / "two", then)
+    one, two = (load_file(tmp_path / name / "checkpoint" / "model.safetensors") for name in ("one", "two"))
+    assert all(torch.allclose(two[name], one[name], atol=1e-6) for name in one)
+    fresh = dataclasses.replace(then, start=None)
+    pretrain(Path("synthetic"), tmp_path / "three", fresh)
+    three = load_file(tmp_path / "three" / "checkpoint" / "model.safetensors")
+    assert not torch.allclose(three["summary"], one["summary"], atol=1e-3)
+    with pytest.raises(BadInput, match="another config"):
+        pretrain(Path("synthetic"), tmp_path / "two", fresh)
+    with pytest.raises(BadInput, match="another shape"):
+        pretrain(Path("synthetic"), tmp_path / "four", dataclasses.replace(then, image_tokens="tall"))
+
+
+@pytest.mark.usefixtures("small_source")
 def test_minutes_become_a_fixed_number_of_steps(tmp_path: Path) -> None:
     config = PretrainConfig(minutes=0.02, batch_size=4, objectives=("mbam",), inputs="notes")
     result = pretrain(Path("synthetic"), tmp_path, config)

@@ -98,6 +98,17 @@ def load(folder: Path) -> Loaded:
     return Loaded(_build(folder / WEIGHTS, sim, vocabulary), vocabulary, provenance)
 
 
+def folder_of(checkpoint: Path) -> Path:
+    """The checkpoint's own folder, given it or the folder of the run that made it."""
+    inner = checkpoint / "checkpoint"
+    return inner if (inner / CONFIG).is_file() else checkpoint
+
+
+def weights_of(checkpoint: Path) -> str:
+    """Identity of a checkpoint's weights: their SHA-256, as it says."""
+    return str(read_json(folder_of(checkpoint) / CONFIG).get("weights_sha256", ""))
+
+
 def plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors as safetensors wants them: on the CPU, contiguous, sharing no memory."""
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}

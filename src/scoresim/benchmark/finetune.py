@@ -27,6 +27,7 @@ from scoresim.benchmark.config import RECIPES, FinetuneConfig, Inputs
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, labels_of, windows
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, some
+from scoresim.checkpoint import folder_of, weights_of
 from scoresim.data import shards
 from scoresim.data.batches import IGNORE, Passages, Windows, batch_config
 from scoresim.data.pair import Pair
@@ -331,14 +332,3 @@ def load_answers(path: Path) -> Answers:
             return Answers(arrays["truth"], arrays["scores"], arrays["work"], arrays["piece"])
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise BadInput(f"{path} is damaged ({error}); remove its folder and run again.") from error
-
-
-def folder_of(checkpoint: Path) -> Path:
-    """The checkpoint's own folder, given it or the folder of the run that made it."""
-    inner = checkpoint / "checkpoint"
-    return inner if (inner / checkpoints.CONFIG).is_file() else checkpoint
-
-
-def weights_of(checkpoint: Path) -> str:
-    """Identity of a checkpoint's weights."""
-    return str(read_json(folder_of(checkpoint) / checkpoints.CONFIG).get("weights_sha256", ""))

@@ -33,16 +33,15 @@ from scoresim.benchmark.finetune import (
     blank,
     finetune,
     fit,
-    folder_of,
     load_answers,
     load_elsewhere,
     prepare,
     prepare_pieces,
-    weights_of,
 )
 from scoresim.benchmark.piecewise import gather, majority_answers
 from scoresim.benchmark.places import absent, data_of, there
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Probe, Result, Task
+from scoresim.checkpoint import folder_of, weights_of
 from scoresim.data import shards
 from scoresim.data.batches import batch_config
 from scoresim.environment import commit

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from scoresim import checkpoint as checkpoints
-from scoresim.benchmark.finetune import folder_of
 from scoresim.benchmark.pictures import PITCH, Guess, masked_png, pair_png
 from scoresim.benchmark.tasks.pretraining import chosen_bar, guess, hide_one
+from scoresim.checkpoint import folder_of
 from scoresim.data import shards
 from scoresim.data.batches import Passages, batch_config
 from scoresim.data.pair import Pair

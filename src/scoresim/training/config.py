@@ -28,6 +28,9 @@ class PretrainConfig:
     inputs: Literal["both", "notes"] = _field(
         "both", "both, or notes for a model pre-trained on MIDI alone (objective mbam only)."
     )
+    start: str | None = _field(
+        None, "Checkpoint whose weights training begins with, instead of fresh ones; of the same size and tokens."
+    )
     steps: int | None = _field(None, "Number of steps; give this or minutes.")
     minutes: float | None = _field(None, "Time to train; the number of steps is fixed after timing the first ones.")
     batch_size: int = _field(16, "Passages per step, of all processes together.")

@@ -72,6 +72,8 @@ def pretrain_together(data: Path, out: Path, config: PretrainConfig, world: Worl
     source, vocabulary, data_hash, weight = open_training_split(data, config.degrade, config.seed)
     asked = {"pretrain": json.loads(json.dumps(asdict(config))), "data_manifest_sha256": data_hash}
     del asked["pretrain"]["sharded"]  # where tensors stand decides nothing
+    if config.start is not None:
+        asked["pretrain"]["start"] = checkpoint.weights_of(Path(config.start))
     resolved = world.agreed(lambda: begun(out, asked))
     altering = vocabulary if config.altered else None
     batches = Passages(source, rows_of(config), weight=weight, vocabulary=altering, part=(world.rank, world.size))
@@ -169,9 +171,18 @@ def rows_of(config: PretrainConfig) -> BatchConfig:
 
 
 def make_model(config: PretrainConfig, vocabulary: Vocabulary) -> SIM:
-    """A model with the first weights of the config's seed."""
+    """A model with the first weights of the config's seed, or with those of the checkpoint that it names.
+
+    Raises:
+        BadInput: that is missing, damaged, or of another shape.
+    """
     torch.manual_seed(config.seed)
     model = SIM(shape_of(config), vocabulary.sizes)
+    if config.start is not None:
+        begin = checkpoint.load(checkpoint.folder_of(Path(config.start)))
+        if (begin.model.config, begin.vocabulary) != (shape_of(config), vocabulary):
+            raise BadInput(f"{config.start} is of another shape or vocabulary; give its size and its image tokens.")
+        model.load_state_dict(begin.model.state_dict())
     model.recompute = config.recompute
     if config.compile:
         for block in model.blocks:
