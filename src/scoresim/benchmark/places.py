@@ -16,10 +16,11 @@ from scoresim.files import read_json
 Value = TypeVar("Value")
 
 
-def data_of(checkpoint: Path, config: BenchmarkConfig) -> tuple[Path | None, Path | None]:
+def data_of(checkpoint: Path, config: BenchmarkConfig, every: bool = True) -> tuple[Path | None, Path | None]:
     """The data set of pairs to judge on, and the folder of the sources of whole pieces; None where there is none.
 
-    The folder that was asked for is one of the two. Pairs are else those that the checkpoint was trained on.
+    The folder that was asked for is one of the two. Pairs are else those that the checkpoint was trained on: where no
+    folder was asked for, or every task whose data is there (`every`).
 
     Raises:
         BadInput: neither is there.
@@ -29,6 +30,8 @@ def data_of(checkpoint: Path, config: BenchmarkConfig) -> tuple[Path | None, Pat
         raise BadInput(f"{given} is no folder; --data is a data set that scoresim build made, or a folder of sources.")
     if given is not None and (given / shards.MANIFEST).is_file():
         return given, None
+    if given is not None and not every:
+        return None, given
     found = read_json(checkpoint / checkpoints.CONFIG).get("provenance", {}).get("data")
     pairs = Path(found) if isinstance(found, str) and (Path(found) / shards.MANIFEST).is_file() else None
     if pairs is None and given is None:
@@ -43,7 +46,10 @@ def absent(task: Task | PieceTask | Probe, data: Data | None, folder: Path | Non
         if folder is None or not present(task, folder):
             return f"the task {task.name} needs --data with the folder that holds {sources}. {task.obtain}"
         return ""
-    return "" if data is not None else f"the task {task.name} needs --data with a data set that scoresim build made."
+    if data is not None:
+        return ""
+    where = f": {folder} holds no data set" if folder is not None else ""
+    return f"the task {task.name} needs --data with a data set that scoresim build made{where}."
 
 
 def there(value: Value | None) -> Value:

@@ -112,7 +112,7 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
     words = [f"scoresim benchmark {' '.join(task_names) or 'all'} --checkpoint {checkpoint} --out {out}"]
     words += [f"--notes-checkpoint {config.notes_checkpoint}"] if notes is not None else []
     sources = Sources(folder_of(checkpoint), notes, " ".join(words), commit())
-    pairs, folder = data_of(sources.checkpoint, config)
+    pairs, folder = data_of(sources.checkpoint, config, every)
     data = Kept(shards.open(pairs)) if pairs is not None else None
     rows: list[Row] = []
     comparisons: list[Row] = []
