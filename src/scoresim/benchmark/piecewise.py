@@ -21,7 +21,7 @@ from scoresim.data import corpora
 from scoresim.data.batches import Windows
 from scoresim.data.pieces import Piece, pieces
 from scoresim.data.rows import BatchConfig, Row
-from scoresim.data.windows import Segments, cut, moved
+from scoresim.data.windows import Segment, Segments, Window, cut, moved
 from scoresim.errors import BadInput
 
 TRANSPOSED = (-5, 6)  # semitones, both included
@@ -98,10 +98,7 @@ def windows(material: Material, part: str, batches: BatchConfig, config: Finetun
     Notes that are asked are seen in two windows wherever that can be; windows that are asked do not overlap.
     """
     task, some = material.task, material.parts[part]
-    size = config.notes or task.notes
-    asked_once = task.level == "sequence" and part != "train"
-    hop = size if asked_once else max(size // 2, 1)
-    segments, found = cut(some, size, hop, task.least if task.level == "sequence" else 1, whole=task.level == "note")
+    segments, found = cut_part(material, part, config.notes)
     note_level = task.level == "note"
 
     def marks(piece: Piece) -> Ints:
@@ -119,6 +116,19 @@ def windows(material: Material, part: str, batches: BatchConfig, config: Finetun
         return [replace(row, ids=moved(row.ids, steps, faster)) for row in rows]
 
     return Windows(source, found, shown, task.name, classes, change if varied else None)
+
+
+def cut_part(material: Material, part: str, notes: int = 0) -> tuple[list[Segment], list[Window]]:
+    """The segments and windows of a part, as `windows` asks them.
+
+    Args:
+        notes: of a window; 0 is the task's own number.
+    """
+    task = material.task
+    size = notes or task.notes
+    hop = size if task.level == "sequence" and part != "train" else max(size // 2, 1)
+    least = task.least if task.level == "sequence" else 1
+    return cut(material.parts[part], size, hop, least, whole=task.level == "note")
 
 
 def labels_of(material: Material, part: str) -> Ints:

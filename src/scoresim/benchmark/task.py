@@ -224,6 +224,7 @@ class PieceTask:
         balance: weight of a class in the loss: its share to the power of minus this.
         composers: whether the image is the composer's notation and not engraved from MIDI.
         published: figures of others.
+        rule: name of a rule without learning, and what it says of a piece: [N, C] scores of its notes.
     """
 
     name: str
@@ -243,6 +244,7 @@ class PieceTask:
     balance: float = 0.0
     composers: bool = False
     published: tuple[Published, ...] = ()
+    rule: tuple[str, Callable[[Piece, Sequence[str]], Floats]] | None = None
 
     def select(self, answers: Answers, classes: Sequence[str]) -> float:
         """The first metric over all items."""

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scoresim.benchmark import metrics
+from scoresim.benchmark import baselines, metrics
 from scoresim.benchmark.metrics import Floats, Ints, Statistic
 from scoresim.benchmark.task import PieceTask, Published
 from scoresim.data.corpora import Item
@@ -39,6 +39,13 @@ def label(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
     """[N] class of each note by the name of its track; below 0 in any other track."""
     of_track = np.array([*(TRACKS.get(name.strip().upper(), -1) for name in piece.tracks), -1])
     return of_track[piece.track].astype(np.int64)
+
+
+def skyline(piece: Piece, classes: Sequence[str] = CLASSES) -> Floats:
+    """[N, 3] scores that call the highest note at each onset melody and any other accompaniment."""
+    highest = baselines.skyline(piece.ids, piece.onset.astype(np.float32))
+    said = np.where(highest, classes.index("melody"), classes.index("accompaniment"))
+    return np.log(np.eye(len(classes))[said] + 1e-6)
 
 
 def melody_f1(table: Floats) -> Floats:
@@ -64,6 +71,7 @@ TASK = PieceTask(
     hidden=("velocity",),
     transposes=True,
     hurries=True,
+    rule=("skyline", skyline),
     published=(
         Published("RNN, compound word (MidiBERT-Piano)", "accuracy", 0.8866, "16th-note grid, notes of 4/4 songs"),
         Published("MidiBERT-Piano", "accuracy", 0.9637, "pre-trained on the test songs too; 16th-note grid"),
