@@ -63,6 +63,17 @@ def note_features(pair: Pair, vocabulary: Vocabulary) -> dict[str, Floats]:
     return {name: np.nan_to_num(values.astype(np.float64), posinf=FAR, neginf=-FAR) for name, values in out.items()}
 
 
+def top_line(pair: Pair, vocabulary: Vocabulary) -> NDArray[np.bool_]:
+    """[N] whether a note is the highest of all that sound when it begins, the ones that are held included."""
+    index = np.maximum(pair.notes.astype(np.int64) - FIRST, 0)
+    length = np.array(vocabulary.durations)[index[:, DURATION]] / GRID
+    onset = np.round(pair.onset.astype(np.float64) * GRID) / GRID
+    times, row = np.unique(onset, return_inverse=True)
+    sounds = tables(index[:, PITCH], row, times, onset + length)[1] > 0
+    top = PITCHES - 1 - sounds[:, ::-1].argmax(axis=1) - EDGE
+    return np.asarray(index[:, PITCH] == top[row])
+
+
 def tables(pitch: Ints, row: Ints, times: Floats, end: Floats) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """How many notes of each pitch begin at each onset, and how many sound then: [T, PITCHES], pitch p in column
     p + EDGE.
@@ -200,7 +211,7 @@ def _gaps(row: Ints, times: Floats, length: Floats) -> dict[str, Floats]:
     for reach in (1.0, 4.0):
         for name, values in (("onsets", times), ("notes", note_times)):
             found = np.searchsorted(values, at + reach, "right") - np.searchsorted(values, at - reach)
-            out[f"{name} within {reach:g}"] = found
+            out[f"{name} within {reach:g}"] = found.astype(np.float64)
     return out
 
 
@@ -225,7 +236,7 @@ def _around(pitch: Ints, length: Floats, onset: Floats) -> dict[str, Floats]:
         slower = (sums["log duration"][end] - sums["log duration"][first]) / count
         out[f"{reach} around: longer than mean"] = log - slower
         out[f"{reach} around: time"] = onset[end - 1] - onset[first]
-        out[f"{reach} around: top above"] = highest(pitch, first, end) - pitch
+        out[f"{reach} around: top above"] = (highest(pitch, first, end) - pitch).astype(np.float64)
         view = views[:, most - reach : most + reach + 1]
         out[f"{reach} around: share above"] = (view > pitch[:, None]).sum(axis=1) / count
         out[f"{reach} around: share of the pitch"] = (view == pitch[:, None]).sum(axis=1) / count

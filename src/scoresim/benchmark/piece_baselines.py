@@ -112,7 +112,7 @@ def rules(material: Material, notes: int = 0, seed: int = 0, part: str = "test")
 
     def table(kind: Kind) -> dict[str, Numbers]:
         windows = {name: some.windows for name, some in items.items()}
-        windows["train"] = [windows["train"][i] for i in np.flatnonzero(chosen)]
+        windows["train"] = [one for one, taken in zip(windows["train"], chosen, strict=True) if taken]
         return {name: _of_windows(material, name, some, kind) for name, some in windows.items()}
 
     x = table(window_features)

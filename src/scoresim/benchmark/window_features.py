@@ -12,6 +12,7 @@ All are computed from what a system may see (`note_features.seen`): a hidden att
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -148,8 +149,7 @@ def music21_features(pair: Pair, vocabulary: Vocabulary) -> dict[str, float]:
     """
     if not music21_is_there():
         raise BadInput("these features need music21: pip install 'scoresim[corpora]'")
-    from music21 import features as extractors
-
+    extractors: Any = import_module("music21.features")
     notes = extractors.DataInstance(_stream(pair, vocabulary))
     out: dict[str, float] = {}
     for make in extractors.jSymbolic.featureExtractors + extractors.native.featureExtractors:
@@ -167,19 +167,18 @@ def music21_features(pair: Pair, vocabulary: Vocabulary) -> dict[str, float]:
 
 def _stream(pair: Pair, vocabulary: Vocabulary) -> Any:
     """The notes as music21 has them: one piano, the first tempo and time signature."""
-    from music21 import instrument, meter, note, stream, tempo
-
-    part = stream.Part()
+    music21: Any = import_module("music21")
+    part = music21.stream.Part()
     index = np.maximum(pair.notes.astype(np.int64) - FIRST, 0)
     numerator, denominator = vocabulary.time_signatures[int(index[0, 6])]
-    part.insert(0, instrument.Piano())
-    part.insert(0, meter.TimeSignature(f"{numerator or 4}/{denominator or 4}"))
-    part.insert(0, tempo.MetronomeMark(number=vocabulary.tempos[int(index[0, TEMPO])]))
+    part.insert(0, music21.instrument.Piano())
+    part.insert(0, music21.meter.TimeSignature(f"{numerator or 4}/{denominator or 4}"))
+    part.insert(0, music21.tempo.MetronomeMark(number=vocabulary.tempos[int(index[0, TEMPO])]))
     for row, onset in zip(index.tolist(), pair.onset.tolist(), strict=True):
-        one = note.Note(row[PITCH])
+        one = music21.note.Note(row[PITCH])
         one.duration.quarterLength = vocabulary.durations[row[DURATION]] / GRID
         one.volume.velocity = vocabulary.velocities[row[VELOCITY]]
         part.insert(onset, one)
-    whole = stream.Score()
+    whole = music21.stream.Score()
     whole.insert(0, part)
     return whole
