@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor, nn
 
-from scoresim.benchmark import metrics, piecewise
+from scoresim.benchmark import metrics, piece_baselines, piecewise
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.metrics import Ints, Statistic
 from scoresim.benchmark.note_features import highest, note_features, seen, top_line
@@ -23,6 +24,12 @@ from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 needs_music21 = pytest.mark.skipif(not music21_is_there(), reason="music21 is not installed (extra corpora)")
+
+
+@pytest.fixture(autouse=True)
+def _few_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"LEAVES": (7,), "WINDOW_LEAVES": (4,), "LINEAR": (0.1,), "ROUNDS": 10}.items():
+        monkeypatch.setattr(piece_baselines, name, value)
 
 
 def piece(notes: Sequence[tuple[float, int, float, int]], name: str = "a", artist: str = "") -> Piece:
@@ -67,12 +74,8 @@ def tune(seed: int, name: str, bars: int = 12, artist: str = "") -> Piece:
     return piece(notes, name, artist)
 
 
-def whole(table: metrics.Floats) -> metrics.Floats:
-    return metrics.accuracy(table)
-
-
 def measures(classes: Sequence[str]) -> dict[str, Statistic]:
-    return {"accuracy": whole}
+    return {"accuracy": metrics.accuracy}
 
 
 def artist_of(one: Piece, classes: Sequence[str]) -> Ints | int:
@@ -110,17 +113,13 @@ class Nothing(nn.Module):
 
     def __init__(self, classes: int, notes: bool) -> None:
         super().__init__()
-        self.bias = nn.Parameter(np_zeros(classes))
+        self.bias = nn.Parameter(torch.zeros(classes))
         self.notes = notes
 
     def forward(self, notes: object, image: object, window: Tensor) -> Tensor:
         if self.notes:
             return self.bias.expand(*notes.mask.shape, -1)  # type: ignore[attr-defined]
         return self.bias.expand(int(window.max()) + 1, -1)
-
-
-def np_zeros(count: int) -> Tensor:
-    return Tensor(np.zeros(count, dtype=np.float32))
 
 
 @pytest.mark.parametrize("task", [ARTIST, MELODY], ids=lambda task: task.name)

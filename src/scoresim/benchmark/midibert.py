@@ -95,9 +95,7 @@ class MidiBert(nn.Module):
             shape = (nn.Linear(width, VIEW_UNITS, bias=False), nn.Tanh(), nn.Linear(VIEW_UNITS, VIEWS, bias=False))
             self.views = nn.Sequential(*shape)
         given, dropout = (width, 0.1) if level == "note" else (VIEWS * width, 0.0)
-        self.head = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(given, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes)
-        )
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(given, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes))
 
     def forward(self, notes: NoteInput | None, image: ImageInput | None, window: Tensor | None = None) -> Tensor:
         """Logits [W, classes] of W windows, or [B, N, classes] of notes; zeros at padding.
