@@ -36,6 +36,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from scoresim.benchmark.midibert import LONGEST, CompoundBert
 from scoresim.data.batches import Batch, Passages
 from scoresim.model.sim import SIZES
 from scoresim.training.config import PretrainConfig
@@ -45,7 +46,7 @@ from scoresim.training.pretrain import make_model, make_objectives, open_trainin
 
 SIDE = 2048  # of the matrices of the ceiling
 COMPOUND = (4, 18, 88, 66)  # values of bar, position, pitch and duration in MidiBERT-Piano's compound words
-NOTES, BATCH, MASKED = 512, 12, 0.15
+BATCH, MASKED = 12, 0.15
 ALONE = 6  # times as many passages where notes are read alone: about as many notes a step as the peer's
 WARM = 2  # steps before the timed ones
 
@@ -139,33 +140,19 @@ def held(batch: Batch, alone: bool) -> tuple[int, int]:
     return int(kept.sum()), int(kept.max()) * len(batch)
 
 
-class CompoundBert(nn.Module):
-    """MidiBERT-Piano: an embedding of each of four attributes, BERT over their projection, four classifiers."""
+class MaskedBert(nn.Module):
+    """MidiBERT-Piano as it is pre-trained: its body, and a classifier of each of four attributes."""
 
     def __init__(self, width: int, layers: int, heads: int, plain: bool) -> None:
         super().__init__()
-        from transformers import BertConfig, BertModel
-
         sizes = [count + 2 for count in COMPOUND]  # and padding and mask
-        shape = BertConfig(
-            vocab_size=2,
-            hidden_size=width,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            intermediate_size=4 * width,
-            max_position_embeddings=NOTES,
-            attn_implementation="eager" if plain else "sdpa",  # type: ignore[call-arg]
-        )
-        self.embed = nn.ModuleList(nn.Embedding(size, 256) for size in sizes)
-        self.project = nn.Linear(4 * 256, width)
-        self.bert = BertModel(shape, add_pooling_layer=False)
+        self.body = CompoundBert(tuple(sizes), width, layers, heads, plain)
         self.heads = nn.ModuleList(nn.Linear(width, size) for size in sizes)
 
     def forward(self, words: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         """words [B, N, 4] and [B, N] True where a note is to be guessed -> the loss."""
         shown = torch.where(hidden[..., None], torch.tensor([c + 1 for c in COMPOUND], device=words.device), words)
-        x = self.project(torch.cat([embed(shown[..., i]) for i, embed in enumerate(self.embed)], dim=-1))
-        states = self.bert(inputs_embeds=x).last_hidden_state[hidden]
+        states = self.body(shown)[hidden]
         losses = [F.cross_entropy(head(states).float(), words[hidden][:, i]) for i, head in enumerate(self.heads)]
         return torch.stack(losses).sum()
 
@@ -174,14 +161,14 @@ def peer(name: str, shape: tuple[int, int, int], asked: argparse.Namespace, sett
     """MidiBERT-Piano's step: masked notes of made-up music, AdamW."""
     device = torch.device(settings.device)
     torch.manual_seed(0)
-    model = CompoundBert(*shape, plain=device.type == "cpu").to(device).train()
+    model = MaskedBert(*shape, plain=device.type == "cpu").to(device).train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-5, weight_decay=0.01)
-    words = torch.stack([torch.randint(0, count, (BATCH, NOTES)) for count in COMPOUND], dim=-1).to(device)
+    words = torch.stack([torch.randint(0, count, (BATCH, LONGEST)) for count in COMPOUND], dim=-1).to(device)
 
     def step() -> None:
         optimiser.zero_grad()
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(settings.precision, device)):
-            loss = model(words, torch.rand(BATCH, NOTES, device=device) < MASKED)
+            loss = model(words, torch.rand(BATCH, LONGEST, device=device) < MASKED)
         loss.backward()
         optimiser.step()
         loss.item()
@@ -195,7 +182,7 @@ def peer(name: str, shape: tuple[int, int, int], asked: argparse.Namespace, sett
         times.append(time.perf_counter() - begun)
     seconds = statistics.median(times)
     count = sum(p.numel() for p in model.parameters())
-    rates = (BATCH * NOTES / seconds, BATCH / seconds, seconds, 0.0, 0.0, counter.get_total_flops() / seconds)
+    rates = (BATCH * LONGEST / seconds, BATCH / seconds, seconds, 0.0, 0.0, counter.get_total_flops() / seconds)
     return Speed(name, count, *rates, memory(device))
 
 

@@ -107,6 +107,7 @@ EXTRAS = {
 
 
 OPTIONAL = {  # modules that need an extra, which they import when they are used
+    "benchmark/midibert.py": "bench",
     "data/card.py": "report",
     "data/card_pictures.py": "report",
     "data/harmonize.py": "report",
@@ -121,9 +122,10 @@ def allowed(path: Path) -> set[str]:
     room = path.relative_to(SOURCE).parts[0]
     if room in ("model", "training", "checkpoint.py") or path == SOURCE / "data" / "batches.py":
         return CORE | EXTRAS["train"]
+    optional = CORE.union(*(EXTRAS[extra] for name, extra in OPTIONAL.items() if path == SOURCE / name))
     if room == "benchmark":
-        return CORE | EXTRAS["train"] | EXTRAS["report"]
-    return CORE.union(*(EXTRAS[extra] for name, extra in OPTIONAL.items() if path == SOURCE / name))
+        return optional | EXTRAS["train"] | EXTRAS["report"]
+    return optional
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(SOURCE).as_posix())

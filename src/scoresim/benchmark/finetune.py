@@ -187,6 +187,22 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     Args:
         origin: identity of the weights that it starts from.
     """
+    torch.manual_seed(config.seed)
+    of_pieces = isinstance(parts.task, PieceTask)
+    sim.requires_grad_(not config.frozen)
+    tagger: nn.Module = Tagger(sim, parts.task.level, len(parts.classes), config.context if of_pieces else 0)
+    if blank(parts.task, config.inputs):
+        tagger = Blanks(tagger)  # type: ignore[arg-type]
+    return fit_module(parts, tagger, origin, config, out)
+
+
+def fit_module(parts: Parts, module: nn.Module, origin: str, config: FinetuneConfig, out: Path) -> dict[str, Any]:
+    """Train any module (it is changed) that reads what a `Tagger` reads, on prepared parts; see `finetune`.
+
+    Args:
+        module: (notes, image, window) -> logits, as those of a `Tagger`.
+        origin: identity of the weights that it starts from.
+    """
     config = resolved(parts, config)
     asked = {
         "task": parts.task.name,
@@ -201,12 +217,6 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
         return done
     write_json(out / CONFIG, asked)
     task, device = parts.task, "cuda" if torch.cuda.is_available() else "cpu"
-    torch.manual_seed(config.seed)
-    of_pieces = isinstance(task, PieceTask)
-    sim.requires_grad_(not config.frozen)
-    tagger: nn.Module = Tagger(sim, task.level, len(parts.classes), config.context if of_pieces else 0)
-    if blank(task, config.inputs):
-        tagger = Blanks(tagger)  # type: ignore[arg-type]
     inputs = "both" if blank(task, config.inputs) else config.inputs
     balance = task.balance if isinstance(task, PieceTask) else config.balance
     objective = HeadObjective(task.name, inputs, class_weights(parts.labels, len(parts.classes), balance))
@@ -222,13 +232,13 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
         device=device,
     )
 
-    def validate(module: nn.Module) -> float:
-        return parts.select(parts.answers(module, "valid", inputs))
+    def validate(trained: nn.Module) -> float:
+        return parts.select(parts.answers(trained, "valid", inputs))
 
-    state = train(tagger, [objective], parts.train, settings, out, validate, keep_best=True)
-    found = parts.answers(tagger, "test", inputs)
-    save_weights(out / WEIGHTS, tagger)
-    elsewhere = parts.elsewhere(tagger, config, inputs)
+    state = train(module, [objective], parts.train, settings, out, validate, keep_best=True)
+    found = parts.answers(module, "test", inputs)
+    save_weights(out / WEIGHTS, module)
+    elsewhere = parts.elsewhere(module, config, inputs)
     save_answers(out / ANSWERS, found)
     for name, said in elsewhere.items():
         save_answers(out / f"{name}-{ANSWERS}", said)

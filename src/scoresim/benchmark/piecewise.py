@@ -22,7 +22,7 @@ from scoresim.data import corpora
 from scoresim.data.batches import Windows
 from scoresim.data.pieces import Piece, pieces
 from scoresim.data.rows import BatchConfig, Row
-from scoresim.data.windows import Segments, cut, moved
+from scoresim.data.windows import Segment, Segments, Window, cut, moved
 from scoresim.errors import BadInput
 
 TRANSPOSED = (-5, 6)  # semitones, both included
@@ -131,12 +131,8 @@ def windows(material: Material, part: str, batches: BatchConfig, config: Finetun
     Notes that are asked are seen in two windows wherever that can be; windows that are asked do not overlap.
     """
     task, some = material.task, material.parts[part]
-    size = config.notes or task.notes
-    asked_once = task.level == "sequence" and part != "train"
-    hop = size if asked_once else max(size // 2, 1)
+    segments, found = cut_part(material, part, config.notes)
     note_level = task.level == "note"
-    least = 1 if note_level else task.least
-    segments, found = cut(some, size, hop, least, whole=note_level, bars="bar" not in task.hidden)
 
     def marks(piece: Piece) -> Ints:
         return np.asarray(material.label(piece))
@@ -153,6 +149,20 @@ def windows(material: Material, part: str, batches: BatchConfig, config: Finetun
         return [replace(row, ids=moved(row.ids, steps, faster)) for row in rows]
 
     return Windows(source, found, shown, task.name, classes, change if varied else None)
+
+
+def cut_part(material: Material, part: str, notes: int = 0) -> tuple[list[Segment], list[Window]]:
+    """The segments and windows of a part, as `windows` asks them.
+
+    Args:
+        notes: of a window; 0 is the task's own number.
+    """
+    task = material.task
+    size = notes or task.notes
+    hop = size if task.level == "sequence" and part != "train" else max(size // 2, 1)
+    least = task.least if task.level == "sequence" else 1
+    lines = "bar" not in task.hidden  # else a line would tell where bars begin
+    return cut(material.parts[part], size, hop, least, whole=task.level == "note", bars=lines)
 
 
 def labels_of(material: Material, part: str) -> Ints:

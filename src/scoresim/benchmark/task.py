@@ -245,6 +245,7 @@ class PieceTask:
         composers: whether the image is the composer's notation and not engraved from MIDI.
         published: figures of others.
         elsewhere: pieces of other sources that the trained head answers too, where they are there.
+        rule: name of a rule without learning, and what it says of a piece: [N, C] scores of its notes.
     """
 
     name: str
@@ -266,6 +267,7 @@ class PieceTask:
     composers: bool = False
     published: tuple[Published, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
+    rule: tuple[str, Callable[[Piece, Sequence[str]], Floats]] | None = None
 
     def select(self, answers: Answers, classes: Sequence[str]) -> float:
         """The first metric over all items."""

@@ -10,8 +10,9 @@ Inputs. Note tokens with one program for all, velocity hidden (the tracks were r
 say. A transposed song has the same melody, so training songs are transposed and hurried.
 
 Metrics: accuracy over all notes of the test songs, the published one; and F1 of the class melody against the others.
-Beside them the majority class; and the skyline, which calls the highest note at each onset melody and any other
-accompaniment.
+Beside them the majority class; and the skyline (Uitdenbogerd & Zobel, ACM Multimedia 1999), which calls a note melody
+when it is the highest of all that sound as it begins, held ones included, and any other accompaniment. Its published
+78.54 and 79.51 % are over two classes, with the bridge as accompaniment and as melody.
 
 Elsewhere. A head that has learnt pop songs is asked of music of other kinds, without further training, where it is
 there: the voice of the songs for one voice and piano in OpenScore Lieder (test part), and the soprano of Bach's
@@ -27,12 +28,15 @@ import numpy as np
 
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Floats, Ints, Statistic
+from scoresim.benchmark.note_features import seen, top_line
 from scoresim.benchmark.task import Elsewhere, PieceTask, Published
 from scoresim.benchmark.tasks import _staves
 from scoresim.data.corpora import Item
 from scoresim.data.pieces import Piece
+from scoresim.score.tokens import default_vocabulary
 
 CLASSES = ("melody", "bridge", "accompaniment")
+HIDDEN = ("velocity",)
 TRACKS = {"MELODY": 0, "BRIDGE": 1, "PIANO": 2}
 
 
@@ -45,6 +49,13 @@ def label(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
     """[N] class of each note by the name of its track; below 0 in any other track."""
     of_track = np.array([*(TRACKS.get(name.strip().upper(), -1) for name in piece.tracks), -1])
     return of_track[piece.track].astype(np.int64)
+
+
+def skyline(piece: Piece, classes: Sequence[str] = CLASSES) -> Floats:
+    """[N, 3] scores that call the highest of all sounding notes melody and any other accompaniment."""
+    highest = top_line(seen(piece, HIDDEN), default_vocabulary())
+    said = np.where(highest, classes.index("melody"), classes.index("accompaniment"))
+    return np.log(np.eye(len(classes))[said] + 1e-6)
 
 
 def melody_f1(table: Floats) -> Floats:
@@ -93,9 +104,10 @@ TASK = PieceTask(
     label=label,
     measures=measures,
     obtain="POP909 is at https://github.com/music-x-lab/POP909-Dataset; docs/corpora.md says how it has to lie.",
-    hidden=("velocity",),
+    hidden=HIDDEN,
     transposes=True,
     hurries=True,
+    rule=("skyline", skyline),
     published=(
         Published("RNN, compound word (MidiBERT-Piano)", "accuracy", 0.8866, "16th-note grid, notes of 4/4 songs"),
         Published("MidiBERT-Piano", "accuracy", 0.9637, "pre-trained on the test songs too; 16th-note grid"),
