@@ -140,11 +140,11 @@ def test_the_majority_and_the_skyline_of_made_up_songs() -> None:
     found = {}
     for name, inputs, answers in rules(some):
         found[name] = answers
-        if name == "majority":
+        if name == "majority class":
             assert inputs == "nothing"
     truth = np.concatenate([melody.label(one) for one in some.parts["test"]])
-    assert set(found["majority"].predicted.tolist()) == {0}  # more notes of the tune than of chords
-    assert (found["majority"].truth == truth).all()
+    assert set(found["majority class"].predicted.tolist()) == {0}  # more notes of the tune than of chords
+    assert (found["majority class"].truth == truth).all()
     assert (found["skyline"].predicted == truth).all()
     assert (found["hand-crafted features"].predicted == truth).all()
     again = {name: answers for name, _, answers in rules(some)}
@@ -219,7 +219,7 @@ def test_rules_of_sequences_tell_two_artists_apart() -> None:
     some = material(ARTIST)
     found = {name: answers for name, _, answers in rules(some)}
     assert list(found) == [
-        "majority",
+        "majority class",
         "hand-crafted features",
         "features of music21",
         "both kinds of features",
@@ -228,13 +228,13 @@ def test_rules_of_sequences_tell_two_artists_apart() -> None:
     truth = items_of(some, "test").truth
     for name, answers in found.items():
         assert (answers.truth == truth).all()
-        assert name == "majority" or (answers.predicted == truth).all()
+        assert name == "majority class" or (answers.predicted == truth).all()
 
 
 def test_rules_can_answer_the_validation_part() -> None:
     some = material(MELODY, most=2)
     name, _, answers = next(rules(some, part="valid"))
-    assert name == "majority" and len(answers.truth) == sum(map(len, some.parts["valid"]))
+    assert name == "majority class" and len(answers.truth) == sum(map(len, some.parts["valid"]))
 
 
 def test_one_class_cannot_be_learnt() -> None:

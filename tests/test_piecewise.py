@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from scoresim import checkpoint
-from scoresim.benchmark import piecewise, run, tasks
+from scoresim.benchmark import piece_baselines, piecewise, run, tasks
 from scoresim.benchmark.config import RECIPES, BenchmarkConfig, FinetuneConfig
 from scoresim.benchmark.finetune import fit, prepare_pieces, resolved
 from scoresim.benchmark.piecewise import Material, gather, windows
@@ -202,7 +202,7 @@ def test_answers_stand_beside_their_truth(melody: Material, composer: Material) 
         figures = material.task.evaluate(said, material.classes)
         assert all(float(f.statistic(f.tables.sum(0))) == 1.0 for f in figures), [f.what for f in figures]
         assert metric in {f.metric for f in figures}
-        majority = piecewise.majority_answers(material)
+        _, _, majority = next(iter(piece_baselines.rules(material)))
         assert np.array_equal(majority.truth, said.truth)
         assert np.array_equal(majority.work, said.work)
     assert {f.what for f in figures} == {"composer, windows of 64 notes", "composer, pieces"}
@@ -260,7 +260,8 @@ def test_the_benchmark_asks_about_whole_pieces(
     assert accuracy["none (majority class)"]["value"] == pytest.approx(96 / 176, abs=1e-6)
     assert "published: MidiBERT-Piano" in (tmp_path / "out" / "results.md").read_text()
     compared = read_json(tmp_path / "out" / "comparisons.json")
-    assert [c["what"] for c in compared] == ["melody, notes: gain of pre-training, notes read"]
+    gains = ("gain of pre-training, notes read", "gain over skyline", "gain over hand-crafted features")
+    assert [c["what"] for c in compared] == [f"melody, notes: {gain}" for gain in gains]
     made = sorted(p.name for p in (tmp_path / "out" / "runs").iterdir())
     assert run.benchmark(("melody",), tmp_path / "sim", tmp_path / "out", config) == rows
     assert sorted(p.name for p in (tmp_path / "out" / "runs").iterdir()) == made

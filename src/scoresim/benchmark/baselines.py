@@ -10,11 +10,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.benchmark import metrics
+from scoresim.benchmark.finetune import Parts
 from scoresim.benchmark.metrics import Floats, Ints
+from scoresim.benchmark.task import Answers, Data, Task
 from scoresim.data.pair import Pair
 from scoresim.data.shards import Split
 from scoresim.errors import BadInput
@@ -185,3 +189,28 @@ def classify(
     scores = np.full((len(test), classes), -20.0, dtype=np.float32)
     scores[:, np.asarray(chosen.classes_, dtype=np.int64)] = np.log(chosen.predict_proba(test) + 1e-9)
     return scores, best
+
+
+def rules(parts: Parts, data: Data, seed: int) -> Iterable[tuple[str, str, Answers]]:
+    """The baselines of a task of passages: name, inputs, answers of majority, and of features or skyline."""
+    task, view = parts.task, parts.test.source
+    assert isinstance(task, Task)
+    pairs = [view[i] for i in range(len(view))]
+    truths = [task.labels(pair, parts.classes) for pair in pairs]
+    truth = np.concatenate(truths)
+    groups, _ = metrics.groups_of(view.column("work"))
+    work = np.repeat(groups, [len(t) for t in truths])
+    scores = majority(parts.labels, len(truth), len(parts.classes))
+    yield "majority class", "nothing", Answers(truth, scores, work)
+    if task.level == "note":
+        top = np.concatenate([skyline(pair.notes, pair.onset) for pair in pairs])
+        yield "skyline", "notes", Answers(truth, np.stack([~top, top], axis=1).astype(np.float32), work)
+    else:
+        vocabulary = Vocabulary.from_json(data.manifest["vocabulary"])
+        train = features_of(parts.train.source, vocabulary), parts.labels
+        seen = parts.valid.source
+        known = np.concatenate([task.labels(seen[i], parts.classes) for i in range(len(seen))])
+        valid = features_of(seen, vocabulary), known
+        test = features_of(view, vocabulary)
+        scores, name = classify(train, valid, test, len(parts.classes), seed)
+        yield f"features, {name}", "notes", Answers(truth, scores, work)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Inputs = Literal["notes", "both", "image"]
-SYSTEMS = ("sim-notes", "sim-both", "sim-image", "midi-notes", "scratch-notes", "scratch-both")
+SYSTEMS = ("sim-notes", "sim-both", "sim-image", "midi-notes", "scratch-notes", "scratch-both", "midibert-notes")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class BenchmarkConfig:
         default=(),
         metadata={
             "help": "Trained systems of the tables: sim-notes, sim-both, sim-image, midi-notes, scratch-notes, "
-            "scratch-both; none is all."
+            "scratch-both, midibert-notes (the network of MidiBERT, for whole pieces); none is all."
         },
     )
     seeds: int = field(default=1, metadata={"help": "How many trainings of every head, with seeds from SEED on."})

@@ -96,7 +96,7 @@ def rules(material: Material, notes: int = 0, seed: int = 0, part: str = "test")
     task, items = material.task, {name: items_of(material, name, notes) for name in ("train", "valid", part)}
     labels = labels_of(material, "train")
     most = baselines.majority(labels, len(items[part].truth), len(material.classes))
-    yield "majority", "nothing", items[part].answered(most)
+    yield "majority class", "nothing", items[part].answered(most)
     if task.rule is not None:
         name, rule = task.rule
         said = [rule(piece, material.classes) for piece in material.parts[part]]

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from scoresim.benchmark import baselines, metrics
+from scoresim.benchmark import metrics
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.task import Answers, Elsewhere, PieceTask
@@ -168,21 +168,6 @@ def cut_part(material: Material, part: str, notes: int = 0) -> tuple[list[Segmen
 def labels_of(material: Material, part: str) -> Ints:
     """Classes of all items of a part: of its notes, or of its pieces."""
     return np.concatenate([np.atleast_1d(material.label(piece)) for piece in material.parts[part]])
-
-
-def majority_answers(material: Material) -> Answers:
-    """The most frequent class of the training part, for every item of the test part."""
-    task, pieces_asked = material.task, material.parts["test"]
-    groups, _ = metrics.groups_of([piece.work for piece in pieces_asked])
-    if task.level == "note":
-        truth = labels_of(material, "test")
-        piece = np.repeat(np.arange(len(pieces_asked)), [len(p) for p in pieces_asked])
-    else:
-        _, found = cut(pieces_asked, task.notes, task.notes, task.least)
-        piece = np.array([window.piece for window in found], dtype=np.int64)
-        truth = labels_of(material, "test")[piece]
-    scores = baselines.majority(labels_of(material, "train"), len(truth), len(material.classes))
-    return Answers(truth, scores, groups[piece], piece)
 
 
 def answers(module: nn.Module, asked: Windows, pieces_asked: Sequence[Piece], inputs: str) -> Answers:

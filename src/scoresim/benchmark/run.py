@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from scoresim import checkpoint as checkpoints
-from scoresim.benchmark import baselines, metrics, tasks
+from scoresim.benchmark import baselines, metrics, piece_baselines, tasks
 from scoresim.benchmark.config import SYSTEMS, BenchmarkConfig, FinetuneConfig, Inputs, ProbeConfig
 from scoresim.benchmark.finetune import (
     ANSWERS,
@@ -33,12 +33,14 @@ from scoresim.benchmark.finetune import (
     blank,
     finetune,
     fit,
+    fit_module,
     load_answers,
     load_elsewhere,
     prepare,
     prepare_pieces,
 )
-from scoresim.benchmark.piecewise import gather, majority_answers
+from scoresim.benchmark.midibert import MidiBert
+from scoresim.benchmark.piecewise import gather
 from scoresim.benchmark.places import absent, data_of, there
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Probe, Result, Task
 from scoresim.checkpoint import folder_of, weights_of
@@ -48,12 +50,12 @@ from scoresim.environment import commit
 from scoresim.errors import BadInput
 from scoresim.files import read_json, replacing, write_json
 from scoresim.model.sim import SIM
-from scoresim.score.tokens import Vocabulary
 
 __all__ = ["BenchmarkConfig", "FinetuneConfig", "benchmark", "finetune", "markdown"]
 
 BOTH, MIDI, SCRATCH = "score images and MIDI", "MIDI alone", "none (from scratch)"
-KINDS = {BOTH: "sim", MIDI: "midi", SCRATCH: "scratch"}
+PEER = "none (MidiBERT's network, from scratch)"
+KINDS = {BOTH: "sim", MIDI: "midi", SCRATCH: "scratch", PEER: "midibert"}
 Row = dict[str, Any]
 
 _logger = logging.getLogger("scoresim")
@@ -144,7 +146,7 @@ def systems(sources: Sources, config: BenchmarkConfig) -> list[System]:
     """The trained systems of a learnt task that are asked for, in the order of the table."""
     midi = [System(MIDI, "notes")] if sources.notes_checkpoint is not None else []
     ours = [System(BOTH, "notes"), System(BOTH, "both"), System(BOTH, "image")]
-    every = [*ours, *midi, System(SCRATCH, "notes"), System(SCRATCH, "both")]
+    every = [*ours, *midi, System(SCRATCH, "notes"), System(SCRATCH, "both"), System(PEER, "notes")]
     return [one for one in every if f"{KINDS[one.pretraining]}-{one.inputs}" in (config.systems or SYSTEMS)]
 
 
@@ -155,23 +157,27 @@ def judge_passages(
     sim = checkpoints.load(sources.checkpoint).model
     first = config.finetuning(task.name, "notes", config.seed)
     parts = prepare(task, data, batch_config(sim.config, config.batch_size), first)
-    return judge_task(task, lambda _: parts, rules(parts, data, config.seed), sources, out, config)
+    chosen = [system for system in systems(sources, config) if system.pretraining != PEER]
+    return judge_task(task, lambda _: parts, baselines.rules(parts, data, config.seed), chosen, sources, out, config)
 
 
 def judge_pieces(
     task: PieceTask, folder: Path, sources: Sources, out: Path, config: BenchmarkConfig
 ) -> tuple[list[Row], list[Row]]:
     """Rows and comparisons of a task of whole pieces."""
-    images = task.pictured and any(system.inputs != "notes" for system in systems(sources, config))
-    material = gather(task, folder, out / "pieces", images)
+    chosen = [system for system in systems(sources, config) if task.pictured or system.inputs == "notes"]
+    if find_spec("transformers") is None and System(PEER, "notes") in chosen:
+        _logger.warning("benchmark: transformers is not installed: no row of MidiBERT's network (scoresim[bench])")
+        chosen.remove(System(PEER, "notes"))
+    material = gather(task, folder, out / "pieces", any(system.inputs != "notes" for system in chosen))
     shape = checkpoints.load(sources.checkpoint).model.config
 
     def ready(settings: FinetuneConfig) -> Parts:
         return prepare_pieces(material, batch_config(shape, config.batch_size), settings)
 
-    beside = [("majority class", majority_answers(material))]
     first: list[tuple[System, Parts, Answers]] = []
-    rows, compared = judge_task(task, ready, beside, sources, out, config, first)
+    beside = piece_baselines.rules(material, seed=config.seed)
+    rows, compared = judge_task(task, ready, beside, chosen, sources, out, config, first)
     if first and find_spec("matplotlib") is not None:
         from scoresim.benchmark.task_pictures import draw_task
 
@@ -184,7 +190,8 @@ def judge_pieces(
 def judge_task(
     task: Task | PieceTask,
     ready: Callable[[FinetuneConfig], Parts],
-    beside: Iterable[tuple[str, Answers]],
+    beside: Iterable[tuple[str, str, Answers]],
+    chosen: Sequence[System],
     sources: Sources,
     out: Path,
     config: BenchmarkConfig,
@@ -195,14 +202,14 @@ def judge_task(
     Args:
         task: what is asked.
         ready: the parts of its data, as a fine-tuning needs them.
-        beside: names and answers of the rules without a network.
+        beside: names, inputs and answers of the rules without a network.
+        chosen: the systems that are trained.
         sources, out, config: of the benchmark.
         answered: gets every system with its parts and its answers of the first seed.
     """
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     judged = []
-    pictured = isinstance(task, Task) or task.pictured
-    for system in (one for one in systems(sources, config) if pictured or one.inputs == "notes"):
+    for system in chosen:
         figures = []
         for seed in seeds:
             settings = config.finetuning(task.name, system.inputs, seed)
@@ -214,8 +221,7 @@ def judge_task(
                 answered.append((system, parts, said))
         judged.append(Judged(describe(system.inputs, task), system.pretraining, seeds, tuple(figures)))
     parts = ready(config.finetuning(task.name, "notes", config.seed))
-    for name, answers in beside:
-        inputs = "nothing" if name == "majority class" else "notes"
+    for name, inputs, answers in beside:
         judged.append(Judged(inputs, f"none ({name})", (), (parts.evaluate(answers),)))
     rows = []
     for one in judged:
@@ -232,6 +238,8 @@ def train_one(parts: Parts, system: System, sources: Sources, out: Path, config:
     if folder is None:
         raise BadInput("there is no checkpoint pre-trained on MIDI alone.")
     origin = weights_of(folder)
+    if system.pretraining == PEER:
+        origin = "MidiBERT's network"
     if system.pretraining == SCRATCH:
         origin = f"scratch {json.dumps(read_json(folder / checkpoints.CONFIG)['model'], sort_keys=True)}"
     asked = json.dumps([origin, parts.identity, asdict(config)], sort_keys=True)
@@ -239,37 +247,16 @@ def train_one(parts: Parts, system: System, sources: Sources, out: Path, config:
     where = out / "runs" / f"{name}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
     if not (where / "finetune.json").is_file():
         _logger.info("benchmark: fine-tuning %s", name)
+        if system.pretraining == PEER:
+            torch.manual_seed(config.seed)
+            fit_module(parts, MidiBert(parts.task.level, len(parts.classes)), origin, config, where)
+            return where
         sim = checkpoints.load(folder).model
         if system.pretraining == SCRATCH:
             torch.manual_seed(config.seed)
             sim = SIM(sim.config, sim.vocabulary_sizes)
         fit(parts, sim, origin, config, where)
     return where
-
-
-def rules(parts: Parts, data: Data, seed: int) -> Iterable[tuple[str, Answers]]:
-    """The baselines of a task of passages with their names: majority, and features or skyline."""
-    task, view = parts.task, parts.test.source
-    assert isinstance(task, Task)
-    pairs = [view[i] for i in range(len(view))]
-    truths = [task.labels(pair, parts.classes) for pair in pairs]
-    truth = np.concatenate(truths)
-    groups, _ = metrics.groups_of(view.column("work"))
-    work = np.repeat(groups, [len(t) for t in truths])
-    scores = baselines.majority(parts.labels, len(truth), len(parts.classes))
-    yield "majority class", Answers(truth, scores, work)
-    if task.level == "note":
-        top = np.concatenate([baselines.skyline(pair.notes, pair.onset) for pair in pairs])
-        yield "skyline", Answers(truth, np.stack([~top, top], axis=1).astype(np.float32), work)
-    else:
-        vocabulary = Vocabulary.from_json(data.manifest["vocabulary"])
-        train = baselines.features_of(parts.train.source, vocabulary), parts.labels
-        seen = parts.valid.source
-        known = np.concatenate([task.labels(seen[i], parts.classes) for i in range(len(seen))])
-        valid = baselines.features_of(seen, vocabulary), known
-        test = baselines.features_of(view, vocabulary)
-        scores, name = baselines.classify(train, valid, test, len(parts.classes), seed)
-        yield f"features, {name}", Answers(truth, scores, work)
 
 
 def compare(judged: list[Judged], seed: int) -> list[Row]:
@@ -280,8 +267,9 @@ def compare(judged: list[Judged], seed: int) -> list[Row]:
         ("gain of pre-training, notes read", (BOTH, "notes"), (SCRATCH, "notes")),
         ("gain of pre-training, both read", (BOTH, "both"), (SCRATCH, "both")),
         ("gain of the image as input", (BOTH, "both"), (BOTH, "notes")),
+        ("gain over MidiBERT's network", (BOTH, "notes"), (PEER, "notes")),
     ]
-    rules = [key for key in by if key[0].startswith(("none (features", "none (skyline"))]
+    rules = [key for key in by if "features" in key[0] or "skyline" in key[0]]
     wanted += [(f"gain over {by[key].pretraining[6:-1]}", (BOTH, "notes"), key) for key in rules]
     found = []
     for what, a, b in wanted:
