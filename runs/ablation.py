@@ -43,6 +43,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "no hard partners": {"hard": 0.0},
     "images covered .3": {"image_cover": 0.3},
     "degraded images": {"degrade": "mix"},
+    "four lines": {"lines": 4},
     "smc weighs 3": {"smc_weight": 3.0},
     "smm weighs 3": {"smm_weight": 3.0},
     "mbam weighs 3": {"mbam_weight": 3.0},
@@ -199,16 +200,14 @@ def write_tables(
         lines.append(f"| {row} | {steps[row]} | {' | '.join(cells)} |")
     (asked.out / "ablation.json").write_text(json.dumps(out, indent=1) + "\n", encoding="utf-8")
     commits = ", ".join(sorted({answer[0]["commit"] for answers in found.values() for answer in answers}))
-    title = [
-        "# What each objective, the image tokens and the masking are worth",
-        "",
+    about = (
         f"`{command}`, size `{asked.size}`, code of {commits}. Means over {asked.seeds} seeds and half of their 95 % "
         f"t-intervals, in percent, on {asked.probe} validation passages and pools of 1,000. Every row took as many "
-        "floating-point operations as the row `all` in its steps. Pitch and duration: share of hidden notes guessed with "
-        "the image and without. Other piece, same piece, altered: matching, by kind of false partner (.5 is chance). "
-        "Grounding: share of bars that point into their box. R@1: image to notes, notes to image, within a piece.",
-        "",
-    ]
+        "floating-point operations as the row `all` in its steps. Pitch and duration: share of hidden notes guessed, "
+        "with the image and without. Other piece, same piece, altered: matching, by kind of false partner (.5 is chance). "
+        "Grounding: share of bars that point into their box. R@1: image to notes, notes to image, within a piece."
+    )
+    title = ["# What each objective, the image tokens and the masking are worth", "", about, ""]
     (asked.out / "ablation.md").write_text("\n".join([*title, *lines]) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
