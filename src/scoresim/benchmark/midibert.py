@@ -58,7 +58,7 @@ class CompoundBert(nn.Module):
             num_attention_heads=heads,
             intermediate_size=4 * width,
             max_position_embeddings=LONGEST,
-            attn_implementation="eager" if plain else "sdpa",  # type: ignore[call-arg]
+            attn_implementation="eager" if plain else "sdpa",
         )
         self.embed = nn.ModuleList(nn.Embedding(size, EMBEDDING) for size in sizes)
         self.project = nn.Linear(len(sizes) * EMBEDDING, width)
