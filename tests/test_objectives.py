@@ -153,7 +153,7 @@ def test_head_ignores_what_has_no_label(batch: Batch, shape: tuple[int, ...]) ->
     rows.labels["y"] = labels
 
     class Sure(nn.Module):
-        def forward(self, _notes: Any, _image: Any) -> Tensor:
+        def forward(self, _notes: Any, _image: Any, _window: Any) -> Tensor:
             logits = torch.zeros(*shape, 2)
             logits[..., 0] = 20.0
             logits[0, ..., 1] = 99.0
@@ -169,7 +169,7 @@ def test_head_without_any_label_is_a_loss_of_zero(batch: Batch) -> None:
     rows.labels["y"] = torch.full((2,), IGNORE)
 
     class Flat(nn.Module):
-        def forward(self, _notes: Any, _image: Any) -> Tensor:
+        def forward(self, _notes: Any, _image: Any, _window: Any) -> Tensor:
             return torch.zeros(2, 3)
 
     losses, report = HeadObjective("y")(Flat(), rows)
