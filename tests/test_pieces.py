@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from scoresim.data.pieces import Line, Piece, load_piece, pieces, read_piece, sa
 from scoresim.data.windows import BLANK, LINE_NOTES, MOST_NOTES, Marked, Segments, cut, lines_of, moved
 from scoresim.errors import BadInput
 from scoresim.score.read import read_midi
+from scoresim.score.sandbox import Failure
 from scoresim.score.tokens import FIRST, MASK
 
 
@@ -98,6 +100,21 @@ def test_pieces_are_read_once_and_what_cannot_be_read_is_named(
     assert len(kept) == 3
     assert len(pieces("pop909", items, tmp_path / "kept", images=False, workers=1)) == 2
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").iterdir()} == kept
+
+
+def test_a_crowded_machine_leaves_no_piece_out(songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = list(corpora.get("pop909").items(songs / "pop909"))[:2]
+    calls: list[tuple[int, int]] = []
+
+    def crowded(function: Any, tasks: list[Any], workers: int, timeout: float) -> Iterator[tuple[int, Any]]:
+        calls.append((len(tasks), workers))
+        for i, task in enumerate(list(tasks)):
+            late = len(calls) == 1 and i == 0
+            yield i, Failure("it took too long", may_be_load=True) if late else function(task)
+
+    monkeypatch.setattr("scoresim.data.pieces.run_all", crowded)
+    assert len(pieces("pop909", items, tmp_path / "kept", images=False)) == 2
+    assert calls == [(2, 2), (1, 1)]
 
 
 @st.composite

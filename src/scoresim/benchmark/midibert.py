@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from scoresim.errors import BadInput
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput
+from scoresim.model.tagger import in_windows
 from scoresim.score.tokens import ATTRIBUTES, FIRST, MASK, default_vocabulary
 
 LONGEST = 512  # notes that BERT reads at a time
@@ -110,22 +111,17 @@ class MidiBert(nn.Module):
         """
         if notes is None:
             raise ValueError("the network of MidiBERT reads notes; give it notes")
-        if window is None:
-            window = torch.arange(len(notes.mask), device=notes.mask.device)
-        row, at = notes.mask.nonzero(as_tuple=True)  # in the order of the window
-        of_window = window[row]
-        count = torch.bincount(of_window, minlength=int(window.max()) + 1)
-        slot = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[of_window]
-        pieces = -(-int(count.max()) // LONGEST)  # a longer window is read in pieces
-        length = int(count.max()) if pieces == 1 else pieces * LONGEST
-        words = notes.ids.new_zeros(len(count), length, notes.ids.shape[-1])
+        row, at, of_window, slot, mask = in_windows(notes.mask, window)
+        W, longest = mask.shape
+        pieces = -(-longest // LONGEST)  # a longer window is read in pieces
+        length = longest if pieces == 1 else pieces * LONGEST
+        mask = nn.functional.pad(mask, (0, length - longest))
+        words = notes.ids.new_zeros(W, length, notes.ids.shape[-1])
         words[of_window, slot] = with_new_bars(notes.ids[row, at], notes.time[row, at], slot)
-        mask = torch.zeros(len(count), length, dtype=torch.bool, device=row.device)
-        mask[of_window, slot] = True
-        shape = len(count) * pieces, length // pieces
+        shape = W * pieces, length // pieces
         seen = mask.view(shape).clone()
         seen[:, 0] = True  # nothing attends to nothing
-        states = self.body(words.view(*shape, -1), seen).view(len(count), length, -1)
+        states = self.body(words.view(*shape, -1), seen).view(W, length, -1)
         if self.level == "note":
             said: Tensor = self.head(states[of_window, slot])
             return said.new_zeros(*notes.mask.shape, said.shape[-1]).index_put((row, at), said)

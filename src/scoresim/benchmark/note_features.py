@@ -8,6 +8,7 @@ in all notes, and so is what follows from it alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -35,6 +36,36 @@ def seen(piece: Piece, hidden: Sequence[str], first: int = 0, end: int | None = 
     return Segments([piece], [Segment(0, *bars, -1, first, end)], hidden)[0]
 
 
+class Read(NamedTuple):
+    """The notes of a pair as numbers.
+
+    Attributes:
+        numbers: [N, 8] attributes from 0; a hidden one is 0.
+        pitch: [N] MIDI numbers.
+        length, onset: [N] quarter notes.
+        velocity: [N].
+        times: [T] the onsets, increasing; row: [N] index of each note's onset among them.
+    """
+
+    numbers: Ints
+    pitch: Ints
+    length: Floats
+    onset: Floats
+    velocity: Floats
+    times: Floats
+    row: Ints
+
+
+def read(pair: Pair, vocabulary: Vocabulary) -> Read:
+    """The notes of a pair, onsets on the grid."""
+    index = np.maximum(pair.notes.astype(np.int64) - FIRST, 0)
+    length = np.array(vocabulary.durations)[index[:, DURATION]] / GRID
+    velocity = np.array(vocabulary.velocities)[index[:, VELOCITY]].astype(np.float64)
+    onset = np.round(pair.onset.astype(np.float64) * GRID) / GRID
+    times, row = np.unique(onset, return_inverse=True)
+    return Read(index, index[:, PITCH], length, onset, velocity, times, row)
+
+
 def note_features(pair: Pair, vocabulary: Vocabulary) -> dict[str, Floats]:
     """Features of the notes of a piece by name, [N] each, finite.
 
@@ -45,12 +76,7 @@ def note_features(pair: Pair, vocabulary: Vocabulary) -> dict[str, Floats]:
         pair: the notes in their order (see `seen`).
         vocabulary: of their tokens.
     """
-    index = np.maximum(pair.notes.astype(np.int64) - FIRST, 0)
-    pitch = index[:, PITCH]
-    length = np.array(vocabulary.durations)[index[:, DURATION]] / GRID
-    velocity = np.array(vocabulary.velocities)[index[:, VELOCITY]].astype(np.float64)
-    onset = np.round(pair.onset.astype(np.float64) * GRID) / GRID
-    times, row = np.unique(onset, return_inverse=True)
+    index, pitch, length, onset, velocity, times, row = read(pair, vocabulary)
     out = _own(index, pitch, length, vocabulary)
     begins, sounds = tables(pitch, row, times, onset + length)
     out |= _chord(pitch, row, begins, "chord")
@@ -65,13 +91,10 @@ def note_features(pair: Pair, vocabulary: Vocabulary) -> dict[str, Floats]:
 
 def top_line(pair: Pair, vocabulary: Vocabulary) -> NDArray[np.bool_]:
     """[N] whether a note is the highest of all that sound when it begins, the ones that are held included."""
-    index = np.maximum(pair.notes.astype(np.int64) - FIRST, 0)
-    length = np.array(vocabulary.durations)[index[:, DURATION]] / GRID
-    onset = np.round(pair.onset.astype(np.float64) * GRID) / GRID
-    times, row = np.unique(onset, return_inverse=True)
-    sounds = tables(index[:, PITCH], row, times, onset + length)[1] > 0
+    _, pitch, length, onset, _, times, row = read(pair, vocabulary)
+    sounds = tables(pitch, row, times, onset + length)[1] > 0
     top = PITCHES - 1 - sounds[:, ::-1].argmax(axis=1) - EDGE
-    return np.asarray(index[:, PITCH] == top[row])
+    return np.asarray(pitch == top[row])
 
 
 def tables(pitch: Ints, row: Ints, times: Floats, end: Floats) -> tuple[NDArray[np.int16], NDArray[np.int16]]:

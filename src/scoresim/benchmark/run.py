@@ -172,8 +172,14 @@ def judge_pieces(
     material = gather(task, folder, out / "pieces", any(system.inputs != "notes" for system in chosen))
     shape = checkpoints.load(sources.checkpoint).model.config
 
+    kept: dict[str, Parts] = {}
+
     def ready(settings: FinetuneConfig) -> Parts:
-        return prepare_pieces(material, batch_config(shape, config.batch_size), settings)
+        """The parts for some inputs; those of the last ones are kept, with what was decoded: seeds share them."""
+        if settings.inputs not in kept:
+            kept.clear()
+            kept[settings.inputs] = prepare_pieces(material, batch_config(shape, config.batch_size), settings)
+        return kept[settings.inputs]
 
     first: list[tuple[System, Parts, Answers]] = []
     beside = piece_baselines.rules(material, seed=config.seed)
@@ -359,10 +365,9 @@ def add_pictures(folder: Path, pictures: list[dict[str, str]]) -> None:
 
 def published_rows(task: PieceTask, sources: Sources) -> list[Row]:
     """What others have published, marked as such; without an interval, for they give none over pieces."""
-    kind = "notes" if task.level == "note" else f"windows of {task.notes} notes"
     return [
         {
-            "what": f"{task.name.replace('_', ' ')}, {kind}",
+            "what": f"{task.name.replace('_', ' ')}, {'pieces' if figure.of_pieces else task.items}",
             "inputs": "notes",
             "pretraining": f"published: {figure.name}",
             "metric": figure.metric,

@@ -197,10 +197,21 @@ class Published:
     metric: str
     value: float
     differs: str
+    of_pieces: bool = False
 
 
 Measures = Callable[[Sequence[str]], Mapping[str, Statistic]]
 """From the classes to metrics by name, the first of which chooses the best state on the validation part."""
+
+
+def official(item: Item) -> str | None:
+    """The part that the source of an item gives it; None where it gives none."""
+    return item.split
+
+
+def accuracy_first(classes: Sequence[str]) -> dict[str, Statistic]:
+    """Accuracy, which chooses, and macro-F1."""
+    return {"accuracy": metrics.accuracy, "macro-F1": metrics.macro_f1}
 
 
 @dataclass(frozen=True)
@@ -269,6 +280,11 @@ class PieceTask:
     elsewhere: tuple[Elsewhere, ...] = ()
     rule: tuple[str, Callable[[Piece, Sequence[str]], Floats]] | None = None
 
+    @property
+    def items(self) -> str:
+        """What is answered, in words: notes, or windows."""
+        return "notes" if self.level == "note" else f"windows of {self.notes} notes"
+
     def select(self, answers: Answers, classes: Sequence[str]) -> float:
         """The first metric over all items."""
         table = metrics.confusion(answers.truth, answers.predicted, len(classes))
@@ -284,9 +300,9 @@ class PieceTask:
         """
         measures = self.measures if place is None else place.measures
         origin = "" if place is None else f" of {place.name}"
-        kinds = {"notes": answers}
+        kinds = {self.items: answers}
         if self.level == "sequence":
-            kinds = {f"windows of {self.notes} notes": answers, "pieces": answers.by_piece()}
+            kinds["pieces"] = answers.by_piece()
         figures = []
         for kind, some in kinds.items():
             table = metrics.confusion(some.truth, some.predicted, len(classes), some.work)

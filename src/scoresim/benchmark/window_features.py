@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from scoresim.benchmark.baselines import DURATION, FEATURES, PITCH, POSITION, TEMPO, VELOCITY, features, skyline
 from scoresim.benchmark.metrics import Floats, Ints
-from scoresim.benchmark.note_features import EDGE, PITCHES, tables
+from scoresim.benchmark.note_features import EDGE, PITCHES, read, tables
 from scoresim.data.pair import Pair
 from scoresim.errors import BadInput
 from scoresim.score.tokens import FIRST, GRID, Vocabulary
@@ -65,12 +65,7 @@ def window_features(pair: Pair, vocabulary: Vocabulary) -> dict[str, float]:
         pair: at least one note (see `note_features.seen`).
         vocabulary: of the tokens.
     """
-    index = np.maximum(pair.notes.astype(np.int64) - FIRST, 0)
-    pitch = index[:, PITCH]
-    length = np.array(vocabulary.durations)[index[:, DURATION]] / GRID
-    velocity = np.array(vocabulary.velocities)[index[:, VELOCITY]].astype(np.float64)
-    onset = np.round(pair.onset.astype(np.float64) * GRID) / GRID
-    times, row = np.unique(onset, return_inverse=True)
+    index, pitch, length, onset, velocity, times, row = read(pair, vocabulary)
     begins, sounds = tables(pitch, row, times, onset + length)
     top = skyline(pair.notes, onset.astype(np.float32))
     low = (begins > 0).argmax(axis=1) - EDGE

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -264,11 +264,7 @@ def _line(one: _Engraved, layout: Layout) -> Line:
 
 def save_piece(path: Path, piece: Piece) -> None:
     """Write a piece as one file of plain arrays."""
-    about = {
-        name: value
-        for name, value in asdict(replace(piece, lines=())).items()
-        if name not in (*ARRAYS, *NOTE_COLUMNS, "lines")
-    }
+    about = {f.name: getattr(piece, f.name) for f in fields(piece) if f.name not in (*ARRAYS, *NOTE_COLUMNS, "lines")}
     lines = piece.lines
     arrays: dict[str, Any] = {name: getattr(piece, name) for name in NOTE_COLUMNS}
     arrays |= {"ids": piece.ids, "onset": piece.onset, "bar_onset": piece.bar_onset}
@@ -311,7 +307,8 @@ def load_piece(path: Path) -> Piece:
 def pieces(corpus: str, items: Sequence[Item], folder: Path, images: bool = True, workers: int = 2) -> list[Piece]:
     """Items as pieces, each read once and kept in a folder.
 
-    What cannot be read is left out, with a warning in the log; it is not tried again.
+    What cannot be read is left out, with a warning in the log; it is not tried again. What may have failed because the
+    machine was crowded is tried once more when nothing else runs.
 
     Args:
         corpus: name of their source.
@@ -324,11 +321,16 @@ def pieces(corpus: str, items: Sequence[Item], folder: Path, images: bool = True
     todo = [one for one in wanted if not one.file.is_file() and not _refusal(one).is_file()]
     with Progress(f"Reading {corpus}", len(wanted), "pieces") as progress:
         progress.advance(len(wanted) - len(todo))
-        for i, outcome in run_all(make_piece, todo, workers, TIMEOUT) if todo else ():
-            progress.advance()
-            if isinstance(outcome, Failure):
-                with replacing(_refusal(todo[i])) as temporary:
-                    temporary.write_text(outcome.reason, encoding="utf-8")
+        again: list[Wanted] = []
+        for some, count in ((todo, workers), (again, 1)):
+            for i, outcome in run_all(make_piece, some, count, TIMEOUT) if some else ():
+                if isinstance(outcome, Failure) and outcome.may_be_load and some is todo:
+                    again.append(some[i])
+                    continue
+                progress.advance()
+                if isinstance(outcome, Failure):
+                    with replacing(_refusal(some[i])) as temporary:
+                        temporary.write_text(outcome.reason, encoding="utf-8")
     for one in wanted:
         if _refusal(one).is_file():
             reason = _refusal(one).read_text(encoding="utf-8")

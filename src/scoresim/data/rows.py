@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -91,9 +92,9 @@ class Row:
 def following(source: Split) -> NDArray[np.int64]:
     """[R] row of the passage that begins where each ends, in the same piece and in the next row; -1 where none does."""
     first, bars = (np.array(source.column(name), dtype=np.int64) for name in ("first_bar", "n_bars"))
-    items = np.array([hash(item) for item in items_of(source)])
+    same = np.array([a == b for a, b in pairwise(items_of(source))], dtype=bool)
     out = np.full(len(source), -1)
-    goes_on = (items[1:] == items[:-1]) & (first[1:] == first[:-1] + bars[:-1])
+    goes_on = same & (first[1:] == first[:-1] + bars[:-1])
     out[:-1][goes_on] = np.flatnonzero(goes_on) + 1
     return out
 

@@ -11,7 +11,7 @@ them, without a picture, and its time begins with its first note.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -69,7 +69,7 @@ class Marked(Pair):
         marks: [N] class of each note, below 0 where none is asked.
     """
 
-    marks: Ints = None  # type: ignore[assignment]
+    marks: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 def lines_of(piece: Piece) -> list[tuple[int, int, int]]:
@@ -120,7 +120,7 @@ def cut(
     segments: list[Segment] = []
     windows: list[Window] = []
     for number, piece in enumerate(pieces):
-        lines = lines_of(piece) if bars else None
+        lines = _noted(piece) if bars else None
         starts = list(range(0, max(len(piece) - (notes - hop), 1), hop))
         for start in starts:
             first = max(min(start, len(piece) - notes), 0) if whole else start
@@ -131,15 +131,25 @@ def cut(
             if lines is None:
                 segments += _stretches(piece, number, first, end)
             else:
-                segments += _segments(piece, number, lines, first, end)
+                segments += _segments(number, lines, first, end)
             windows.append(Window(number, first, end, row, len(segments)))
     return segments, windows
 
 
-def _segments(piece: Piece, number: int, lines: list[tuple[int, int, int]], first: int, end: int) -> list[Segment]:
+Noted = list[tuple[int, int, int, int, int]]
+
+
+def _noted(piece: Piece) -> Noted:
+    """The lines of a piece as in `lines_of`, each with its first note and the first after it."""
+    lines = lines_of(piece)
+    edges = np.searchsorted(piece.bar, np.array(lines, dtype=np.int64).reshape(-1, 3)[:, :2]).tolist()
+    return [(*line, *notes) for line, notes in zip(lines, edges, strict=True)]
+
+
+def _segments(number: int, lines: Noted, first: int, end: int) -> list[Segment]:
     out = []
-    for first_bar, end_bar, line in lines:
-        a, b = np.searchsorted(piece.bar, (first_bar, end_bar)).clip(first, end).tolist()
+    for first_bar, end_bar, line, a, b in lines:
+        a, b = min(max(a, first), end), min(max(b, first), end)
         parts = -(-(b - a) // MOST_NOTES)
         edges = np.linspace(a, b, parts + 1).round().astype(int).tolist() if parts else []
         out += [Segment(number, first_bar, end_bar, line, low, high) for low, high in pairwise(edges)]

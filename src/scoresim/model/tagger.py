@@ -1,5 +1,7 @@
 """A SIM with a head that names things: a class for the passage or the piece, or for every note of it."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -99,19 +101,11 @@ class Tagger(nn.Module):
 
     def note_context(self, states: Tensor, notes: NoteInput, window: Tensor | None) -> Tensor:
         """States of notes [B, N, width] after the blocks that see the whole window: the same shape."""
-        if window is None:
-            window = torch.arange(len(states), device=states.device)
-        row, at = notes.mask.nonzero(as_tuple=True)  # in the order of the window
-        of_window = window[row]
-        first = torch.zeros(int(window.max()) + 2, dtype=torch.long, device=window.device)
-        first[1:] = torch.bincount(of_window, minlength=int(window.max()) + 1).cumsum(0)
-        slot = torch.arange(len(row), device=row.device) - first[of_window]
-        shape = int(window.max()) + 1, int(slot.max()) + 1
-        place = states.new_zeros(shape, dtype=torch.float32)
-        place[of_window, slot] = line_number(window)[row] + notes.time[row, at]
-        mask = torch.zeros(shape, dtype=torch.bool, device=row.device)
-        mask[of_window, slot] = True
-        x = states.new_zeros(*shape, states.shape[-1])
+        row, at, of_window, slot, mask = in_windows(notes.mask, window)
+        line = line_number(window)[row] if window is not None else 0
+        place = states.new_zeros(mask.shape, dtype=torch.float32)
+        place[of_window, slot] = line + notes.time[row, at]
+        x = states.new_zeros(*mask.shape, states.shape[-1])
         x = x.index_put((of_window, slot), states[row, at])
         x = self.through(x, place, mask)
         return torch.zeros_like(states).index_put((row, at), x[of_window, slot].to(states.dtype))
@@ -143,6 +137,39 @@ class Tagger(nn.Module):
     def _head(self, states: Tensor) -> Tensor:
         out: Tensor = self.head(states)
         return out
+
+
+class Slots(NamedTuple):
+    """Where the notes of B passages stand in their windows, K notes in order.
+
+    Attributes:
+        row, at: [K] passage and place in it of each note.
+        window, slot: [K] window of each note and its place in it.
+        mask: [W, T] True where a window has a note.
+    """
+
+    row: Tensor
+    at: Tensor
+    window: Tensor
+    slot: Tensor
+    mask: Tensor
+
+
+def in_windows(given: Tensor, window: Tensor | None) -> Slots:
+    """The notes of passages ([B, N] True where there is one) one after the other in their windows.
+
+    Args:
+        given: at least one note.
+        window: [B] window of each passage, not decreasing; None makes each its own.
+    """
+    if window is None:
+        window = torch.arange(len(given), device=given.device)
+    row, at = given.nonzero(as_tuple=True)
+    of_note = window[row]
+    count = torch.bincount(of_note, minlength=int(window.max()) + 1)
+    slot = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[of_note]
+    mask = torch.arange(int(count.max()), device=row.device) < count[:, None]
+    return Slots(row, at, of_note, slot, mask)
 
 
 def line_number(window: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ hard to beat.
 
 from __future__ import annotations
 
-from scoresim.benchmark.task import PieceTask
+from scoresim.benchmark.task import PieceTask, official
 from scoresim.benchmark.tasks import valence
 
 TASK = PieceTask(
@@ -15,7 +15,7 @@ TASK = PieceTask(
     question="Is this phrase of a video game exciting?",
     level="sequence",
     corpora=("vgmidi",),
-    part=valence.part,
+    part=official,
     classes=valence.CLASSES,
     label=valence.sign("arousal"),
     measures=valence.measures,

@@ -15,16 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scoresim.benchmark import metrics
-from scoresim.benchmark.metrics import Statistic
-from scoresim.benchmark.task import PieceTask, Published
-from scoresim.data.corpora import Item
+from scoresim.benchmark.task import PieceTask, Published, accuracy_first, official
 from scoresim.data.pieces import Piece
-
-
-def part(item: Item) -> str | None:
-    """The split of MidiBERT-Piano."""
-    return item.split
 
 
 def classes(train: Sequence[Piece]) -> tuple[str, ...]:
@@ -38,20 +30,15 @@ def label(piece: Piece, known: Sequence[str]) -> int:
     return known.index(artist) if artist in known else -1
 
 
-def measures(known: Sequence[str]) -> dict[str, Statistic]:
-    """Accuracy chooses."""
-    return {"accuracy": metrics.accuracy, "macro-F1": metrics.macro_f1}
-
-
 TASK = PieceTask(
     name="composer",
     question="Which of eight pianists is this?",
     level="sequence",
     corpora=("pianist8",),
-    part=part,
+    part=official,
     classes=classes,
     label=label,
-    measures=measures,
+    measures=accuracy_first,
     obtain="Pianist8 is at https://github.com/joann8512/Pianist8; docs/corpora.md says how it has to lie.",
     least=256,
     transposes=True,

@@ -18,10 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scoresim.benchmark import metrics
-from scoresim.benchmark.metrics import Statistic
-from scoresim.benchmark.task import PieceTask
-from scoresim.data.corpora import Item
+from scoresim.benchmark.task import PieceTask, accuracy_first, official
 from scoresim.data.pieces import Piece
 
 CLASSES = (
@@ -33,20 +30,10 @@ CLASSES = (
 OBTAIN = "EMOPIA is at https://zenodo.org/record/5090631; docs/corpora.md says how it has to lie."
 
 
-def part(item: Item) -> str | None:
-    """The official split, by song."""
-    return item.split
-
-
 def label(piece: Piece, classes: Sequence[str] = CLASSES) -> int:
     """Index of the quadrant; -1 where there is none."""
     quadrant = piece.labels.get("quadrant", "")
     return int(quadrant) - 1 if quadrant in ("1", "2", "3", "4") else -1
-
-
-def measures(classes: Sequence[str]) -> dict[str, Statistic]:
-    """Accuracy chooses."""
-    return {"accuracy": metrics.accuracy, "macro-F1": metrics.macro_f1}
 
 
 TASK = PieceTask(
@@ -54,10 +41,10 @@ TASK = PieceTask(
     question="Which of four emotions has this clip?",
     level="sequence",
     corpora=("emopia",),
-    part=part,
+    part=official,
     classes=CLASSES,
     label=label,
-    measures=measures,
+    measures=accuracy_first,
     obtain=OBTAIN,
     transposes=True,
 )

@@ -10,7 +10,7 @@ Inputs and metrics are those of `emotion`. A clip is .9 points. The interval is 
 
 from __future__ import annotations
 
-from scoresim.benchmark.task import PieceTask, Published
+from scoresim.benchmark.task import PieceTask, Published, accuracy_first
 from scoresim.benchmark.tasks import emotion
 from scoresim.data.corpora import Item
 
@@ -29,7 +29,7 @@ TASK = PieceTask(
     part=part,
     classes=emotion.CLASSES,
     label=emotion.label,
-    measures=emotion.measures,
+    measures=accuracy_first,
     obtain=emotion.OBTAIN,
     transposes=True,
     published=(

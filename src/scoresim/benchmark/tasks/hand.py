@@ -16,19 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scoresim.benchmark import metrics
-from scoresim.benchmark.metrics import Ints, Statistic
-from scoresim.benchmark.task import PieceTask
+from scoresim.benchmark.metrics import Ints
+from scoresim.benchmark.task import PieceTask, accuracy_first, official
 from scoresim.benchmark.tasks import _staves, composer_asap
-from scoresim.data.corpora import Item
 from scoresim.data.pieces import Piece
 
 CLASSES = ("upper staff", "lower staff")
-
-
-def part(item: Item) -> str | None:
-    """The split by work."""
-    return item.split
 
 
 def label(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
@@ -36,20 +29,15 @@ def label(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
     return _staves.of_staff(piece, (0, 1)) if len(piece.staves) == len(CLASSES) else _staves.none(piece)
 
 
-def measures(classes: Sequence[str]) -> dict[str, Statistic]:
-    """Accuracy chooses."""
-    return {"accuracy": metrics.accuracy, "macro-F1": metrics.macro_f1}
-
-
 TASK = PieceTask(
     name="hand",
     question="On which staff of the piano score does this note stand?",
     level="note",
     corpora=("asap",),
-    part=part,
+    part=official,
     classes=CLASSES,
     label=label,
-    measures=measures,
+    measures=accuracy_first,
     obtain=composer_asap.OBTAIN,
     hidden=("velocity",),
     transposes=True,

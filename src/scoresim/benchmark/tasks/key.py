@@ -21,7 +21,7 @@ import numpy as np
 
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Floats, Statistic
-from scoresim.benchmark.task import PieceTask
+from scoresim.benchmark.task import PieceTask, official
 from scoresim.benchmark.tasks import melody
 from scoresim.data.pieces import Piece
 
@@ -55,7 +55,7 @@ TASK = PieceTask(
     question="In which key is this pop song?",
     level="sequence",
     corpora=("pop909",),
-    part=melody.part,
+    part=official,
     classes=CLASSES,
     label=label,
     measures=measures,

@@ -21,17 +21,11 @@ from collections.abc import Sequence
 
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Statistic
-from scoresim.benchmark.task import PieceTask
-from scoresim.data.corpora import Item
+from scoresim.benchmark.task import PieceTask, official
 from scoresim.data.pieces import Piece
 
 CLASSES = tuple(str(fifths) for fifths in range(-7, 8))
 OBTAIN = "OpenScore Lieder is at https://github.com/OpenScore/Lieder; docs/corpora.md says how it has to lie."
-
-
-def part(item: Item) -> str | None:
-    """The split of OLiMPiC, by song."""
-    return item.split
 
 
 def label(piece: Piece, classes: Sequence[str] = CLASSES) -> int:
@@ -51,7 +45,7 @@ TASK = PieceTask(
     question="With how many sharps or flats does this song begin?",
     level="sequence",
     corpora=("openscore_lieder",),
-    part=part,
+    part=official,
     classes=CLASSES,
     label=label,
     measures=measures,

@@ -29,7 +29,7 @@ import numpy as np
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Floats, Ints, Statistic
 from scoresim.benchmark.note_features import seen, top_line
-from scoresim.benchmark.task import Elsewhere, PieceTask, Published
+from scoresim.benchmark.task import Elsewhere, PieceTask, Published, official
 from scoresim.benchmark.tasks import _staves
 from scoresim.data.corpora import Item
 from scoresim.data.pieces import Piece
@@ -38,11 +38,6 @@ from scoresim.score.tokens import default_vocabulary
 CLASSES = ("melody", "bridge", "accompaniment")
 HIDDEN = ("velocity",)
 TRACKS = {"MELODY": 0, "BRIDGE": 1, "PIANO": 2}
-
-
-def part(item: Item) -> str | None:
-    """The split of MidiBERT-Piano, over its songs in 4/4."""
-    return item.split
 
 
 def label(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
@@ -99,7 +94,7 @@ TASK = PieceTask(
     question="Is this note melody, bridge or accompaniment?",
     level="note",
     corpora=("pop909",),
-    part=part,
+    part=official,
     classes=CLASSES,
     label=label,
     measures=measures,

@@ -23,9 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scoresim.benchmark import metrics
-from scoresim.benchmark.metrics import Statistic
-from scoresim.benchmark.task import PieceTask
+from scoresim.benchmark.task import PieceTask, accuracy_first, official
 from scoresim.benchmark.tasks import key_lieder
 from scoresim.data.pieces import Piece
 
@@ -40,20 +38,15 @@ def label(piece: Piece, classes: Sequence[str] = CLASSES) -> int:
     return classes.index(signature if signature in classes else "other")
 
 
-def measures(classes: Sequence[str]) -> dict[str, Statistic]:
-    """Accuracy chooses."""
-    return {"accuracy": metrics.accuracy, "macro-F1": metrics.macro_f1}
-
-
 TASK = PieceTask(
     name="meter",
     question="In which time signature is this song?",
     level="sequence",
     corpora=("openscore_lieder",),
-    part=key_lieder.part,
+    part=official,
     classes=CLASSES,
     label=label,
-    measures=measures,
+    measures=accuracy_first,
     obtain=key_lieder.OBTAIN,
     hidden=("bar", "position", "time_signature"),
     pictured=False,

@@ -18,9 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scoresim.benchmark import metrics
-from scoresim.benchmark.metrics import Statistic
-from scoresim.benchmark.task import PieceTask
+from scoresim.benchmark.task import PieceTask, accuracy_first
 from scoresim.data.corpora import Item
 from scoresim.data.pieces import Piece
 
@@ -38,11 +36,6 @@ def label(piece: Piece, classes: Sequence[str] = CLASSES) -> int:
     return classes.index(kind) if kind in classes else -1
 
 
-def measures(classes: Sequence[str]) -> dict[str, Statistic]:
-    """Accuracy chooses."""
-    return {"accuracy": metrics.accuracy, "macro-F1": metrics.macro_f1}
-
-
 TASK = PieceTask(
     name="tune_type",
     question="Which kind of folk tune is this?",
@@ -51,7 +44,7 @@ TASK = PieceTask(
     part=part,
     classes=CLASSES,
     label=label,
-    measures=measures,
+    measures=accuracy_first,
     obtain="They are at https://github.com/jukedeck/nottingham-dataset; docs/corpora.md says how they have to lie.",
     transposes=True,
     hurries=True,

@@ -19,18 +19,12 @@ from collections.abc import Callable, Sequence
 
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Statistic
-from scoresim.benchmark.task import PieceTask
-from scoresim.data.corpora import Item
+from scoresim.benchmark.task import PieceTask, official
 from scoresim.data.pieces import Piece
 
 CLASSES = ("low", "high")
 SIGNS = {"-1": 0, "1": 1}
 OBTAIN = "VGMIDI is at https://github.com/lucasnfe/vgmidi; docs/corpora.md says how its labelled part has to lie."
-
-
-def part(item: Item) -> str | None:
-    """The split by game."""
-    return item.split
 
 
 def sign(name: str) -> Callable[[Piece, Sequence[str]], int]:
@@ -52,7 +46,7 @@ TASK = PieceTask(
     question="Is this phrase of a video game pleasant?",
     level="sequence",
     corpora=("vgmidi",),
-    part=part,
+    part=official,
     classes=CLASSES,
     label=sign("valence"),
     measures=measures,

@@ -22,7 +22,7 @@ import numpy as np
 
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Ints, Statistic
-from scoresim.benchmark.task import PieceTask, Published
+from scoresim.benchmark.task import PieceTask, Published, official
 from scoresim.benchmark.tasks import melody
 from scoresim.data.pieces import Piece
 
@@ -46,7 +46,7 @@ TASK = PieceTask(
     question="Of six degrees of loudness, which has this note?",
     level="note",
     corpora=("pop909",),
-    part=melody.part,
+    part=official,
     classes=CLASSES,
     label=label,
     measures=measures,

@@ -18,9 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scoresim.benchmark import metrics
-from scoresim.benchmark.metrics import Ints, Statistic
-from scoresim.benchmark.task import PieceTask
+from scoresim.benchmark.metrics import Ints
+from scoresim.benchmark.task import PieceTask, accuracy_first
 from scoresim.benchmark.tasks import _staves
 from scoresim.data.pieces import Piece
 
@@ -33,11 +32,6 @@ def label(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
     return _staves.of_staff(piece, (0, 1, 2, 3)) if len(piece.staves) == len(CLASSES) else _staves.none(piece)
 
 
-def measures(classes: Sequence[str]) -> dict[str, Statistic]:
-    """Accuracy chooses."""
-    return {"accuracy": metrics.accuracy, "macro-F1": metrics.macro_f1}
-
-
 TASK = PieceTask(
     name="voice_chorales",
     question="Which of four voices sings this note?",
@@ -46,7 +40,7 @@ TASK = PieceTask(
     part=_staves.part,
     classes=CLASSES,
     label=label,
-    measures=measures,
+    measures=accuracy_first,
     obtain=OBTAIN,
     hidden=("velocity",),
     transposes=True,

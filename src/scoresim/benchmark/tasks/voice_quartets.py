@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scoresim.benchmark.metrics import Ints
-from scoresim.benchmark.task import PieceTask
+from scoresim.benchmark.task import PieceTask, accuracy_first
 from scoresim.benchmark.tasks import _staves, voice_chorales
 from scoresim.data.pieces import Piece
 
@@ -36,7 +36,7 @@ TASK = PieceTask(
     part=_staves.part,
     classes=CLASSES,
     label=label,
-    measures=voice_chorales.measures,
+    measures=accuracy_first,
     obtain=voice_chorales.OBTAIN,
     hidden=("velocity",),
     transposes=True,
