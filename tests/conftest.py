@@ -1,6 +1,7 @@
 """What every test shares: repeatable randomness, one thread for torch, no network, and made-up songs."""
 
 import os
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -99,3 +100,46 @@ def _pianist8(root: Path) -> Path:
         rows.append(f"{name},{part},{artist},0")
     (root / "pianist8" / "labels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return root
+
+
+def _tune(number: int, letters: str = "CDEFGABc") -> str:
+    """A tune of ours that differs from number to number."""
+    turn = [letters[(number * 3 + i * (1 + number % 5)) % len(letters)] for i in range(32)]
+    bars = ["".join(turn[i : i + 8]) for i in range(0, 32, 8)]
+    return f"X:{number}\nT:Tune {number}\nM:4/4\nL:1/8\nK:{'CGDF'[number % 4]}\n{'|'.join(bars)}|]\n"
+
+
+@pytest.fixture(scope="session")
+def tune() -> Callable[[int], str]:
+    """Makes a tune in ABC, another for every number."""
+    return _tune
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of good scores: three of other formats and fifteen tunes."""
+    folder, fixtures = tmp_path_factory.mktemp("source"), Path(__file__).parent / "fixtures"
+    shutil.copy(fixtures / "piano.musicxml", folder)
+    shutil.copy(fixtures / "choir.krn", folder)
+    (folder / "book.abc").write_text("\n".join(_tune(i) for i in range(1, 16)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def build_config(source: Path) -> Any:
+    """How `built` was built. The tunes are so alike that they would all be one work, hence no search for duplicates."""
+    from scoresim.data.build import BuildConfig
+
+    return BuildConfig(
+        corpora=(f"folder={source}",), workers=2, page_width=70.0, vary=False, duplicate_threshold=0.0, degrade="none"
+    )
+
+
+@pytest.fixture(scope="session")
+def built(build_config: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of the good scores."""
+    from scoresim.data.build import build
+
+    out = tmp_path_factory.mktemp("built") / "set"
+    build(out, build_config)
+    return out
