@@ -40,7 +40,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     ]
     for title, what, metric, wanted in SHOWN:
         for row in rows:
-            if not row["what"].startswith(what) or row["metric"] != metric:
+            if row["what"].partition(", pool")[0] != what or row["metric"] != metric:
                 continue
             if wanted and not any(row["inputs"].startswith(i) and row["pretraining"] == p for i, p in wanted):
                 continue
@@ -59,7 +59,7 @@ def main(study: Path) -> None:
     shutil.copy(study / "benchmark" / "results.md", ROOT / "results" / "demo.md")
     minutes = sum(step["seconds"] for step in steps["steps"].values()) / 60
     note = (
-        f"Held-out works, one seed; made by `make demo` in {minutes:.1f} minutes on two AVX2 cores, "
+        f"Held-out works, one seed; made by `make demo` in {minutes:.1f} minutes on two cores, "
         f"{steps['peak_memory'] / 1e9:.1f} GB at most. All rows, with their commands:\n"
         "[results/demo.json](results/demo.json), [results/demo.md](results/demo.md)."
     )
