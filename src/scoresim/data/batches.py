@@ -281,7 +281,8 @@ class Passages:
     def _row(self, i: int) -> Row:
         row = self._cache.get(i)
         if row is None:
-            row = prepare(self.source[i], self.config, self.labels)
+            found = self.source[i]
+            row = found if isinstance(found, Row) else prepare(found, self.config, self.labels)
             if row.bytes <= self._free:
                 self._free -= row.bytes
                 self._cache[i] = row

@@ -86,6 +86,31 @@ class BuildConfig:
     timeout: float = field(default=60.0, metadata={"help": "Seconds after which a file is given up."})
 
 
+@dataclass(frozen=True)
+class PackConfig:
+    """How a data set is packed."""
+
+    parts: tuple[str, ...] = field(default=("train",), metadata={"help": "Parts to pack: train, valid, test."})
+    degrade: str = field(
+        default="none",
+        metadata={"help": "Look that clean pictures are given: none, scan, photo, or mix for a third each with clean."},
+    )
+    levels: int = field(default=8, metadata={"help": "Levels of grey that are kept, 2 to 16."})
+    seed: int = field(default=0, metadata={"help": "Seed of the looks."})
+    workers: int = field(default=2, metadata={"help": "Number of worker processes; each takes a shard."})
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done.
+
+        Raises:
+            BadInput: with the field and its choices.
+        """
+        if self.degrade not in LOOKS:
+            raise BadInput(f"degrade is {self.degrade!r}; choose one of {', '.join(LOOKS)}.")
+        if not 2 <= self.levels <= 16 or self.workers < 1:
+            raise BadInput("levels is from 2 to 16, workers at least 1.")
+
+
 def check(config: BuildConfig) -> None:
     """Refuse numbers that make no sense.
 

@@ -223,17 +223,15 @@ def read_table(folder: Place) -> pa.Table:
         raise BadInput(f"{path} is missing or damaged ({error}); build the data set again.") from error
 
 
-def read_sampling(folder: Place, split: str) -> Floats:
-    """[N] weights of the pairs of a part, in the order of its rows; mean 1.
+def read_sampling(folder: Place, split: str, ids: list[str]) -> Floats:
+    """[N] weights of the pairs of a part, which have these ids in the order of its rows; mean 1.
 
     Raises:
         BadInput: the table is missing, damaged, or of other pairs than the part has.
     """
-    from scoresim.data.shards import open as open_pairs  # a shard holds pairs, and a pair is measured by this file
-
     table = read_table(folder)
     mine = table.filter(pc.equal(table.column("split"), split))
-    if mine.column("id").to_pylist() != open_pairs(folder).split(split).column("id"):
+    if mine.column("id").to_pylist() != ids:
         raise BadInput(f"{folder / SAMPLING} does not fit the pairs of {split}; write it again.")
     weight: Floats = mine.column("weight").to_numpy()
     return weight

@@ -15,6 +15,7 @@ from scoresim.data.pair import Pair
 from scoresim.data.shards import Split
 from scoresim.data.spacing import along
 from scoresim.data.staves import Staff, bars_of_cells, find_staves, music_begins, strips
+from scoresim.data.upright import upright
 from scoresim.score.tokens import FIRST, default_vocabulary
 
 BARS = default_vocabulary().bars  # bar numbers count modulo this
@@ -194,6 +195,10 @@ def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
     named = labels(pair) if labels is not None else {}
     n = notes_that_fit(pair.bar_of_note, config.max_notes)
     ink = decode(pair.image) if config.images else np.zeros((1, 1), dtype=np.uint8)
+    boxes = pair.bar_boxes
+    if config.staves:
+        ink, moved = upright(ink, pair.staff_space)
+        boxes = boxes - moved[boxes[:, ::2].mean(axis=1).astype(int).clip(0, len(moved) - 1), None] * [0, 1, 0, 1]
     staves = find_staves(ink, pair.staff_space) if config.staves else []
     scale = config.pixels_per_space / pair.staff_space
     begin = (music_begins(ink, staves, pair.staff_space) if staves else 0.0) * scale
@@ -215,7 +220,7 @@ def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
         ink=ink,
         cells=cells,
         place=places(cells, staves, config.patch_width, (begin, ink.shape[1])),
-        cell_bar=bars_of_cells(cells, staves, size, pair.bar_boxes),
+        cell_bar=bars_of_cells(cells, staves, size, boxes),
         labels={name: value if np.ndim(value) == 0 else value[:n] for name, value in named.items()},
     )
 

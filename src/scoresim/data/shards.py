@@ -7,6 +7,8 @@ read, and the manifest holds the SHA-256 of every shard.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ from scoresim.errors import BadInput
 from scoresim.files import Place, place, read_json, replacing, sha256
 
 MANIFEST = "manifest.json"
+KIND = "scoresim pairs"
 ROW_GROUP = 100
 CACHED_GROUPS = 512
 SCALARS = {"str": pa.string(), "int": pa.int32(), "float": pa.float64(), "bytes": pa.binary()}
@@ -154,6 +157,16 @@ class PairSplit(Sequence[Pair]):
         """
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
+        table, at = self.at(index)
+        return from_row(table.slice(at, 1).to_pylist()[0])
+
+    def at(self, index: int) -> tuple[pa.Table, int]:
+        """The table in which a row stands, and where in it.
+
+        Raises:
+            IndexError: there is no such row.
+            BadInput: the shard is damaged.
+        """
         if not -self._length <= index < self._length:
             raise IndexError(f"row {index} of {self._length}")
         index %= self._length
@@ -161,8 +174,7 @@ class PairSplit(Sequence[Pair]):
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if self._groups[middle][2] <= index else (low, middle)
-        table = self._table(low)
-        return from_row(table.slice(index - self._groups[low][2], 1).to_pylist()[0])
+        return self._table(low), index - self._groups[low][2]
 
     def __iter__(self) -> Iterator[Pair]:
         for i in range(len(self)):
@@ -179,11 +191,15 @@ class PairSplit(Sequence[Pair]):
         source = "bar_of_note" if name == "n_notes" else name
         if source not in (*META, "bar_of_note"):
             raise KeyError(name)
-        for path in dict.fromkeys(path for path, _, _ in self._groups):
-            with _reading(path):
-                column = self._open(path).read(columns=[source]).column(0)
+        for column in self.read(source):
             parts += [len(v) for v in column.to_pylist()] if name == "n_notes" else column.to_pylist()
         return parts
+
+    def read(self, column: str) -> Iterator[pa.ChunkedArray]:
+        """One column of every shard."""
+        for path in dict.fromkeys(path for path, _, _ in self._groups):
+            with _reading(path):
+                yield self._open(path).read(columns=[column]).column(0)
 
 
 class PairSet:
@@ -194,18 +210,35 @@ class PairSet:
         manifest: what `build` wrote about it.
     """
 
+    kind = KIND
+
     def __init__(self, folder: Place) -> None:
         self.folder = folder
         self.manifest: dict[str, Any] = read_json(folder / MANIFEST)
         kind = self.manifest.get("kind") if isinstance(self.manifest, dict) else None
-        if kind != "scoresim pairs" or not isinstance(self.manifest.get("shards"), dict):
+        if kind != self.kind or not isinstance(self.manifest.get("shards"), dict):
             raise BadInput(f"{folder} is not a scoresim data set; give a folder that scoresim build has written.")
 
     def split(self, name: str) -> PairSplit:
         """The pairs of "train", "valid" or "test"."""
+        return PairSplit(self.folder, name, self.shards(name))
+
+    def shards(self, name: str) -> list[dict[str, Any]]:
+        """What the manifest says of the shards of a part.
+
+        Raises:
+            BadInput: there is no such part.
+        """
         if name not in self.manifest["shards"]:
             raise BadInput(f"{self.folder} has no part {name!r}; it has {', '.join(self.manifest['shards'])}.")
-        return PairSplit(self.folder, name, self.manifest["shards"][name])
+        shards: list[dict[str, Any]] = self.manifest["shards"][name]
+        return shards
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the manifest, but for the time that the build took."""
+        text = json.dumps({name: value for name, value in self.manifest.items() if name != "seconds"}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def open(path: Place | str) -> PairSet:  # noqa: A001 - the name a user expects: scoresim.data.open

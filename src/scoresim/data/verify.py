@@ -117,7 +117,7 @@ def _check_sampling(pairs: PairSet) -> list[str]:
     problems = []
     for split in pairs.manifest["shards"]:
         try:
-            weight = read_sampling(pairs.folder, split)
+            weight = read_sampling(pairs.folder, split, pairs.split(split).column("id"))
         except ScoresimError as error:
             problems.append(str(error))
             continue

@@ -1,7 +1,6 @@
 """Pre-training as a run on disk: a folder that says what was done, and goes on when it is asked again."""
 
 import copy
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -18,11 +17,12 @@ from scoresim.data import shards
 from scoresim.data.batches import Passages, batch_config
 from scoresim.data.harmonize import read_sampling
 from scoresim.data.looks import DegradedSplit, Kinds
+from scoresim.data.packed import PackedSet, is_packed
 from scoresim.data.rows import BatchConfig
 from scoresim.data.shards import Split
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
-from scoresim.files import read_json, write_json
+from scoresim.files import place, read_json, write_json
 from scoresim.model.sim import SIM, SIZES, SIMConfig
 from scoresim.score.tokens import Vocabulary, default_vocabulary
 from scoresim.training.config import PretrainConfig
@@ -144,15 +144,16 @@ def open_training_split(
     if str(data) == "synthetic":
         made_up = synthetic(SYNTHETIC, seed=0)
         return _looking(made_up, degrade, seed), default_vocabulary(), f"synthetic {SYNTHETIC}", None
-    pairs = shards.open(data)
+    if is_packed(data) and degrade != "none":
+        raise BadInput(f"{data} is packed, with its looks; pack the pairs again with --degrade {degrade}.")
+    pairs = PackedSet(place(data)) if is_packed(data) else shards.open(data)
     split = pairs.split("train")
     if len(split) == 0:
         raise BadInput(f"{data} has no passages in its training split; build it with more scores.")
-    text = json.dumps({name: value for name, value in pairs.manifest.items() if name != "seconds"}, sort_keys=True)
-    weight = read_sampling(pairs.folder, "train")
+    weight = read_sampling(pairs.folder, "train", split.column("id"))
     even = bool((weight == 1).all())
     shown = _looking(split, degrade, seed)
-    return shown, default_vocabulary(), hashlib.sha256(text.encode()).hexdigest(), None if even else weight
+    return shown, default_vocabulary(), pairs.hash, None if even else weight
 
 
 def _looking(split: Split, degrade: Literal["none"] | Kinds, seed: int) -> Split:
