@@ -4,8 +4,8 @@
 
 For every size: notes and passages per second of the real training loop (data loading included), the share of time that
 it waits for data, the share of tokens that are padding, floating-point operations as torch counts them in one step,
-and their rate as a share of what the machine reaches in matrix multiplications (2048 x 2048, in the precision of the
-run, measured in the same run). Peak memory is that of the process, so sizes are measured from small to large.
+and their rate as a share of what the machine reaches in matrix multiplications (2048 x 2048, on a GPU 8192 x 8192, in
+the precision of the run, measured in the same run). Peak memory is that of the process, so sizes are measured from small to large.
 
 The peer is the network that MidiBERT-Piano describes (Chou et al., arXiv:2107.05223: BERT with 12 layers of width 768,
 compound words of four attributes, 512 notes, 15 % of the notes masked, batches of 12), made of Hugging Face's BERT
@@ -40,11 +40,12 @@ from scoresim.benchmark.midibert import LONGEST, CompoundBert
 from scoresim.data.batches import Batch, Passages
 from scoresim.model.sim import SIZES
 from scoresim.training.config import PretrainConfig
+from scoresim.training.feed import Fed
 from scoresim.training.loop import TrainConfig, take_step
 from scoresim.training.optim import adamw, use_bf16
 from scoresim.training.pretrain import make_model, make_objectives, open_training_split, rows_of, train_config
 
-SIDE = 2048  # of the matrices of the ceiling
+SIDE, CUDA_SIDE = 2048, 8192  # of the matrices of the ceiling
 COMPOUND = (4, 18, 88, 66)  # values of bar, position, pitch and duration in MidiBERT-Piano's compound words
 BATCH, MASKED = 12, 0.15
 ALONE = 6  # times as many passages where notes are read alone: about as many notes a step as the peer's
@@ -68,14 +69,14 @@ class Speed:
 
 def ceiling(device: torch.device, bf16: bool) -> float:
     """Floating-point operations per second of matrix multiplications, the best of several."""
-    kind = torch.bfloat16 if bf16 else torch.float32
-    a, b = torch.randn(SIDE, SIDE, device=device, dtype=kind), torch.randn(SIDE, SIDE, device=device, dtype=kind)
+    kind, side = torch.bfloat16 if bf16 else torch.float32, CUDA_SIDE if device.type == "cuda" else SIDE
+    a, b = torch.randn(side, side, device=device, dtype=kind), torch.randn(side, side, device=device, dtype=kind)
     best = float("inf")
     for _ in range(8):
         begun = time.perf_counter()
-        (a @ b).sum().item()
+        (a @ b)[0, 0].item()
         best = min(best, time.perf_counter() - begun)
-    return 2 * SIDE**3 / best
+    return 2 * side**3 / best
 
 
 def memory(device: torch.device) -> float:
@@ -95,14 +96,16 @@ def ours(size: str, data: Path, asked: argparse.Namespace, alone: bool) -> Speed
         batch_size=asked.batch_size * (ALONE if alone else 1),
         precision=asked.precision,
         compile=asked.compile,
+        workers=asked.workers,
         recompute=asked.recompute,
     )
     source, vocabulary, _, weight = open_training_split(data)
-    batches = Passages(source, rows_of(config), weight=weight)
+    batches = Passages(source, rows_of(config), weight=weight, vocabulary=None if alone else vocabulary)
     settings = train_config(config, 1000)
     model, objectives = make_model(config, vocabulary).to(settings.device).train(), make_objectives(config)
     optimiser = adamw(model, settings.lr, settings.weight_decay)
-    stream = batches.stream(0, 0)
+    fed = Fed(batches, config.workers, settings.device == "cuda") if config.workers else batches
+    stream = fed.stream(0, 0)
     times, waits, notes, tokens, room = [], [], 0, 0, 0
     for step in range(WARM + asked.steps):
         begun = time.perf_counter()
@@ -193,6 +196,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=24, help="timed steps; the peer does a sixth of them")
     parser.add_argument("--objectives", default="mbam,smc,smm,ground")
     parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--workers", type=int, default=0, help="processes that make the batches; 0 is a thread")
     parser.add_argument("--compile", action="store_true", help="compile the blocks")
     parser.add_argument("--recompute", action="store_true", help="compute blocks anew in the backward pass")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))

@@ -129,6 +129,10 @@ class Batch:
         """The same batch on a device."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
+    def pin_memory(self) -> "Batch":
+        """The same batch in page-locked memory (what a DataLoader asks for)."""
+        return self._map(Tensor.pin_memory)
+
     def select(self, rows: Tensor) -> "Batch":
         """Some of its rows ([R] long, or [B] bool), as a batch of their own."""
         return replace(self._map(lambda tensor: tensor[rows]), part=WHOLE)
@@ -281,8 +285,7 @@ class Passages:
     def _row(self, i: int) -> Row:
         row = self._cache.get(i)
         if row is None:
-            found = self.source[i]
-            row = found if isinstance(found, Row) else prepare(found, self.config, self.labels)
+            row = prepare(self.source[i], self.config, self.labels)
             if row.bytes <= self._free:
                 self._free -= row.bytes
                 self._cache[i] = row
@@ -348,7 +351,7 @@ def batch_config(shape: SIMConfig, batch_size: int) -> BatchConfig:
 
 
 def altered(rows: Sequence[Row], index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]) -> Altering:
-    """The notes of some rows with one bar altered, and how each was altered: [B], -1 for not at all.
+    """The notes of some rows with one bar altered, and how each was: [B], -1 for not at all.
 
     What is done to a row is a function of the row, its number in the source ([B]) and the seed alone.
     """
@@ -405,8 +408,9 @@ def collate_images(rows: list[Row], height: int, width: int) -> ImageInput:
         canvas[b, : row.ink.shape[0], : row.ink.shape[1]] = row.ink
         cells[b, :k], mask[b, :k] = y * across + x, True
         place[b, :k] = row.place
-    ink = torch.from_numpy(canvas).float().div_(255.0)
-    return ImageInput(ink, torch.from_numpy(cells), torch.from_numpy(mask), torch.from_numpy(place))
+    return ImageInput(
+        torch.from_numpy(canvas), torch.from_numpy(cells), torch.from_numpy(mask), torch.from_numpy(place)
+    )
 
 
 def collate_labels(values: list[Any], n: int) -> Tensor:

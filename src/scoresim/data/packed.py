@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scoresim.data.config import PackConfig
 from scoresim.data.harmonize import SAMPLING
 from scoresim.data.looks import DegradedSplit
+from scoresim.data.pair import Pair
 from scoresim.data.rows import BatchConfig, Row, prepare
 from scoresim.data.shards import MANIFEST, META, ROW_GROUP, SCALARS, PairSet, PairSplit, parquet, shard_entry
 from scoresim.data.shards import open as open_pairs
@@ -56,6 +57,9 @@ class _Task:
 
 class PackedSplit(PairSplit):
     """The rows of one part, in the order of the pairs that they were."""
+
+    columns: list[str] | None = ["row", "raw"]  # noqa: RUF012
+    cached_groups = 1024
 
     def __getitem__(self, index: Any) -> Any:
         """The `Row` at an index counted from 0, or a list of them.
@@ -155,15 +159,15 @@ def _pack_shard(task: _Task) -> dict[str, Any]:
 
 def _types() -> dict[str, pa.DataType]:
     """The columns that stand beside the rows."""
-    from scoresim.data.pair import Pair
-
-    return {f.name: SCALARS[str(f.type)] for f in fields(Pair) if f.name in META} | {"n_notes": pa.int32()}
+    types = {f.name: SCALARS[str(f.type)] for f in fields(Pair) if f.name in META}
+    types["n_notes"] = pa.int32()
+    return types
 
 
 def packed(row: Row, levels: int) -> tuple[int, bytes]:
     """A row as one compressed block, and how many bytes that is before compression."""
     grey = np.uint8((row.ink.astype(np.uint16) * (levels - 1) + 127) // 255)
-    height, width = grey.shape
+    height, width = row.ink.shape
     even = np.pad(grey, ((0, 0), (0, width % 2)))
     numbers = [levels, height, width, row.bars, *(len(getattr(row, name)) for name, _, _ in PARTS)]
     raw = b"".join(

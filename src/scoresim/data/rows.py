@@ -3,7 +3,7 @@
 import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -190,15 +190,19 @@ def epoch_order(
     return np.concatenate([*stretches, order[whole * batch_size :]])
 
 
-def prepare(pair: Pair, config: BatchConfig, labels: Labels | None) -> Row:
-    """Decode one pair."""
+def prepare(pair: Pair | Row, config: BatchConfig, labels: Labels | None) -> Row:
+    """Decode one pair; what is a row already (of a packed data set) stays one, without its picture if none is asked."""
+    if isinstance(pair, Row):
+        nothing: Any = {"ink": pair.ink[:1, :1] * 0, "cells": pair.cells[:0], "place": pair.place[:0]}
+        return pair if config.images else replace(pair, **nothing, cell_bar=pair.cell_bar[:0])
     named = labels(pair) if labels is not None else {}
     n = notes_that_fit(pair.bar_of_note, config.max_notes)
     ink = decode(pair.image) if config.images else np.zeros((1, 1), dtype=np.uint8)
     boxes = pair.bar_boxes
     if config.staves:
         ink, moved = upright(ink, pair.staff_space)
-        boxes = boxes - moved[boxes[:, ::2].mean(axis=1).astype(int).clip(0, len(moved) - 1), None] * [0, 1, 0, 1]
+        up = moved[boxes[:, ::2].mean(axis=1).astype(int).clip(0, len(moved) - 1)].astype(np.float32)
+        boxes = boxes - up[:, None] * np.array([0, 1, 0, 1], dtype=np.float32)
     staves = find_staves(ink, pair.staff_space) if config.staves else []
     scale = config.pixels_per_space / pair.staff_space
     begin = (music_begins(ink, staves, pair.staff_space) if staves else 0.0) * scale

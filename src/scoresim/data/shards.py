@@ -28,7 +28,6 @@ from scoresim.files import Place, place, read_json, replacing, sha256
 MANIFEST = "manifest.json"
 KIND = "scoresim pairs"
 ROW_GROUP = 100
-CACHED_GROUPS = 512
 SCALARS = {"str": pa.string(), "int": pa.int32(), "float": pa.float64(), "bytes": pa.binary()}
 META = (
     *("id", "item", "work", "style", "composer", "corpus", "first_bar", "n_bars", "n_staves", "width", "height"),
@@ -111,6 +110,9 @@ class Split(Protocol):
 class PairSplit(Sequence[Pair]):
     """The pairs of one part, in a fixed order; random access reads a row group at a time and keeps some of them."""
 
+    columns: list[str] | None = None  # what a row is made of; None is all of them
+    cached_groups = 512
+
     def __init__(self, folder: Place, name: str, shards: list[dict[str, Any]]) -> None:
         self.name = name
         self._groups: list[tuple[Place, int, int]] = []  # file, row group, first row
@@ -142,8 +144,8 @@ class PairSplit(Sequence[Pair]):
         if number not in self._cache:
             path, group, _ = self._groups[number]
             with _reading(path):
-                self._cache[number] = self._open(path).read_row_group(group)
-            if len(self._cache) > CACHED_GROUPS:
+                self._cache[number] = self._open(path).read_row_group(group, columns=self.columns)
+            if len(self._cache) > self.cached_groups:
                 self._cache.popitem(last=False)
         self._cache.move_to_end(number)
         return self._cache[number]

@@ -13,8 +13,8 @@ class ImageInput(NamedTuple):
     """The pictures of B passages on one canvas size, at most M inked cells each.
 
     Attributes:
-        ink: [B, H, W] float in [0, 1], 1 is black; H and W are multiples of the cell, padded with 0 (paper)
-            at the right and at the bottom.
+        ink: [B, H, W] uint8 up to 255, or float up to 1, which is black; H and W are multiples of the cell, padded
+            with 0 (paper) at the right and at the bottom.
         cells: [B, M] long, row * (W // cell width) + column of every cell with ink; 0 at padding.
         mask: [B, M] bool, True where there is a cell.
         place: [B, M, 2] float, where the cell's centre stands in the music: its staff from the top of its
@@ -78,6 +78,8 @@ class ImageEncoder(nn.Module):
         if self.strips:
             used, row = torch.unique(number // per_row, return_inverse=True)
             number, ink = row * per_row + number % per_row, ink.view(-1, self.cell[0], W)[used]
+        if ink.dtype == torch.uint8:
+            ink = ink.float().div_(255.0)
         seen: Tensor = self.stem(ink[:, None].contiguous(memory_format=torch.channels_last))
         (down, across), C = self.spots, seen.shape[1]
         grid = seen.view(len(ink), C, -1, down, per_row, across).permute(0, 2, 4, 3, 5, 1)

@@ -69,6 +69,7 @@ class PretrainConfig:
     )
     log_every: int = _field(20, "Steps per line of log.jsonl.")
     checkpoint_every: int = _field(200, "Steps after which the state is saved.")
+    workers: int = _field(0, "Processes that make the batches; 0 is a thread, enough on a CPU. A GPU wants 8 and more.")
     device: Literal["auto", "cpu", "cuda"] = _field("auto", "cpu, cuda, or auto.")
     sharded: Literal["auto", "yes", "no"] = _field(
         "auto", "Under torchrun, spread the model over the processes: yes, no, or auto, which does so from base on."

@@ -4,6 +4,7 @@ import copy
 import json
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +27,8 @@ from scoresim.files import place, read_json, write_json
 from scoresim.model.sim import SIM, SIZES, SIMConfig
 from scoresim.score.tokens import Vocabulary, default_vocabulary
 from scoresim.training.config import PretrainConfig
-from scoresim.training.loop import TrainConfig, take_step, train
+from scoresim.training.feed import Fed
+from scoresim.training.loop import Batches, TrainConfig, next_batch, take_step, train
 from scoresim.training.objectives import MBAM, SMC, SMM, Grounding, Objective, Weighted
 from scoresim.training.optim import adamw
 from scoresim.training.sharded import is_sharded, shard, whole_weights
@@ -71,12 +73,14 @@ def pretrain_together(data: Path, out: Path, config: PretrainConfig, world: Worl
     """See `pretrain`; all processes of a world call it with the same arguments."""
     source, vocabulary, data_hash, weight = open_training_split(data, config.degrade, config.seed)
     asked = {"pretrain": json.loads(json.dumps(asdict(config))), "data_manifest_sha256": data_hash}
-    del asked["pretrain"]["sharded"]  # where tensors stand decides nothing
+    for name in ("sharded", "workers"):  # where tensors stand, and who makes them, decides nothing
+        del asked["pretrain"][name]
     if config.start is not None:
         asked["pretrain"]["start"] = checkpoint.weights_of(Path(config.start))
     resolved = world.agreed(lambda: begun(out, asked))
     altering = vocabulary if config.altered else None
-    batches = Passages(source, rows_of(config), weight=weight, vocabulary=altering, part=(world.rank, world.size))
+    passages = Passages(source, rows_of(config), weight=weight, vocabulary=altering, part=(world.rank, world.size))
+    batches = Fed(passages, config.workers, pinned=on_cuda(config)) if config.workers else passages
     model = make_model(config, vocabulary)
     spread = config.sharded == "yes" or (config.sharded == "auto" and config.size == "base")
     objectives = make_objectives(config)
@@ -238,7 +242,7 @@ def steps_in(
     minutes: float,
     model: SIM,
     objectives: list[Objective],
-    batches: Passages,
+    batches: Batches,
     config: PretrainConfig,
     spread: bool = False,
     world: World = ALONE,
@@ -251,9 +255,10 @@ def steps_in(
     optimiser = adamw(trial, settings.lr, settings.weight_decay)
     begin = time.monotonic()
     marks: list[float] = []
-    while world.any(len(marks) < 4 or (len(marks) < 64 and marks[-1] - begin < 1.5 * minutes)):
-        batch = batches.batch(config.seed, len(marks)).to(settings.device)
-        take_step(trial, objectives, batch, optimiser, settings, len(marks))
-        marks.append(time.monotonic())
+    with closing(batches.stream(config.seed, 0)) as stream:
+        while world.any(len(marks) < 4 or (len(marks) < 64 and marks[-1] - begin < 1.5 * minutes)):
+            batch = next_batch(stream, world).to(settings.device)
+            take_step(trial, objectives, batch, optimiser, settings, len(marks))
+            marks.append(time.monotonic())
     per_step = (marks[-1] - marks[1]) / (len(marks) - 2)
     return world.agreed(lambda: max(1, int((60 * minutes - (marks[-1] - begin)) / per_step)))
