@@ -67,7 +67,7 @@ class Draws(NamedTuple):
 
 
 def draw(seed: int, step: int, places: NDArray[np.int64], width: int, rows: int) -> Draws:
-    """The random numbers of some rows of a step's batch.
+    """Some rows' random numbers.
 
     Args:
         seed, step: of the run.
@@ -100,12 +100,9 @@ class Batch:
         draws: the step's random numbers, of training batches.
         altered: the notes with one bar altered (`alter`), for training; None where nobody asked for them.
         alteration: [B] long, how: index into `alter.KINDS`, -1 where nothing could be altered.
-        similarity: [B, G] of images (rows) to the notes of the whole batch, each read alone, once an objective has left
-            it here.
-        part: which of how many consecutive stretches of the whole batch, equally long, this one is: G is B times the
-            second. Batches that one process works on are whole.
-        window: [B] long, the window that each row is a segment of (see `Windows`), from 0, not decreasing; None where
-            every row stands for itself.
+        similarity: [B, G] of images to the whole batch's notes, each read alone, once an objective has left it here.
+        part: which of how many equal, consecutive stretches of the whole batch this one is: G is B times the second.
+        window: [B] long, which window each row is a segment of (`Windows`), from 0, not decreasing; None: each its own.
     """
 
     notes: NoteInput

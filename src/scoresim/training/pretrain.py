@@ -78,7 +78,7 @@ def pretrain_together(data: Path, out: Path, config: PretrainConfig, world: Worl
     if config.start is not None:
         asked["pretrain"]["start"] = checkpoint.weights_of(Path(config.start))
     resolved = world.agreed(lambda: begun(out, asked))
-    altering = vocabulary if config.altered else None
+    altering = vocabulary if config.altered and "smm" in config.objectives else None
     passages = Passages(source, rows_of(config), weight=weight, vocabulary=altering, part=(world.rank, world.size))
     batches = Fed(passages, config.workers, pinned=on_cuda(config)) if config.workers else passages
     model = make_model(config, vocabulary)
