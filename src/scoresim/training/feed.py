@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -56,6 +57,8 @@ class Fed:
         Raises:
             ScoresimError: a batch could not be made.
         """
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])  # torch is read once, and not by every process
         loader = DataLoader(
             Steps(self.passages, seed),
             batch_size=None,
@@ -64,7 +67,7 @@ class Fed:
             collate_fn=_as_it_is,
             pin_memory=self.pinned,
             prefetch_factor=AHEAD,
-            multiprocessing_context="forkserver",
+            multiprocessing_context=context,
             worker_init_fn=_quiet,
         )
         for batch in loader:
