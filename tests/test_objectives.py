@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from scoresim.data.batches import IGNORE, Batch, Passages, draw
 from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
+from scoresim.model.note_encoder import NoteEncoder
 from scoresim.model.sim import SIM, SIZES, Reading, SIMConfig
 from scoresim.score.tokens import ATTRIBUTES, default_vocabulary
 from scoresim.training.config import OBJECTIVE_NAMES, Size
@@ -64,6 +65,7 @@ class Watching(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.vocabulary_sizes = default_vocabulary().sizes
+        self.note_encoder = NoteEncoder(self.vocabulary_sizes, 8)
         self.shown: list[Any] = []
 
     def forward(self, notes: Any, image: Any) -> Reading:
@@ -74,6 +76,9 @@ class Watching(nn.Module):
 
     def read_apart(self, notes: Any, image: Any) -> tuple[Reading, Reading]:
         return self(notes, None), self(None, image)
+
+    def said(self, states: Tensor) -> Tensor:
+        return states
 
     def one_attribute_logits(self, states: Tensor, attribute: int) -> Tensor:
         return torch.zeros(len(states), self.vocabulary_sizes[attribute])

@@ -199,7 +199,7 @@ def test_one_flaw_among_many_decides(model: SIM, batch: Batch) -> None:
 def test_one_attribute_costs_one_attribute_and_says_the_same(model: SIM) -> None:
     states = torch.randn(3, 32)
     for k, logits in enumerate(model.attribute_logits(states)):
-        torch.testing.assert_close(model.one_attribute_logits(states, k), logits)
+        torch.testing.assert_close(model.one_attribute_logits(model.said(states), k), logits)
 
 
 def test_chord_ranks_count_notes_of_one_onset() -> None:

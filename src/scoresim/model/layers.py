@@ -5,8 +5,11 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 FREQUENCIES = 16  # of each sinusoid ladder
+FUSED = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+EVEN = 8  # on a GPU rows are padded to a multiple of so many tokens: the fused kernel copies others
 
 
 class Waves(nn.Module):
@@ -137,11 +140,13 @@ class Block(nn.Module):
 def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(d) + bias) v over [B, heads, L, d], with bias [B, heads, L, L].
 
-    On a GPU fused; on a CPU as three plain steps, for sequences as short as ours: there the backward pass of the fused
-    kernel takes five to ten times as long in bf16 (docs/log.md, "attention on a CPU").
+    On a GPU fused, but not by cuDNN, which makes a plan for every new length, in seconds. On a CPU as three plain
+    steps, for sequences as short as ours: there the backward pass of the fused kernel takes five to ten times as long
+    in bf16 (docs/log.md, "attention on a CPU").
     """
     if q.device.type != "cpu":
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        with sdpa_kernel(FUSED):
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     B, heads, L, d = q.shape
     q, k, v = (part.reshape(B * heads, L, d) for part in (q, k, v))
     logits = torch.baddbmm(bias.reshape(B * heads, L, L), q, k.transpose(1, 2), alpha=d**-0.5)
@@ -158,6 +163,8 @@ def compact(mask: Tensor) -> Tensor:
         [B, K] indices into L, K the most tokens of any row; the tokens of a row in order, then its padding.
     """
     longest = int(mask.sum(dim=1).max())
+    if mask.device.type != "cpu":
+        longest = -(-longest // EVEN) * EVEN
     return mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :longest]
 
 

@@ -270,13 +270,23 @@ class SIM(nn.Module):
 
     def attribute_logits(self, states: Tensor) -> tuple[Tensor, ...]:
         """States of notes [.., width] to eight logits [.., number of ids], one tensor per attribute."""
-        return self.values(self.guess(states)).split(list(self.vocabulary_sizes), dim=-1)  # type: ignore[no-any-return]
+        return self.values(self.said(states)).split(list(self.vocabulary_sizes), dim=-1)  # type: ignore[no-any-return]
 
-    def one_attribute_logits(self, states: Tensor, attribute: int) -> Tensor:
-        """The logits of one attribute alone, [.., number of its ids]: all that masked modeling pays for."""
+    def said(self, states: Tensor) -> Tensor:
+        """States of notes [.., width] to what is said of all attributes together, of the same shape."""
+        out: Tensor = self.guess(states)
+        return out
+
+    def one_attribute_logits(self, said: Tensor, attribute: int) -> Tensor:
+        """The logits of one attribute alone, [.., number of its ids]: all that masked modeling pays for.
+
+        Args:
+            said: [.., width] what `said` makes of the states.
+            attribute: its number.
+        """
         start, size = sum(self.vocabulary_sizes[:attribute]), self.vocabulary_sizes[attribute]
         rows = slice(start, start + size)
-        return F.linear(self.guess(states), self.values.weight[rows], self.values.bias[rows])
+        return F.linear(said, self.values.weight[rows], self.values.bias[rows])
 
     def match_logit(self, reading: Reading, notes: NoteInput, image: ImageInput) -> Tensor:
         """Do this image and these notes show the same music? A joint reading, and what was read, to logits [B].

@@ -86,22 +86,27 @@ class MBAM:
                 mask = mask & ~(covered[:, None] & in_bars(batch.cell_bar, batch.bar, chosen))
             image = image._replace(mask=mask)
         states = model(shown, image).notes
-        truths = [batch.notes.ids[..., k][asked[..., k]] for k in range(len(ATTRIBUTES))]
-        sizes = list(model.vocabulary_sizes)
-        counts = [torch.bincount(truth, minlength=size) for truth, size in zip(truths, sizes, strict=True)]
+        sizes, width = list(model.vocabulary_sizes), len(ATTRIBUTES)
+        case, attribute = asked.flatten(0, 1).T.nonzero().flip(-1).unbind(-1)  # sorted by attribute
+        per_attribute = asked.sum(dim=(0, 1)).tolist()
+        truth = batch.notes.ids.flatten(0, 1)[case, attribute]
+        number = model.note_encoder.starts[attribute] + truth  # of a value among those of all attributes
+        counted = torch.zeros(sum(sizes), device=case.device).index_add(0, number, torch.ones_like(number).float())
         world = World(*batch.part)
-        counts = list(torch.split(world.total(torch.cat(counts)), sizes))  # how often each value is asked for
+        counts = torch.split(world.total(counted), sizes)  # how often each value is asked for
+        with_image = seen[:, None].expand_as(batch.bar).flatten()[case]
+        said = model.said(states).flatten(0, 1)
         losses: Losses = {}
         tally: Tally = {}
-        for k, (name, truth, count) in enumerate(zip(ATTRIBUTES, truths, counts, strict=True)):
-            logits = model.one_attribute_logits(states[asked[..., k]], k)
-            total = F.cross_entropy(logits.float(), truth, reduction="sum")
-            losses[f"mbam/{name}"] = total / count.sum().clamp(min=1) / len(ATTRIBUTES)
-            with_image = seen[:, None].expand_as(asked[..., k])[asked[..., k]]
-            right = logits.argmax(dim=-1) == truth
-            put(tally, f"mbam/{name}", right[with_image])
-            put(tally, f"mbam/{name}/notes", right[~with_image])
-            put(tally, f"mbam/{name}/majority", truth == count.argmax())
+        parts = (torch.split(some, per_attribute) for some in (case, truth, with_image))
+        for k, (name, cases, true, shown_image, count) in enumerate(zip(ATTRIBUTES, *parts, counts, strict=True)):
+            logits = model.one_attribute_logits(said[cases], k)
+            total = F.cross_entropy(logits.float(), true, reduction="sum")
+            losses[f"mbam/{name}"] = total / count.sum().clamp(min=1) / width
+            right = logits.argmax(dim=-1) == true
+            put(tally, f"mbam/{name}", right, shown_image)
+            put(tally, f"mbam/{name}/notes", right, ~shown_image)
+            put(tally, f"mbam/{name}/majority", true == count.argmax())
         return losses, means(tally, world)
 
 
@@ -156,10 +161,10 @@ class SMM:
         same_piece = ~own & ~altered & (world.gathered(batch.piece)[source] == batch.piece)
         tally: Tally = {}
         put(tally, "smm", right)
-        put(tally, "smm/matched", right[own])
-        put(tally, "smm/other_piece", right[~own & ~altered & ~same_piece])
-        put(tally, "smm/same_piece", right[same_piece])
-        put(tally, "smm/altered", right[altered])
+        put(tally, "smm/matched", right, own)
+        put(tally, "smm/other_piece", right, ~own & ~altered & ~same_piece)
+        put(tally, "smm/same_piece", right, same_piece)
+        put(tally, "smm/altered", right, altered)
         loss = F.binary_cross_entropy_with_logits(logits, own.to(logits.dtype), reduction="sum")
         losses, report = {"smm": loss / len(all_notes.mask)}, means(tally, world)
         if self.ground:
@@ -361,9 +366,16 @@ def draws_of(batch: Batch) -> Draws:
     return batch.draws
 
 
-def put(tally: Tally, name: str, right: Tensor) -> None:
-    """Add the cases of [K] bool or shares under `name`; the names are the same in all processes."""
-    tally[name] = torch.stack([right.float().sum(), torch.tensor(float(right.numel()), device=right.device)])
+def put(tally: Tally, name: str, right: Tensor, asked: Tensor | None = None) -> None:
+    """Add the cases of [K] bool or shares under `name`, or of those that are asked ([K] bool).
+
+    The names are the same in all processes. Nothing here waits for a GPU.
+    """
+    right = right.float()
+    if asked is None:
+        tally[name] = torch.stack([right.sum(), right.new_full((), right.numel())])
+    else:
+        tally[name] = torch.stack([(right * asked).sum(), asked.sum(dtype=torch.float)])
 
 
 def means(tally: Tally, world: World) -> Report:

@@ -102,7 +102,7 @@ def guess(model: SIM, shown: Batch, asked: Tensor, attribute: int, image: bool) 
     states = model(shown.notes, shown.image if image else None).notes
     if states is None:
         raise BadInput("the model returned no states for notes.")
-    return model.one_attribute_logits(states[asked], attribute).argmax(-1)
+    return model.one_attribute_logits(model.said(states[asked]), attribute).argmax(-1)
 
 
 def hidden_attributes(
