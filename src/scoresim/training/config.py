@@ -37,7 +37,7 @@ class PretrainConfig:
     lr: float = _field(0.0, "Highest learning rate; 0 takes the size's own.")
     warmup: int = _field(50, "Steps until the highest learning rate is reached.")
     weight_decay: float = _field(0.05, "Decay of the weight matrices.")
-    mask_ratio: float = _field(0.5, "mbam: share of the (bar, attribute) units that is hidden.")
+    mask_ratio: float = _field(0.3, "mbam: share of the (bar, attribute) units that is hidden.")
     image_dropout: float = _field(0.15, "mbam: share of the passages whose image is withheld.")
     image_cover: float = _field(
         0.0, "mbam: share of the passages whose image is covered over half of the bars of which something is hidden."
@@ -48,10 +48,11 @@ class PretrainConfig:
     altered: float = _field(0.34, "smm: share of the wrong partners that are the right ones with one bar altered.")
     hard: float = _field(0.5, "smm: share of the other wrong partners that are the most similar ones of the batch.")
     smc_chunk: int = _field(0, "smc: passages read at a time, for batches that do not fit into memory; 0 is all.")
+    pitch_weight: float = _field(8.0, "mbam: how many times as much the loss of pitch counts as another attribute's.")
     mbam_weight: float = _field(1.0, "Weight of the losses of mbam.")
-    smm_weight: float = _field(1.0, "Weight of the loss of smm.")
-    smc_weight: float = _field(1.0, "Weight of the loss of smc.")
-    ground_weight: float = _field(1.0, "Weight of the loss of ground.")
+    smm_weight: float = _field(0.5, "Weight of the loss of smm.")
+    smc_weight: float = _field(0.1, "Weight of the loss of smc.")
+    ground_weight: float = _field(0.1, "Weight of the loss of ground.")
     lines: int = _field(
         1, "Read 1, 2, 4 ... at most this many passages of a piece that follow each other as one, in turns by chance."
     )

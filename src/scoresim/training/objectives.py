@@ -56,6 +56,7 @@ class MBAM:
         image_cover: share of the rows whose image is covered over half of the bars of which something is hidden, drawn
             at random: what is asked of these can be read from the other bars only, of notes and image.
         shares: of the chosen units that get the mask and random values; what is left stays as it is.
+        pitch: how many times as much the loss of pitch counts as that of another attribute.
     """
 
     inputs: str = "both"
@@ -63,12 +64,13 @@ class MBAM:
     image_dropout: float = 0.15
     image_cover: float = 0.0
     shares: tuple[float, float] = (MASKED, RANDOM)
+    pitch: float = 1.0
 
     def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
         """Losses and accuracies by attribute; beside them the share of the batch's most frequent value.
 
         An attribute's loss is its mean cross-entropy divided by the number of attributes, so that together they
-        are a mean: as a sum they drown the other objectives.
+        are a mean, but for that of pitch: what a picture is read for is drowned by what is guessed without it.
 
         Accuracies are given apart for rows with the image and, as `.../notes`, for rows without.
         """
@@ -102,7 +104,8 @@ class MBAM:
         for k, (name, cases, true, shown_image, count) in enumerate(zip(ATTRIBUTES, *parts, counts, strict=True)):
             logits = model.one_attribute_logits(said[cases], k)
             total = F.cross_entropy(logits.float(), true, reduction="sum")
-            losses[f"mbam/{name}"] = total / count.sum().clamp(min=1) / width
+            weight = self.pitch if name == "pitch" else 1.0
+            losses[f"mbam/{name}"] = weight * total / count.sum().clamp(min=1) / width
             right = logits.argmax(dim=-1) == true
             put(tally, f"mbam/{name}", right, shown_image)
             put(tally, f"mbam/{name}/notes", right, ~shown_image)

@@ -209,6 +209,7 @@ def make_objectives(config: PretrainConfig) -> list[Objective]:
             config.image_dropout,
             config.image_cover,
             (config.masked_share, config.random_share),
+            config.pitch_weight,
         ),
         "smm": SMM(config.same_piece, config.altered, config.hard, beside),
         "smc": SMC(config.smc_chunk),
