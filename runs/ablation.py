@@ -2,11 +2,11 @@
 
     python runs/ablation.py DATA OUT [--rows all,squares] [--seeds 3] [--steps 600] [--batch-size 32] [--workers 2]
 
-Every row is the default recipe with the changes of `ROWS`, pre-trained once per seed with equal floating-point
-operations (those of the row "all" in `--steps` steps; counted by torch on the first batches), so that a cheaper row
-takes more steps. Each is then asked the pre-training tasks on the validation part, of clean images alone unless you say
-`--looks all`. Runs that are done are kept: stop it and start it again as you like. Several runs at a time share the
-cores evenly.
+Every row is the recipe of equal weights with one of `CHANGES`, or the default one ("pitch first"), pre-trained once per
+seed with equal floating-point operations (those of the row "all" in `--steps` steps; counted by torch on the first
+batches), so that a cheaper row takes more steps. Each is then asked the pre-training tasks on the validation part, of
+clean images alone unless you say `--looks all`. Runs that are done are kept: stop it and start it again as you like.
+Several runs at a time share the cores evenly.
 Writes OUT/ablation.json (rows as in results/) and OUT/ablation.md: means over seeds and their 95 % t-intervals.
 """
 
@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # two-sided 95 % of Student's t, by number of seeds
-ROWS: dict[str, dict[str, Any]] = {
+EQUAL = {"mask_ratio": 0.5, "pitch_weight": 1.0, "smc_weight": 1.0, "smm_weight": 1.0, "ground_weight": 1.0}
+CHANGES: dict[str, dict[str, Any]] = {  # of equal weights
     "all": {},
     "without mbam": {"objectives": ("smc", "smm", "ground")},
     "without smc": {"objectives": ("mbam", "smm", "ground"), "hard": 0.0},
@@ -48,6 +49,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "smm weighs 3": {"smm_weight": 3.0},
     "mbam weighs 3": {"mbam_weight": 3.0},
 }
+ROWS = {name: EQUAL | change for name, change in CHANGES.items()} | {"pitch first": {}}  # the last one is the default
 COLUMNS = {  # heading: (beginning of "what", beginning of "inputs", metric)
     "pitch, image": ("hidden pitch", "both", "accuracy"),
     "pitch, notes": ("hidden pitch", "notes", "accuracy"),
