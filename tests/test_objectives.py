@@ -13,6 +13,7 @@ from scoresim.model.note_encoder import NoteEncoder
 from scoresim.model.sim import SIM, SIZES, Reading, SIMConfig
 from scoresim.score.tokens import ATTRIBUTES, default_vocabulary
 from scoresim.training.config import OBJECTIVE_NAMES, Size
+from scoresim.training.masking import hide
 from scoresim.training.objectives import (
     MBAM,
     OBJECTIVES,
@@ -57,6 +58,32 @@ def test_mbam_without_any_hidden_unit_is_a_loss_of_zero(model: SIM, batch: Batch
     losses, report = MBAM(mask_ratio=0.0)(model, batch)
     assert sum(losses.values()).item() == 0  # type: ignore[union-attr]
     assert report == {}
+
+
+def test_the_loss_of_pitch_counts_as_often_as_asked_and_no_other_does(model: SIM, batch: Batch) -> None:
+    (once, report), (eight, same) = MBAM()(model, batch), MBAM(pitch=8.0)(model, batch)
+    assert report == same
+    for name in ATTRIBUTES:
+        times = 8 if name == "pitch" else 1
+        torch.testing.assert_close(eight[f"mbam/{name}"], times * once[f"mbam/{name}"])
+
+
+def test_mbam_counts_what_it_asks_attribute_by_attribute(model: SIM, batch: Batch) -> None:
+    """Against the plain way: one attribute after the other, by its own mask."""
+    objective = MBAM(image_dropout=0.4)
+    losses, report = objective(model, batch)
+    assert batch.draws is not None
+    shown, asked = hide(batch.notes, batch.bar, objective.mask_ratio, model.vocabulary_sizes, batch.draws.notes)
+    seen = batch.draws.rows[:, 0] >= objective.image_dropout
+    states = model(shown, batch.image._replace(mask=batch.image.mask & seen[:, None])).notes
+    for k, name in enumerate(ATTRIBUTES):
+        truth = batch.notes.ids[..., k][asked[..., k]]
+        logits = model.one_attribute_logits(model.said(states)[asked[..., k]], k)
+        torch.testing.assert_close(losses[f"mbam/{name}"], torch.nn.functional.cross_entropy(logits, truth) / 8)
+        right, image = logits.argmax(-1) == truth, seen[:, None].expand_as(asked[..., k])[asked[..., k]]
+        assert report[f"mbam/{name}"] == pytest.approx(right[image].float().mean().item())
+        assert report[f"mbam/{name}/notes"] == pytest.approx(right[~image].float().mean().item())
+        assert report[f"mbam/{name}/majority"] == pytest.approx((truth == truth.mode().values).float().mean().item())
 
 
 class Watching(nn.Module):
