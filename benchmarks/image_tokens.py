@@ -19,8 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scoresim.data.batches import Passages
 from scoresim.training.config import ImageTokens, PretrainConfig
-from scoresim.training.loop import take_step
-from scoresim.training.optim import adamw
+from scoresim.training.loop import make_optimiser, take_step
 from scoresim.training.pretrain import make_model, make_objectives, open_training_split, rows_of, train_config
 
 WARM = 2  # steps before the timed ones
@@ -36,7 +35,7 @@ class Kind:
         self.settings = train_config(config, 1000)
         self.model = make_model(config, vocabulary).to(self.settings.device).train()
         self.objectives, self.times = make_objectives(config), list[float]()
-        self.optimiser = adamw(self.model, self.settings.lr, self.settings.weight_decay)
+        self.optimiser = make_optimiser(self.model, self.settings)
         self.cells = self.bars = self.flops = 0
 
     def step(self, number: int) -> None:

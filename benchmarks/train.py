@@ -41,8 +41,8 @@ from scoresim.data.batches import Batch, Passages
 from scoresim.model.sim import SIZES
 from scoresim.training.config import PretrainConfig
 from scoresim.training.feed import Fed
-from scoresim.training.loop import TrainConfig, take_step
-from scoresim.training.optim import adamw, use_bf16
+from scoresim.training.loop import TrainConfig, make_optimiser, take_step
+from scoresim.training.optim import use_bf16
 from scoresim.training.pretrain import make_model, make_objectives, open_training_split, rows_of, train_config
 
 SIDE, CUDA_SIDE = 2048, 8192  # of the matrices of the ceiling
@@ -103,7 +103,7 @@ def ours(size: str, data: Path, asked: argparse.Namespace, alone: bool) -> Speed
     batches = Passages(source, rows_of(config), weight=weight, vocabulary=None if alone else vocabulary)
     settings = train_config(config, 1000)
     model, objectives = make_model(config, vocabulary).to(settings.device).train(), make_objectives(config)
-    optimiser = adamw(model, settings.lr, settings.weight_decay)
+    optimiser = make_optimiser(model, settings)
     fed = Fed(batches, config.workers, settings.device == "cuda") if config.workers else batches
     stream = fed.stream(0, 0)
     times, waits, notes, tokens, room = [], [], 0, 0, 0

@@ -26,7 +26,15 @@ from pathlib import Path
 from typing import Any
 
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # two-sided 95 % of Student's t, by number of seeds
-EQUAL = {"mask_ratio": 0.5, "pitch_weight": 1.0, "smc_weight": 1.0, "smm_weight": 1.0, "ground_weight": 1.0}
+EQUAL = {
+    "muon": 0.0,
+    "single": 0.0,
+    "mask_ratio": 0.5,
+    "pitch_weight": 1.0,
+    "smc_weight": 1.0,
+    "smm_weight": 1.0,
+    "ground_weight": 1.0,
+}
 CHANGES: dict[str, dict[str, Any]] = {  # of equal weights
     "all": {},
     "without mbam": {"objectives": ("smc", "smm", "ground")},
@@ -85,15 +93,14 @@ def operations(data: Path, chosen: dict[str, Any], size: str, batch_size: int) -
     from scoresim.data.batches import Passages
     from scoresim.training import pretrain as pre
     from scoresim.training.config import PretrainConfig
-    from scoresim.training.loop import take_step
-    from scoresim.training.optim import adamw
+    from scoresim.training.loop import make_optimiser, take_step
 
     config = PretrainConfig(size=size, steps=4, batch_size=batch_size, device="cpu", **chosen)  # type: ignore[arg-type]
     source, vocabulary, _, weight = pre.open_training_split(data)
     rows = pre.rows_of(config)
     batches = Passages(source, rows, weight=weight, vocabulary=vocabulary if config.altered else None)
     model, settings = pre.make_model(config, vocabulary).train(), pre.train_config(config, 4)
-    optimiser, objectives = adamw(model, settings.lr, settings.weight_decay), pre.make_objectives(config)
+    optimiser, objectives = make_optimiser(model, settings), pre.make_objectives(config)
     torch.set_num_threads(max(os.cpu_count() or 1, 1))
     with FlopCounterMode(display=False) as counter:
         for step in range(4):

@@ -26,11 +26,18 @@ from scoresim.data.batches import Passages, batch_config
 from scoresim.data.pair import Pair
 from scoresim.score.tokens import default_vocabulary
 from scoresim.training.config import PretrainConfig
-from scoresim.training.loop import take_step
-from scoresim.training.optim import adamw
+from scoresim.training.loop import make_optimiser, take_step
 from scoresim.training.pretrain import make_model, make_objectives, rows_of, train_config
 
-EQUAL = {"mask_ratio": 0.5, "pitch_weight": 1.0, "smc_weight": 1.0, "smm_weight": 1.0, "ground_weight": 1.0}
+EQUAL = {
+    "muon": 0.0,
+    "single": 0.0,
+    "mask_ratio": 0.5,
+    "pitch_weight": 1.0,
+    "smc_weight": 1.0,
+    "smm_weight": 1.0,
+    "ground_weight": 1.0,
+}
 ROWS: dict[str, dict[str, Any]] = {
     "equal": EQUAL,
     "pitch": EQUAL | {"pitch_weight": 8.0},
@@ -73,7 +80,7 @@ def train(row: str, source: Some, asked: argparse.Namespace) -> Any:
         make_objectives(config),
         train_config(config, asked.steps),
     )
-    optimiser = adamw(model.train(), settings.lr, settings.weight_decay)
+    optimiser = make_optimiser(model.train(), settings)
     read: list[float] = []
     for step, batch in zip(range(asked.steps), batches.stream(asked.seed, 0), strict=False):
         figures = take_step(model, objectives, batch, optimiser, settings, step)

@@ -42,7 +42,7 @@ from scoresim.score.tokens import Vocabulary
 IGNORE = -100  # the label of padding, and of what has no label
 INPUTS = ("notes", "image", "both")
 AHEAD = 3  # batches made in advance
-ROW_DRAWS = 6
+ROW_DRAWS = 7
 WHOLE = (0, 1)  # the first of one part
 Altering = tuple[NoteInput, Tensor]
 
@@ -56,7 +56,7 @@ class Draws(NamedTuple):
     Attributes:
         notes: [B, N, 3, 8] of each note and attribute, for three questions (see `masking.hide`).
         bars: [B, N] of each note; those of a bar's first note speak for the bar.
-        rows: [B, 6] of each row, for six questions (see `objectives`).
+        rows: [B, 7] of each row, for seven questions (see `objectives`).
         partners: [B, G] of each row and each row of the whole batch.
     """
 

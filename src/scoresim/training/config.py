@@ -9,7 +9,17 @@ Size = Literal["tiny", "small", "base"]
 ImageTokens = Literal["staves", "squares", "tall"]
 OBJECTIVE_NAMES = ("mbam", "smm", "smc", "ground")  # a test compares it with objectives.OBJECTIVES
 SHARES = (
-    *("mask_ratio", "image_dropout", "image_cover", "masked_share", "random_share", "same_piece", "altered", "hard"),
+    *(
+        "single",
+        "mask_ratio",
+        "image_dropout",
+        "image_cover",
+        "masked_share",
+        "random_share",
+        "same_piece",
+        "altered",
+        "hard",
+    ),
 )
 
 
@@ -37,6 +47,14 @@ class PretrainConfig:
     lr: float = _field(0.0, "Highest learning rate; 0 takes the size's own.")
     warmup: int = _field(50, "Steps until the highest learning rate is reached.")
     weight_decay: float = _field(0.05, "Decay of the weight matrices.")
+    muon: float = _field(
+        4.0,
+        "Matrices between inputs and outputs are trained by Muon with so many times the learning rate; 0: by AdamW.",
+    )
+    single: float = _field(
+        1.0, "mbam: share of the passages in which one attribute of every bar is hidden; mask_ratio is for the others."
+    )
+    pitch_often: float = _field(10.0, "mbam: how many times as often that one is pitch as another attribute.")
     mask_ratio: float = _field(0.3, "mbam: share of the (bar, attribute) units that is hidden.")
     image_dropout: float = _field(0.15, "mbam: share of the passages whose image is withheld.")
     image_cover: float = _field(

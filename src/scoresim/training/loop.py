@@ -18,7 +18,6 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW
 
 from scoresim.data.batches import Batch
 from scoresim.errors import BadInput, CheckFailed, ScoresimError
@@ -26,9 +25,9 @@ from scoresim.files import append, replacing, sweep
 from scoresim.model.sim import SIM
 from scoresim.progress import Progress
 from scoresim.training.objectives import Objective
-from scoresim.training.optim import adamw, learning_rate, use_bf16
+from scoresim.training.optim import Optimiser, learning_rate, optimiser_of, use_bf16
 from scoresim.training.record import Curves, record_start
-from scoresim.training.sharded import clip_gradients, resume_run, save_run
+from scoresim.training.sharded import clip_gradients, is_sharded, resume_run, save_run
 from scoresim.training.state import RunState, load_weights, read_tensors, save_weights
 from scoresim.training.world import ALONE, World
 
@@ -61,6 +60,7 @@ class TrainConfig:
         steps: how many in all.
         lr: highest learning rate; warmup: steps until it is reached; then a cosine to nearly zero.
         weight_decay: of matrices.
+        muon: matrices between inputs and outputs are trained by Muon with so many times the learning rate; 0 is not.
         layer_decay: what a layer's learning rate is multiplied by for the layer under it (of a head on a SIM).
         clip: largest norm of the gradient.
         seed: of data order and random choices.
@@ -75,6 +75,7 @@ class TrainConfig:
     lr: float = 1e-3
     warmup: int = 50
     weight_decay: float = 0.05
+    muon: float = 0.0
     layer_decay: float = 1.0
     clip: float = 1.0
     seed: int = 0
@@ -120,7 +121,7 @@ def train(
             (after saving). The same command goes on when that is mended.
     """
     module.to(config.device).train()
-    optimiser = adamw(module, config.lr, config.weight_decay, config.layer_decay)
+    optimiser = make_optimiser(module, config)
     last = out / "state" / LAST
     if world.first:
         sweep(out)
@@ -168,6 +169,12 @@ def train(
     return state
 
 
+def make_optimiser(module: nn.Module, config: TrainConfig) -> Optimiser:
+    """The optimiser of a run; of a model that is spread over processes AdamW alone, for Muon needs whole matrices."""
+    muon = 0.0 if is_sharded(module) else config.muon
+    return optimiser_of(module, config.lr, config.weight_decay, config.layer_decay, muon)
+
+
 def next_batch(stream: Iterator[Batch], world: World) -> Batch:
     """The next batch.
 
@@ -188,7 +195,7 @@ def take_step(
     module: nn.Module,
     objectives: Sequence[Objective],
     batch: Batch,
-    optimiser: AdamW,
+    optimiser: Optimiser,
     config: TrainConfig,
     step: int,
 ) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Which note attributes are hidden: one attribute of all notes of one bar and part at a time.
 
-The unit is a (bar, part, attribute) triple, as in MusicBERT's bar-level mask, so that a neighbour in the bar cannot
+One attribute of each bar is hidden while all else is shown, or a share of all. The unit is a (bar, part, attribute) triple, as in MusicBERT's bar-level mask, so that a neighbour in the bar cannot
 reveal what is hidden; notes of one program are a part. Of the chosen units 80 % are replaced by the mask, 10 % by
 random values and 10 % stay as they are (BERT's rule, applied to the unit), unless other shares are asked for.
 Which notes are hidden together tells which belong to one bar and part, and nothing else.
@@ -15,7 +15,7 @@ from scoresim.model.note_encoder import NoteInput
 from scoresim.score.tokens import ATTRIBUTES, FIRST, MASK
 
 MASKED, RANDOM = 0.8, 0.1  # BERT's shares of the chosen units; the rest stays as it is
-PROGRAM = ATTRIBUTES.index("program")
+PITCH, PROGRAM = ATTRIBUTES.index("pitch"), ATTRIBUTES.index("program")
 TELLS_TIME = [ATTRIBUTES.index("bar"), ATTRIBUTES.index("position")]
 
 
@@ -38,8 +38,10 @@ def hide(
     sizes: tuple[int, ...],
     draws: Tensor,
     shares: tuple[float, float] = (MASKED, RANDOM),
+    single: Tensor | None = None,
+    often: float = 1.0,
 ) -> Hidden:
-    """Hide a random share of the (bar, part, attribute) units.
+    """Hide a random share of the (bar, part, attribute) units, or one attribute of every bar and part.
 
     The onset's share of the passage, which stands beside the ids, would tell a hidden bar or position: a note
     whose bar or position is hidden stands at its share of the sequence instead.
@@ -52,10 +54,17 @@ def hide(
         draws: [B, N, 3, 8] uniform random numbers. Of a unit's first note the first says whether the unit is chosen and
             the second what becomes of it; of every note the third says which random value it gets.
         shares: of the chosen units that get the mask, and that get random values; what is left stays as it is.
+        single: [B] bool, True for the passages in which one attribute is hidden in every bar and part.
+        often: how many times as often that is pitch as another attribute.
     """
     first = first_alike(bar, notes.ids[..., PROGRAM])[..., None, None].expand(-1, -1, 2, draws.shape[-1])
     chance, fate = draws[:, :, :2].gather(1, first).unbind(dim=2)
-    asked = (chance < ratio) & notes.mask[..., None]
+    asked = chance < ratio
+    if single is not None:
+        race = -chance.clamp(min=1e-9).log()  # exponential: the first of them comes first as often as its rate says
+        race[..., PITCH] /= often
+        asked = torch.where(single[:, None, None], race == race.amin(dim=-1, keepdim=True), asked)
+    asked = asked & notes.mask[..., None]
     masked, random = asked & (fate < shares[0]), asked & (fate >= shares[0]) & (fate < shares[0] + shares[1])
     count = torch.tensor(sizes, device=bar.device) - FIRST
     noise = FIRST + (draws[:, :, 2] * count).long()

@@ -29,7 +29,7 @@ from scoresim.score.tokens import ATTRIBUTES
 from scoresim.training.masking import MASKED, RANDOM, first_alike, hide
 from scoresim.training.world import ALONE, World
 
-WITHHELD, COVERED, FALSE, SAME_PIECE, ALTERED, HARD = range(ROW_DRAWS)  # what a row's random numbers decide
+WITHHELD, COVERED, FALSE, SAME_PIECE, ALTERED, HARD, SINGLE = range(ROW_DRAWS)  # what a row's random numbers decide
 
 Losses = dict[str, Tensor]
 Report = dict[str, float]
@@ -57,6 +57,8 @@ class MBAM:
             at random: what is asked of these can be read from the other bars only, of notes and image.
         shares: of the chosen units that get the mask and random values; what is left stays as it is.
         pitch: how many times as much the loss of pitch counts as that of another attribute.
+        single: share of the rows in which one attribute of every bar is hidden instead.
+        often: how many times as often that is pitch as another attribute.
     """
 
     inputs: str = "both"
@@ -65,6 +67,8 @@ class MBAM:
     image_cover: float = 0.0
     shares: tuple[float, float] = (MASKED, RANDOM)
     pitch: float = 1.0
+    single: float = 0.0
+    often: float = 1.0
 
     def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
         """Losses and accuracies by attribute; beside them the share of the batch's most frequent value.
@@ -75,7 +79,10 @@ class MBAM:
         Accuracies are given apart for rows with the image and, as `.../notes`, for rows without.
         """
         draws = draws_of(batch)
-        shown, asked = hide(batch.notes, batch.bar, self.mask_ratio, model.vocabulary_sizes, draws.notes, self.shares)
+        single = draws.rows[:, SINGLE] < self.single if self.single else None
+        sizes, width = list(model.vocabulary_sizes), len(ATTRIBUTES)
+        ways = self.shares, single, self.often
+        shown, asked = hide(batch.notes, batch.bar, self.mask_ratio, model.vocabulary_sizes, draws.notes, *ways)
         _, image = batch.inputs(self.inputs)
         seen = torch.zeros(len(batch), dtype=torch.bool, device=asked.device)
         if image is not None:
@@ -88,7 +95,6 @@ class MBAM:
                 mask = mask & ~(covered[:, None] & in_bars(batch.cell_bar, batch.bar, chosen))
             image = image._replace(mask=mask)
         states = model(shown, image).notes
-        sizes, width = list(model.vocabulary_sizes), len(ATTRIBUTES)
         case, attribute = asked.flatten(0, 1).T.nonzero().flip(-1).unbind(-1)  # sorted by attribute
         per_attribute = asked.sum(dim=(0, 1)).tolist()
         truth = batch.notes.ids.flatten(0, 1)[case, attribute]

@@ -1,18 +1,101 @@
-"""The optimiser and its schedule: AdamW, linear warm-up, cosine to (nearly) zero."""
+"""The optimiser and its schedule: Muon and AdamW, or AdamW alone; linear warm-up, cosine to (nearly) zero."""
 
 import math
 import re
+from typing import Any, Protocol
 
 import torch
-from torch import nn
-from torch.optim import AdamW
+from torch import Tensor, nn
+from torch.optim import AdamW, Muon
 
 BETAS = (0.9, 0.98)
+MOMENTUM = 0.95  # of Muon
+ENDS = ("note_encoder.", "image_encoder.staff", "where.", "values.", "summary")  # parameters of a SIM for AdamW alone
 _IN_SIM = re.compile(r"(?:^|\.)sim\.(?:blocks\.(?P<block>\d+)\.)?")
 LAST = 0.01  # share of the highest learning rate at the end
 
 
-def adamw(module: nn.Module, lr: float, weight_decay: float, layer_decay: float = 1.0) -> AdamW:
+class Optimiser(Protocol):
+    """What the loop and the states of runs need of an optimiser."""
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]: ...
+
+    @property
+    def state(self) -> Any:
+        """By parameter: its moments by name."""
+
+    def step(self) -> Any: ...
+
+    def zero_grad(self) -> None: ...
+
+
+class Both:
+    """Muon for the matrices in the middle of a model, AdamW for the rest: two optimisers as one.
+
+    Args:
+        parts: no parameter is in two of them.
+    """
+
+    def __init__(self, *parts: Muon | AdamW) -> None:
+        self.parts = parts
+        self.state = _States(parts)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        return [group for part in self.parts for group in part.param_groups]
+
+    def step(self) -> None:
+        for part in self.parts:
+            part.step()  # type: ignore[no-untyped-call]
+
+    def zero_grad(self) -> None:
+        for part in self.parts:
+            part.zero_grad()
+
+
+class _States:
+    """The moments of each parameter, in the optimiser that trains it."""
+
+    def __init__(self, parts: tuple[Muon | AdamW, ...]) -> None:
+        self.of = {p: part.state for part in parts for group in part.param_groups for p in group["params"]}
+
+    def get(self, parameter: Tensor, default: Any) -> Any:
+        return self.of[parameter].get(parameter, default) if parameter in self.of else default
+
+    def __getitem__(self, parameter: Tensor) -> Any:
+        return self.of[parameter][parameter]
+
+    def __setitem__(self, parameter: Tensor, value: Any) -> None:
+        self.of[parameter][parameter] = value
+
+
+def optimiser_of(module: nn.Module, lr: float, weight_decay: float, layer_decay: float, muon: float) -> Optimiser:
+    """Muon with `muon` times the learning rate for the matrices between a SIM's inputs and outputs, AdamW for the rest.
+
+    Muon (Jordan et al. 2024) steps along the orthogonalised momentum of a matrix, here scaled to the size of AdamW's
+    steps. What it is worth stands in docs/log.md ("updates that count"). With 0 all is AdamW's.
+    """
+    middle = [p for name, p in module.named_parameters() if p.requires_grad and p.ndim == 2 and is_middle(name, p)]
+    rest = adamw(module, lr, weight_decay, layer_decay, frozenset(middle if muon else ()))
+    if not muon or not middle:
+        return rest
+    groups: list[dict[str, Any]] = [{"params": middle, "scale": muon}]
+    return Both(Muon(groups, lr=lr, weight_decay=weight_decay, momentum=MOMENTUM, adjust_lr_fn="match_rms_adamw"), rest)
+
+
+def is_middle(name: str, parameter: Tensor) -> bool:
+    """Whether a matrix of a SIM stands between its inputs (tables, codes of numbers) and its outputs."""
+    return min(parameter.shape) > 1 and not name.startswith(ENDS)
+
+
+def adamw(
+    module: nn.Module,
+    lr: float,
+    weight_decay: float,
+    layer_decay: float = 1.0,
+    without: frozenset[nn.Parameter] = frozenset(),
+) -> AdamW:
     """AdamW over the trainable parameters; only matrices and convolutions decay, not vectors and scalars.
 
     The fused step cannot mix scalars, which are never sharded, with what may be: they are a group of their own.
@@ -22,8 +105,9 @@ def adamw(module: nn.Module, lr: float, weight_decay: float, layer_decay: float 
         lr: learning rate.
         weight_decay: of matrices.
         layer_decay: for every layer further below, the learning rate is multiplied by this (a group's "scale").
+        without: parameters that another optimiser trains.
     """
-    parameters = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    parameters = [(name, p) for name, p in module.named_parameters() if p.requires_grad and p not in without]
     depths = {name: depth(name) if layer_decay != 1 else None for name, _ in parameters}
     top = max((d for d in depths.values() if d is not None), default=-1) + 1
     groups = []

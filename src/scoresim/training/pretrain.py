@@ -28,9 +28,8 @@ from scoresim.model.sim import SIM, SIZES, SIMConfig
 from scoresim.score.tokens import Vocabulary, default_vocabulary
 from scoresim.training.config import PretrainConfig
 from scoresim.training.feed import Fed
-from scoresim.training.loop import Batches, TrainConfig, next_batch, take_step, train
+from scoresim.training.loop import Batches, TrainConfig, make_optimiser, next_batch, take_step, train
 from scoresim.training.objectives import MBAM, SMC, SMM, Grounding, Objective, Weighted
-from scoresim.training.optim import adamw
 from scoresim.training.sharded import is_sharded, shard, whole_weights
 from scoresim.training.world import ALONE, World, joined
 
@@ -210,6 +209,8 @@ def make_objectives(config: PretrainConfig) -> list[Objective]:
             config.image_cover,
             (config.masked_share, config.random_share),
             config.pitch_weight,
+            config.single,
+            config.pitch_often,
         ),
         "smm": SMM(config.same_piece, config.altered, config.hard, beside),
         "smc": SMC(config.smc_chunk),
@@ -227,6 +228,7 @@ def train_config(config: PretrainConfig, steps: int) -> TrainConfig:
         lr=config.lr or LEARNING_RATES[config.size],
         warmup=config.warmup,
         weight_decay=config.weight_decay,
+        muon=config.muon,
         seed=config.seed,
         precision=config.precision,
         log_every=config.log_every,
@@ -253,7 +255,7 @@ def steps_in(
     """
     settings = train_config(config, 1000)
     trial = prepared(copy.deepcopy(model), settings, spread, world).train()
-    optimiser = adamw(trial, settings.lr, settings.weight_decay)
+    optimiser = make_optimiser(trial, settings)
     begin = time.monotonic()
     marks: list[float] = []
     with closing(batches.stream(config.seed, 0)) as stream:

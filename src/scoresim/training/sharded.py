@@ -28,11 +28,11 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
-from torch.optim import Optimizer
 
 from scoresim.errors import BadInput
 from scoresim.files import read_json, remove_tree, replacing, sha256, write_json
 from scoresim.model.sim import SIM
+from scoresim.training.optim import Optimiser
 from scoresim.training.state import MOMENTS, RunState, resume, save_state, tensors_of
 from scoresim.training.world import World
 
@@ -89,7 +89,7 @@ def clip_gradients(module: nn.Module, most: float, world: World) -> Tensor:
     return norm
 
 
-def save_run(last: Path, module: nn.Module, optimiser: Optimizer, state: RunState, world: World) -> None:
+def save_run(last: Path, module: nn.Module, optimiser: Optimiser, state: RunState, world: World) -> None:
     """Write a run's state: of a sharded model all processes their shares, of another one the first process all.
 
     Args:
@@ -103,7 +103,7 @@ def save_run(last: Path, module: nn.Module, optimiser: Optimizer, state: RunStat
         save_state(last, module, optimiser, state)
 
 
-def save_shards(folder: Path, module: nn.Module, optimiser: Optimizer, state: RunState, world: World) -> None:
+def save_shards(folder: Path, module: nn.Module, optimiser: Optimiser, state: RunState, world: World) -> None:
     """Write `folder/step-NUMBER/`, whole or not at all, and remove all but the last two.
 
     Raises:
@@ -134,7 +134,7 @@ def saved(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"), reverse=True)
 
 
-def resume_run(last: Path, module: nn.Module, optimiser: Optimizer, world: World) -> RunState:
+def resume_run(last: Path, module: nn.Module, optimiser: Optimiser, world: World) -> RunState:
     """Where a run goes on: from the newest state that is whole, sharded or not, whatever the model is now; else anew.
 
     Raises:
@@ -170,7 +170,7 @@ def step_of(path: Path) -> int:
         return -1
 
 
-def load_shards(path: Path, module: nn.Module, optimiser: Optimizer, world: World) -> RunState:
+def load_shards(path: Path, module: nn.Module, optimiser: Optimiser, world: World) -> RunState:
     """Put a sharded state back into module and optimiser.
 
     Raises:

@@ -19,13 +19,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
-from torch.optim import Optimizer
 
 from scoresim.checkpoint import plain, save_tensors
 from scoresim.errors import BadInput, CheckFailed
 from scoresim.files import replacing
+from scoresim.training.optim import Optimiser
 
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of AdamW
+MOMENTUM = "momentum_buffer"  # of Muon
 BEFORE = "before.safetensors"  # the state before the last
 
 _logger = logging.getLogger("scoresim")
@@ -49,7 +50,7 @@ class RunState:
     best_step: int = 0
 
 
-def save_state(path: Path, module: nn.Module, optimiser: Optimizer, state: RunState) -> None:
+def save_state(path: Path, module: nn.Module, optimiser: Optimiser, state: RunState) -> None:
     """Write the run's state, whole or not at all; the one that stands there is kept as `BEFORE`, beside it.
 
     Raises:
@@ -69,7 +70,7 @@ def save_state(path: Path, module: nn.Module, optimiser: Optimizer, state: RunSt
             os.replace(path, path.with_name(BEFORE))
 
 
-def tensors_of(module: nn.Module, optimiser: Optimizer) -> dict[str, Tensor]:
+def tensors_of(module: nn.Module, optimiser: Optimiser) -> dict[str, Tensor]:
     """All tensors of a run's state by name: the weights, and what the optimiser knows of each."""
     tensors = {f"weights/{name}": tensor for name, tensor in module.state_dict().items()}
     for name, parameter in module.named_parameters():
@@ -87,7 +88,7 @@ def checksum(tensors: Mapping[str, Tensor], words: str) -> str:
     return f"{crc:08x}"
 
 
-def resume(path: Path, module: nn.Module, optimiser: Optimizer) -> RunState:
+def resume(path: Path, module: nn.Module, optimiser: Optimiser) -> RunState:
     """Where a run goes on: from its last state, from the one before where the last is damaged or gone, else anew.
 
     Args:
@@ -113,7 +114,7 @@ def resume(path: Path, module: nn.Module, optimiser: Optimizer) -> RunState:
     return state
 
 
-def load_state(path: Path, module: nn.Module, optimiser: Optimizer) -> RunState:
+def load_state(path: Path, module: nn.Module, optimiser: Optimiser) -> RunState:
     """Put a saved state back into module and optimiser.
 
     The optimiser's tensors take the memory layout of their parameters: the fused step walks both in step.
@@ -131,8 +132,8 @@ def load_state(path: Path, module: nn.Module, optimiser: Optimizer) -> RunState:
         own = module.state_dict()
         load_weights(module, {k[8:]: laid_like(v, own.get(k[8:])) for k, v in tensors.items() if k[:8] == "weights/"})
         for name, parameter in module.named_parameters():
-            if f"step/{name}" in tensors:
-                for moment in MOMENTS:
+            for moment in (*MOMENTS, MOMENTUM):
+                if f"{moment}/{name}" in tensors:
                     saved = laid_like(tensors[f"{moment}/{name}"], parameter)
                     like = parameter if saved.shape == parameter.shape else saved.to(parameter.device)
                     optimiser.state[parameter][moment] = torch.empty_like(like).copy_(saved).detach()
