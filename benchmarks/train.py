@@ -5,7 +5,8 @@
 For every size: notes and passages per second of the real training loop (data loading included), the share of time that
 it waits for data, the share of tokens that are padding, floating-point operations as torch counts them in one step,
 and their rate as a share of what the machine reaches in matrix multiplications (2048 x 2048, on a GPU 8192 x 8192, in
-the precision of the run, measured in the same run). Peak memory is that of the process, so sizes are measured from small to large.
+the precision of the run, measured in the same run). Peak memory is that of the process, so sizes are measured from
+small to large.
 
 The peer is the network that MidiBERT-Piano describes (Chou et al., arXiv:2107.05223: BERT with 12 layers of width 768,
 compound words of four attributes, 512 notes, 15 % of the notes masked, batches of 12), made of Hugging Face's BERT

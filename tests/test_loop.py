@@ -21,7 +21,7 @@ from scoresim.score.tokens import default_vocabulary
 from scoresim.training.config import PretrainConfig
 from scoresim.training.loop import Stopped, TrainConfig, train
 from scoresim.training.objectives import MBAM, SMC, SMM, HeadObjective
-from scoresim.training.optim import adamw, learning_rate, use_bf16
+from scoresim.training.optim import Both, adamw, learning_rate, optimiser_of, use_bf16
 from scoresim.training.pretrain import pretrain
 from scoresim.training.state import RunState, resume, save_state
 
@@ -76,18 +76,34 @@ class Interrupted:
             yield batch
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stopping_and_going_on_equals_not_stopping(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize(("number", "muon"), [(signal.SIGTERM, 0.0), (signal.SIGINT, 4.0)])
+def test_stopping_and_going_on_equals_not_stopping(tmp_path: Path, number: int, muon: float) -> None:
+    config = dataclasses.replace(CONFIG, muon=muon)
     whole = micro()
-    train(whole, OBJECTIVES, passages(), CONFIG, tmp_path / "whole")
+    train(whole, OBJECTIVES, passages(), config, tmp_path / "whole")
     with pytest.raises(Stopped, match="step 4 of 6"):
-        train(micro(), OBJECTIVES, Interrupted(passages(), 3, number), CONFIG, tmp_path / "parts")  # type: ignore[arg-type]
+        train(micro(), OBJECTIVES, Interrupted(passages(), 3, number), config, tmp_path / "parts")  # type: ignore[arg-type]
     parts = micro(seed=99)
-    train(parts, OBJECTIVES, passages(), CONFIG, tmp_path / "parts")
+    train(parts, OBJECTIVES, passages(), config, tmp_path / "parts")
     assert same(weights(whole), weights(parts))
     assert timeless(tmp_path / "whole") == timeless(tmp_path / "parts")
     moments = [load_file(tmp_path / run / "state" / "last.safetensors") for run in ("whole", "parts")]
     assert same(*moments)
+
+
+def test_every_parameter_has_one_optimiser_and_tables_and_outputs_have_adamw() -> None:
+    model = micro()
+    both = optimiser_of(model, 1e-3, 0.1, 1.0, 4.0)
+    assert isinstance(both, Both)
+    muon, _ = both.parts
+    trained = [p for part in both.parts for group in part.param_groups for p in group["params"]]
+    assert len(trained) == len(set(trained)) == len(list(model.parameters()))
+    names = {p: name for name, p in model.named_parameters()}
+    middle = {names[p] for group in muon.param_groups for p in group["params"]}
+    assert {"blocks.0.qkv.weight", "blocks.1.mlp_out.weight", "image_encoder.project.weight"} <= middle
+    assert not middle & {"note_encoder.table", "note_encoder.below.weight", "values.weight", "where.project.weight"}
+    assert [group["scale"] for group in both.param_groups] == [4.0] + [1.0] * (len(both.param_groups) - 1)
+    assert isinstance(optimiser_of(model, 1e-3, 0.1, 1.0, 0.0), torch.optim.AdamW)
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:

@@ -50,6 +50,19 @@ def test_units_are_bars_and_padding_is_left_alone(rows: int, count: int, ratio: 
             assert (unit == unit[:1]).all(), "all notes of a bar and part are asked, or none"
 
 
+def test_one_attribute_of_every_bar_is_hidden_and_often_it_is_pitch() -> None:
+    torch.manual_seed(0)
+    notes, bar = truth(400, 24)
+    single = torch.arange(400) % 2 == 0
+    hidden = hide(notes, bar, 0.5, SIZES, torch.rand(400, 24, 3, 8), single=single, often=10.0)
+    asked = hidden.asked[single]
+    assert (asked.sum(dim=-1) == notes.mask[single]).all(), "exactly one attribute of every note"
+    share = asked[..., ATTRIBUTES.index("pitch")][notes.mask[single]].float().mean().item()
+    assert share == pytest.approx(10 / 17, abs=0.03)
+    others = hidden.asked[~single][notes.mask[~single]].float().mean().item()
+    assert others == pytest.approx(0.5, abs=0.03), "of the others a share of all"
+
+
 def test_parts_of_a_bar_are_hidden_apart_and_shares_can_be_chosen() -> None:
     torch.manual_seed(0)
     notes, bar = truth(300, 24)

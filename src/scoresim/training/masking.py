@@ -1,9 +1,10 @@
 """Which note attributes are hidden: one attribute of all notes of one bar and part at a time.
 
-One attribute of each bar is hidden while all else is shown, or a share of all. The unit is a (bar, part, attribute) triple, as in MusicBERT's bar-level mask, so that a neighbour in the bar cannot
-reveal what is hidden; notes of one program are a part. Of the chosen units 80 % are replaced by the mask, 10 % by
-random values and 10 % stay as they are (BERT's rule, applied to the unit), unless other shares are asked for.
-Which notes are hidden together tells which belong to one bar and part, and nothing else.
+One attribute of each bar is hidden while all else is shown, or a share of everything. The unit is a (bar, part,
+attribute) triple, as in MusicBERT's bar-level mask, so that a neighbour in the bar cannot reveal what is hidden; notes
+of one program are a part. Of the chosen units 80 % are replaced by the mask, 10 % by random values and 10 % stay as
+they are (BERT's rule, applied to the unit), unless other shares are asked for. Which notes are hidden together tells
+which belong to one bar and part, and nothing else.
 """
 
 from typing import NamedTuple
