@@ -157,7 +157,7 @@ def test_the_table_is_written_and_read_back(tmp_path: Path, monkeypatch: pytest.
     parts = {"train": Part("train", 40), "valid": Part("valid", 7), "test": Part("test", 0)}
     monkeypatch.setattr(shards, "open", lambda _: SimpleNamespace(split=parts.__getitem__))
     with pytest.raises(BadInput, match="missing or damaged"):
-        read_sampling(tmp_path, "train")
+        read_sampling(tmp_path, "train", parts["train"].column("id"))
     write_sampling(tmp_path, 1.0, True)
     table = read_table(tmp_path)
     assert table.column_names == [
@@ -165,18 +165,18 @@ def test_the_table_is_written_and_read_back(tmp_path: Path, monkeypatch: pytest.
     ]
     assert table.schema.metadata == {b"style_balance": b"1.0", b"complexity_balance": b"on"}
     for split, part in parts.items():
-        weight = read_sampling(tmp_path, split)
+        weight = read_sampling(tmp_path, split, part.column("id"))
         assert len(weight) == len(part.column("id"))
         if split == "train":
             folk = np.array(part.column("style")) == "folk"
             assert weight.mean() == pytest.approx(1.0)
             assert weight[folk].sum() == pytest.approx(weight[~folk].sum())
     write_sampling(tmp_path, 0.0, False)  # the sampler changes, the pairs do not
-    assert np.allclose(read_sampling(tmp_path, "train"), 1.0)
+    assert np.allclose(read_sampling(tmp_path, "train", parts["train"].column("id")), 1.0)
     parts["train"].columns["id"][0] = "another"
     with pytest.raises(BadInput, match="does not fit"):
-        read_sampling(tmp_path, "train")
+        read_sampling(tmp_path, "train", parts["train"].column("id"))
     data = bytearray((tmp_path / "sampling.parquet").read_bytes())
     (tmp_path / "sampling.parquet").write_bytes(data[:-20])
     with pytest.raises(BadInput, match="missing or damaged"):
-        read_sampling(tmp_path, "valid")
+        read_sampling(tmp_path, "valid", parts["valid"].column("id"))

@@ -96,7 +96,7 @@ def test_a_set_in_a_bucket_is_the_set_on_a_disk(store: dict[str, str], source: P
     found = python(
         "import json, s3fs, scoresim.data; from scoresim.data.harmonize import read_sampling\n"
         "part = (pairs := scoresim.data.open('s3://bucket/deep/set')).split('train')\n"
-        "weight = read_sampling(pairs.folder, 'train')\n"
+        "weight = read_sampling(pairs.folder, 'train', part.column('id'))\n"
         "names = sorted(s3fs.S3FileSystem().find('bucket'))\n"
         "print(json.dumps([len(part), [pair.id for pair in part] == part.column('id'), len(weight), names]))",
         store,
