@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ablation import EQUAL
 
 from scoresim.benchmark.config import ProbeConfig
 from scoresim.benchmark.task import some
@@ -29,15 +30,6 @@ from scoresim.training.config import PretrainConfig
 from scoresim.training.loop import make_optimiser, take_step
 from scoresim.training.pretrain import make_model, make_objectives, rows_of, train_config
 
-EQUAL = {
-    "muon": 0.0,
-    "single": 0.0,
-    "mask_ratio": 0.5,
-    "pitch_weight": 1.0,
-    "smc_weight": 1.0,
-    "smm_weight": 1.0,
-    "ground_weight": 1.0,
-}
 ROWS: dict[str, dict[str, Any]] = {
     "equal": EQUAL,
     "pitch": EQUAL | {"pitch_weight": 8.0},

@@ -138,3 +138,15 @@ def test_a_run_on_packed_rows_with_processes_goes_on_as_with_a_thread(small: Pat
         weights.append(load_file(tmp_path / name / "checkpoint" / "model.safetensors"))
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     pretrain(small, tmp_path / "processes", PretrainConfig(steps=3, workers=0, **shape))  # done already: says so
+
+
+def test_rows_for_other_image_tokens_are_refused(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="packed for other image tokens"):
+        pretrain(small, tmp_path / "run", PretrainConfig(steps=1, image_tokens="squares"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("field", [{"muon": -1.0}, {"pitch_often": 0.0}, {"workers": -1}])
+def test_numbers_of_training_that_make_no_sense_are_refused(field: dict[str, float]) -> None:
+    with pytest.raises(BadInput, match=next(iter(field))):
+        PretrainConfig(steps=1, **field)  # type: ignore[arg-type]

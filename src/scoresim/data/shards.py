@@ -159,7 +159,10 @@ class PairSplit(Sequence[Pair]):
         """
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        table, at = self.at(index)
+        return self.made(*self.at(index))
+
+    def made(self, table: pa.Table, at: int) -> Any:
+        """The `Pair` of a row of a table."""
         return from_row(table.slice(at, 1).to_pylist()[0])
 
     def at(self, index: int) -> tuple[pa.Table, int]:

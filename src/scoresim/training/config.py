@@ -127,6 +127,8 @@ class PretrainConfig:
             raise BadInput(
                 "hard takes the similarities that smc finds: name smc before smm in objectives, or set hard to 0."
             )
+        if self.muon < 0 or self.pitch_often <= 0 or self.workers < 0:
+            raise BadInput("muon and workers are at least 0, pitch_often is above 0.")
         if (self.steps is None) == (self.minutes is None):
             raise BadInput("give either steps or minutes.")
         amount = self.steps if self.minutes is None else self.minutes

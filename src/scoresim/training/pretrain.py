@@ -71,6 +71,8 @@ def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
 def pretrain_together(data: Path, out: Path, config: PretrainConfig, world: World) -> dict[str, Any]:
     """See `pretrain`; all processes of a world call it with the same arguments."""
     source, vocabulary, data_hash, weight = open_training_split(data, config.degrade, config.seed)
+    if is_packed(data):
+        PackedSet(place(data)).check(rows_of(config))
     asked = {"pretrain": json.loads(json.dumps(asdict(config))), "data_manifest_sha256": data_hash}
     for name in ("sharded", "workers"):  # where tensors stand, and who makes them, decides nothing
         del asked["pretrain"][name]
