@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from scoresim.training.objectives import (
     grounding,
     in_bars,
     same_notes,
+    stands_among,
 )
 
 
@@ -223,6 +225,30 @@ def test_smm_shows_altered_bars_as_their_own_grade(model: SIM, with_altered: Bat
     changed = (shown.ids != with_altered.notes.ids).flatten(1).any(1)
     assert 4 <= changed.sum() <= 12, "half of the images are shown with altered notes, the others with their own"
     assert (shown.ids == with_altered.altered.ids).flatten(1).all(1)[changed].all()  # type: ignore[union-attr]
+
+
+def test_a_note_stands_on_the_picture_when_it_begins_sounds_and_lasts_as_one_there(with_altered: Batch) -> None:
+    own, altered = with_altered.notes, with_altered.altered
+    assert altered is not None
+    shown = stands_among(altered, own, default_vocabulary().sizes)
+    for b in range(len(with_altered)):
+        there = {tuple(note[:4]) for note in own.ids[b][own.mask[b]].tolist()}
+        mask = altered.mask[b]
+        assert shown[b][mask].tolist() == [tuple(note[:4]) in there for note in altered.ids[b][mask].tolist()]
+        wrong_bars = with_altered.bar[b][mask & ~shown[b]].unique()
+        assert len(wrong_bars) == 1, "one bar is altered"
+    assert stands_among(own, own, default_vocabulary().sizes)[own.mask].all()
+    louder = own._replace(ids=own.ids + torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]))
+    assert stands_among(louder, own, default_vocabulary().sizes)[own.mask].all(), "loudness is not printed"
+
+
+def test_smm_asks_each_note_whether_it_stands_on_the_picture(model: SIM, with_altered: Batch) -> None:
+    plain, _ = SMM(altered=1.0)(model, with_altered)
+    losses, report = SMM(altered=1.0, each=2.0)(model, with_altered)
+    assert set(losses) == {"smm", "smm/each"}
+    assert losses["smm"].item() == pytest.approx(plain["smm"].item())
+    assert losses["smm/each"].item() == pytest.approx(2 * math.log(2), abs=0.6)
+    assert {"smm/notes_shown", "smm/notes_not_shown"} <= set(report)
 
 
 def test_smm_takes_the_most_similar_partner_that_contrast_has_found(batch: Batch) -> None:

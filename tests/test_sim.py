@@ -196,6 +196,21 @@ def test_one_flaw_among_many_decides(model: SIM, batch: Batch) -> None:
         model.match_logit(model(batch.notes, None), batch.notes, batch.image)
 
 
+def test_a_note_that_masked_modeling_does_not_expect_is_doubted(model: SIM, batch: Batch) -> None:
+    reading = model(batch.notes, batch.image)
+    torch.nn.init.ones_(model.doubt)
+    expected = model.attribute_logits(reading.notes)[2].argmax(dim=-1)
+    ids = batch.notes.ids.clone()
+    ids[..., 2] = expected
+    odd = ids.clone()
+    odd[..., 2] = torch.where(expected == 60, 61, 60)
+    believed, doubted = (model.note_flaws(reading, batch.notes._replace(ids=some)) for some in (ids, odd))
+    assert believed.shape == batch.notes.mask.shape
+    assert (doubted > believed)[batch.notes.mask].all()
+    with pytest.raises(ValueError, match="notes and image together"):
+        model.note_flaws(model(batch.notes, None), batch.notes)
+
+
 def test_one_attribute_costs_one_attribute_and_says_the_same(model: SIM) -> None:
     states = torch.randn(3, 32)
     for k, logits in enumerate(model.attribute_logits(states)):

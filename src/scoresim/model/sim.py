@@ -22,6 +22,7 @@ from scoresim.model.layers import Block, Glance, Where, compact, head_slopes, in
 from scoresim.model.note_encoder import NoteEncoder, NoteInput
 
 PLACES = 8  # along a passage, at each of which a part of its embedding is made
+SHOWN = 4  # attributes of a note, the first: bar, position, pitch and duration are what a picture shows
 LARGEST_SCALE = 100.0  # of the contrastive logits (Radford et al. 2021)
 
 
@@ -169,6 +170,7 @@ class SIM(nn.Module):
         self.values = nn.Linear(width, sum(self.vocabulary_sizes))
         self.match = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
         self.flaw = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+        self.doubt = nn.Parameter(torch.zeros(SHOWN))
         self.note_space = Space(width, config.embedding)
         self.image_space = Space(width, config.embedding)
         self.point_from = nn.Linear(width, width, bias=False)
@@ -297,10 +299,24 @@ class SIM(nn.Module):
         if reading.notes is None or reading.cells is None:
             raise ValueError("matching needs a reading of notes and image together")
         mask = torch.cat([notes.mask, image.mask], dim=1)
-        flaws: Tensor = self.flaw(torch.cat([reading.notes, reading.cells], dim=1)).squeeze(-1).float()
+        flaws = torch.cat([self.note_flaws(reading, notes), self.flaw(reading.cells).squeeze(-1).float()], dim=1)
         worst = flaws.masked_fill(~mask, -math.inf).logsumexp(dim=1) - mask.sum(dim=1).clamp(min=1).log()
         out: Tensor = self.match(reading.summary).squeeze(-1) - worst
         return out
+
+    def note_flaws(self, reading: Reading, notes: NoteInput) -> Tensor:
+        """Does each note stand on the picture? A joint reading and its notes to logits [B, N], positive if it does not.
+
+        Masked modeling says what should stand there; the less it expects what does, the more it counts.
+        """
+        if reading.notes is None or reading.cells is None:
+            raise ValueError("matching needs a reading of notes and image together")
+        flaws: Tensor = self.flaw(reading.notes).squeeze(-1).float()
+        said = self.said(reading.notes)
+        for k in range(SHOWN):
+            expected = self.one_attribute_logits(said, k).float().log_softmax(dim=-1)
+            flaws = flaws - self.doubt[k] * expected.gather(-1, notes.ids[..., k, None]).squeeze(-1)
+        return flaws
 
     def point(self, reading: Reading, bar: Tensor, mask: Tensor) -> Tensor:
         """Where does each bar stand on the image? From a joint reading.

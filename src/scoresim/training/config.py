@@ -65,6 +65,7 @@ class PretrainConfig:
     same_piece: float = _field(0.5, "smm: share of the wrong partners that come from the same piece.")
     altered: float = _field(0.34, "smm: share of the wrong partners that are the right ones with one bar altered.")
     hard: float = _field(0.5, "smm: share of the other wrong partners that are the most similar ones of the batch.")
+    each: float = _field(1.0, "smm: weight of asking every note, too, whether it stands on the picture.")
     smc_chunk: int = _field(0, "smc: passages read at a time, for batches that do not fit into memory; 0 is all.")
     pitch_weight: float = _field(8.0, "mbam: how many times as much the loss of pitch counts as another attribute's.")
     mbam_weight: float = _field(1.0, "Weight of the losses of mbam.")

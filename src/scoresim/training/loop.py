@@ -206,7 +206,8 @@ def take_step(
     """
     world = World(*batch.part)
     seed_step(config.seed, step, world.rank)
-    figures: dict[str, float] = {"loss": 0.0}
+    parts: dict[str, Tensor] = {}
+    figures: dict[str, float] = {}
     device = torch.device(config.device)
     optimiser.zero_grad()
     seen: Tensor | None = None
@@ -219,11 +220,12 @@ def take_step(
             losses, report = objective(module, batch)
         total = torch.stack(list(losses.values())).sum()
         total.backward()  # type: ignore[no-untyped-call]
-        figures["loss"] += total.item()
-        figures |= {f"loss/{name}": loss.item() for name, loss in losses.items()} | report
+        parts |= {"loss": total.detach() + parts.get("loss", 0.0)}
+        parts |= {f"loss/{name}": loss.detach() for name, loss in losses.items()}
+        figures |= report
     if seen is not None and batch.image.seen is not None and batch.image.seen.grad is not None:
         seen.backward(batch.image.seen.grad)  # type: ignore[no-untyped-call]
-    figures |= world.summed({name: value for name, value in figures.items() if name.startswith("loss")})
+    figures = world.summed(dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True))) | figures
     world.add_gradients(module)
     norm = clip_gradients(module, config.clip, world).item()
     if not (math.isfinite(figures["loss"]) and math.isfinite(norm)):

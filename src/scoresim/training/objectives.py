@@ -24,7 +24,7 @@ from torch.utils.checkpoint import checkpoint
 
 from scoresim.data.batches import IGNORE, ROW_DRAWS, Batch, Draws
 from scoresim.model.note_encoder import NoteInput
-from scoresim.model.sim import SIM, Reading
+from scoresim.model.sim import SHOWN, SIM, Reading
 from scoresim.score.tokens import ATTRIBUTES
 from scoresim.training.masking import MASKED, RANDOM, first_alike, hide
 from scoresim.training.world import ALONE, World
@@ -140,12 +140,14 @@ class SMM:
         hard: share of the false rows whose other notes are those nearest to the image in the batch, by the similarities
             that the contrastive objective has left there; without it they are drawn at random.
         ground: weight of bar grounding, which is then asked of the same reading, of the rows with their own notes.
+        each: weight of asking every single note, too, whether it stands on the picture.
     """
 
     same_piece: float = 0.5
     altered: float = 0.0
     hard: float = 0.0
     ground: float = 0.0
+    each: float = 0.0
 
     def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
         """The loss, and that of grounding where it is asked; accuracy over all rows, over matched rows, and by grade of
@@ -175,7 +177,16 @@ class SMM:
         put(tally, "smm/same_piece", right, same_piece)
         put(tally, "smm/altered", right, altered)
         loss = F.binary_cross_entropy_with_logits(logits, own.to(logits.dtype), reduction="sum")
-        losses, report = {"smm": loss / len(all_notes.mask)}, means(tally, world)
+        losses = {"smm": loss / len(all_notes.mask)}
+        if self.each:
+            shown, flaws = stands_among(notes, batch.notes, model.vocabulary_sizes), model.note_flaws(reading, notes)
+            wrong = F.binary_cross_entropy_with_logits(flaws, (~shown).to(flaws.dtype), reduction="none")
+            count = world.total(notes.mask.sum()).clamp(min=1)
+            losses["smm/each"] = self.each * (wrong * notes.mask).sum() / count
+            put(tally, "smm/notes_shown", flaws < 0, notes.mask & shown)
+            put(tally, "smm/notes_not_shown", flaws > 0, notes.mask & ~shown)
+            put(tally, "smm/notes_altered", flaws > 0, notes.mask & ~shown & altered[:, None])
+        report = means(tally, world)
         if self.ground:
             narrow = reading._replace(notes=reading.notes[:, : batch.bar.shape[1]])
             pointing, pointed_at = grounding(model, narrow, batch, own)
@@ -344,6 +355,13 @@ class HeadObjective:
 def places_of(batch: Batch) -> Tensor:
     """[B] long: where the rows stand in the whole batch."""
     return batch.part[0] * len(batch) + torch.arange(len(batch), device=batch.index.device)
+
+
+def stands_among(notes: NoteInput, others: NoteInput, sizes: Sequence[int]) -> Tensor:
+    """[B, N] True for notes that begin, sound and last as one of the others of their row: what a picture tells."""
+    radix = torch.tensor([math.prod(sizes[k + 1 : SHOWN]) for k in range(SHOWN)], device=notes.ids.device)
+    one, other = ((some.ids[..., :SHOWN] * radix).sum(-1).masked_fill(~some.mask, -1) for some in (notes, others))
+    return (one[:, :, None] == other[:, None, :]).any(-1)
 
 
 def widened(notes: NoteInput, width: int) -> NoteInput:

@@ -214,7 +214,7 @@ def make_objectives(config: PretrainConfig) -> list[Objective]:
             config.single,
             config.pitch_often,
         ),
-        "smm": SMM(config.same_piece, config.altered, config.hard, beside),
+        "smm": SMM(config.same_piece, config.altered, config.hard, beside, config.each),
         "smc": SMC(config.smc_chunk),
         "ground": Grounding(),
     }
