@@ -1,11 +1,12 @@
 """What each objective, the image tokens and the masking are worth: many small pre-trainings, one table.
 
-    python runs/ablation.py DATA OUT [--rows all,squares] [--seeds 3] [--steps 600] [--batch-size 32] [--workers 2]
+    python runs/ablation.py DATA OUT [--rows all+squares] [--seeds 3] [--steps 600] [--batch-size 32] [--workers 2]
 
-Every row is the recipe of equal weights with one of `CHANGES`, or the default one ("pitch first"), pre-trained once per
-seed with equal floating-point operations (those of the row "all" in `--steps` steps; counted by torch on the first
-batches), so that a cheaper row takes more steps. Each is then asked the pre-training tasks on the validation part, of
-clean images alone unless you say `--looks all`. Runs that are done are kept: stop it and start it again as you like.
+Every row is the recipe of equal weights with one of `CHANGES`, or the default one with one of `NOW` ("pitch first");
+`--rows equal` and `--rows now` are all of either. It is pre-trained once per seed with equal floating-point operations
+(those of the row `--like` in `--steps` steps; counted by torch on the first batches), so that a cheaper row takes more
+steps. Each is then asked the pre-training tasks on the validation part, of clean images alone unless you say `--looks
+all`. Runs that are done are kept: stop it and start it again as you like.
 Several runs at a time share the cores evenly.
 Writes OUT/ablation.json (rows as in results/) and OUT/ablation.md: means over seeds and their 95 % t-intervals.
 """
@@ -16,6 +17,7 @@ import argparse
 import json
 import math
 import os
+import re
 import shlex
 import statistics
 import subprocess
@@ -27,6 +29,7 @@ from typing import Any
 
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # two-sided 95 % of Student's t, by number of seeds
 EQUAL = {
+    "each": 0.0,
     "muon": 0.0,
     "single": 0.0,
     "mask_ratio": 0.5,
@@ -51,13 +54,22 @@ CHANGES: dict[str, dict[str, Any]] = {  # of equal weights
     "no altered partners": {"altered": 0.0},
     "no hard partners": {"hard": 0.0},
     "images covered .3": {"image_cover": 0.3},
-    "degraded images": {"degrade": "mix"},
-    "four lines": {"lines": 4},
     "smc weighs 3": {"smc_weight": 3.0},
     "smm weighs 3": {"smm_weight": 3.0},
     "mbam weighs 3": {"mbam_weight": 3.0},
 }
-ROWS = {name: EQUAL | change for name, change in CHANGES.items()} | {"pitch first": {}}  # the last one is the default
+PARTS = tuple(name for name in CHANGES if name.startswith("without") or name == "notes alone")
+NOW: dict[str, dict[str, Any]] = {  # of the default recipe
+    "pitch first": {},
+    **{f"pitch first, {name}": CHANGES[name] for name in PARTS},
+    "pitch first, notes not asked one by one": {"each": 0.0},
+    "pitch first, AdamW": {"muon": 0.0},
+    "pitch first, a share of all hidden": {"single": 0.0},
+    "pitch first, degraded images": {"degrade": "mix"},
+    "pitch first, four lines": {"lines": 4},
+}
+ROWS = {name: EQUAL | change for name, change in CHANGES.items()} | NOW
+SETS = {"equal": tuple(CHANGES), "now": tuple(NOW)}
 COLUMNS = {  # heading: (beginning of "what", beginning of "inputs", metric)
     "pitch, image": ("hidden pitch", "both", "accuracy"),
     "pitch, notes": ("hidden pitch", "notes", "accuracy"),
@@ -110,7 +122,7 @@ def operations(data: Path, chosen: dict[str, Any], size: str, batch_size: int) -
 
 def train_and_ask(row: str, seed: int, steps: int, asked: argparse.Namespace) -> list[dict[str, Any]]:
     """One pre-training and its figures; what is done is not done again."""
-    run = asked.out / f"{row.replace(' ', '-').replace('.', '')}-{seed}"
+    run = asked.out / f"{re.sub(r'[^a-z0-9-]', '', row.lower().replace(' ', '-'))}-{seed}"
     command = [sys.executable, "-m", "scoresim", "pretrain", str(asked.data), str(run / "pretrain")]
     command += ["--size", asked.size, "--steps", str(steps), "--batch-size", str(asked.batch_size), "--seed", str(seed)]
     command += arguments(ROWS[row])
@@ -118,7 +130,7 @@ def train_and_ask(row: str, seed: int, steps: int, asked: argparse.Namespace) ->
     judge += ["--checkpoint", str(run / "pretrain"), "--out", str(run / "benchmark"), "--part", "valid"]
     judge += ["--looks", asked.looks, "--probe", str(asked.probe), "--pool", "1000"]
     if not (run / "benchmark" / "results.json").is_file():
-        environment = os.environ | {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // asked.workers, 1))}
+        environment = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // asked.workers, 1))} | os.environ
         for words in (command, judge):
             done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
             if done.returncode:
@@ -151,26 +163,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--rows", default=",".join(ROWS), help="names of rows")
+    parser.add_argument("--rows", default="equal+now", help="names of rows, equal or now, with + between them")
     parser.add_argument("--seeds", type=int, default=3, choices=sorted(T95))
-    parser.add_argument("--steps", type=int, default=600, help="of the row all")
+    parser.add_argument("--steps", type=int, default=600, help="of the row that the others cost as much as")
+    parser.add_argument("--like", default="all", choices=tuple(ROWS), help="that row")
     parser.add_argument("--size", default="tiny")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--probe", type=int, default=500, help="validation passages that are asked")
     parser.add_argument("--looks", default="clean", choices=("clean", "all"), help="images that are asked")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time")
     asked = parser.parse_args()
-    rows = asked.rows.split(",")
+    rows = [row for name in asked.rows.split("+") for row in SETS.get(name, (name,))]
     unknown = [row for row in rows if row not in ROWS]
     if unknown:
         parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}")
     asked.out.mkdir(parents=True, exist_ok=True)
     kept = asked.out / "operations.json"
     costs: dict[str, float] = json.loads(kept.read_text()) if kept.is_file() else {}
-    for row in dict.fromkeys(("all", *rows)):
+    for row in dict.fromkeys((asked.like, *rows)):
         costs[row] = costs.get(row) or operations(asked.data, ROWS[row], asked.size, asked.batch_size)
         kept.write_text(json.dumps(costs))
-    steps = {row: round(asked.steps * costs["all"] / costs[row]) for row in rows}
+    steps = {row: round(asked.steps * costs[asked.like] / costs[row]) for row in rows}
     todo = [(row, seed) for seed in range(asked.seeds) for row in rows]
     with ThreadPoolExecutor(asked.workers) as pool:
         answers = pool.map(lambda job: train_and_ask(job[0], job[1], steps[job[0]], asked), todo)
@@ -185,6 +198,7 @@ def write_tables(
 ) -> None:
     """The means as JSON and as a Markdown table."""
     command = f"python runs/ablation.py DATA OUT --steps {asked.steps} --batch-size {asked.batch_size}"
+    command += f" --rows {asked.rows} --like '{asked.like}'"
     command += f" --looks {asked.looks}" if asked.looks != "clean" else ""
     asked_for = [
         name for name, column in COLUMNS.items() if any(figure(a[0], column) is not None for a in found.values())
@@ -212,8 +226,8 @@ def write_tables(
     about = (
         f"`{command}`, size `{asked.size}`, code of {commits}. Means over {asked.seeds} seeds and half of their 95 % "
         f"t-intervals, in percent, on {asked.probe} validation passages and pools of 1,000. Every row took as many "
-        "floating-point operations as the row `all` in its steps. Pitch and duration: share of hidden notes guessed, "
-        "with the image and without. Other piece, same piece, altered: matching, by kind of partner (.5 is chance). "
+        f"floating-point operations as the row `{asked.like}` in its steps. Pitch and duration: share of hidden notes "
+        "guessed, with the image and without. Other piece, same piece, altered: matching, by kind of partner (.5 is chance). "
         "Grounding: share of bars that point into their box. R@1: image to notes, notes to image, within a piece."
     )
     title = ["# What each objective, the image tokens and the masking are worth", "", about, ""]
