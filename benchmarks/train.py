@@ -201,9 +201,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="processes that make the batches; 0 is a thread")
     parser.add_argument("--compile", action="store_true", help="compile the blocks")
     parser.add_argument("--recompute", action="store_true", help="compute blocks anew in the backward pass")
-    parser.add_argument(
-        "--joint", action="store_true", help="all objectives alone: the quickest way to the utilization"
-    )
+    parser.add_argument("--joint", action="store_true", help="all objectives alone: a quick look at utilization")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
     asked = parser.parse_args()
     settings = train_config(PretrainConfig(steps=1, precision=asked.precision), 1)
