@@ -228,7 +228,8 @@ def write_tables(
         f"t-intervals, in percent, on {asked.probe} validation passages and pools of 1,000. Every row took as many "
         f"floating-point operations as the row `{asked.like}` in its steps. Pitch and duration: share of hidden notes "
         "guessed, with the image and without. Other piece, same piece, altered: matching, by kind of partner (.5 is "
-        "chance). Grounding: share of bars that point into their box. R@1: image to notes, notes to image, within a piece."
+        "chance). Grounding: share of bars that point into their box. R@1: image to notes, notes to image, within "
+        "a piece."
     )
     title = ["# What each objective, the image tokens and the masking are worth", "", about, ""]
     (asked.out / "ablation.md").write_text("\n".join([*title, *lines]) + "\n", encoding="utf-8")
