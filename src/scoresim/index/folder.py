@@ -148,15 +148,16 @@ class FolderStore:
     def _mend(self) -> None:
         """Forget graphs that are damaged, and remove what killed runs left."""
         with self._transaction("begin immediate") as db:
-            known = db.execute("select name, sha256 from graphs").fetchall()
-            for name, checksum in known:
+            whole = set()
+            for name, checksum in db.execute("select name, sha256 from graphs").fetchall():
                 try:
                     open_graph(self.folder / name, checksum, self.width)
+                    whole.add(name)
                 except (BadInput, FileNotFoundError):
                     db.execute("delete from graphs where name = ?", (name,))
         sweep(self.folder)
         for path in self.folder.glob("*.graph"):
-            if path.name not in {name for name, _ in known}:
+            if path.name not in whole:
                 path.unlink()
 
     def close(self) -> None:
@@ -323,9 +324,9 @@ class FolderStore:
             if old and not anew:
                 index = open_graph(self.folder / old, checksum, self.width, write=True)
             else:
-                index, upto = new_graph(self.width), 0
+                index = new_graph(self.width)
             new = f"{kind}-{secrets.token_hex(4)}.graph"
-            checksum = write_graph(self.folder / new, index, self._rows(db, kind, upto))
+            checksum = write_graph(self.folder / new, index, self._rows(db, kind, 0 if anew else upto))
         with self._transaction("begin immediate") as db:
             mark = kind, new, checksum, max(upto, last or 0), len(index)
             db.execute("insert or replace into graphs (kind, name, sha256, upto, count) values (?, ?, ?, ?, ?)", mark)
@@ -363,7 +364,7 @@ class FolderStore:
             yield
         except (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.IntegrityError):
             raise  # a mistake of ours
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter of an error that quotes broken bytes
             name = str(getattr(error, "sqlite_errorname", ""))
             if name.startswith("SQLITE_FULL"):
                 raise BadInput(f"cannot write {path}: the disk is full; free some space and run it again.") from error

@@ -53,6 +53,7 @@ SCHEMA = """
         first_bar integer, end_bar integer, vector halfvec({width}) not null
     );
     create index on scoresim_passages (file);
+    create index on scoresim_passages (kind);
 """
 NEAREST = """
     select query.number, name, {fields}, -(hit.vector <#> query.vector) as cosine
@@ -73,6 +74,7 @@ class ServerStore:
         with ExitStack() as stack, self._told():
             self._db = psycopg.connect(address, autocommit=True, connect_timeout=SECONDS)
             stack.callback(self._db.close)
+            self._db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # all of an answer is of one moment
             if write:
                 self._lock()
             about = self._about(model_hash or "", width)
@@ -96,7 +98,7 @@ class ServerStore:
             if not there and not self._write:
                 raise BadInput(f"there is no index in {self._place}; make one with scoresim index.")
             if not there:
-                self._db.execute("create extension if not exists vector")
+                self._db.execute("create extension if not exists vector with schema public")
             found = self._db.execute("select extversion from pg_extension where extname = 'vector'").fetchone()
             version = found[0] if found else "none"
             if not found or tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
@@ -174,6 +176,7 @@ class ServerStore:
         with self._told(), self._db.transaction():
             self._db.execute(f"set local hnsw.ef_search = {max(EFFORT_SEARCH, min(k, 1000))}")
             self._db.execute("set local hnsw.iterative_scan = strict_order")
+            self._db.execute("set local enable_sort = off")  # where there is an index for the order, take it
             for wanted in KINDS if kind is None else (kind,):
                 sql = NEAREST.format(kind=wanted, fields=", ".join(f"hit.{name}" for name in FIELDS))
                 for first in range(0, len(queries), BLOCK):
@@ -195,7 +198,7 @@ class ServerStore:
                         f"create index if not exists scoresim_passages_{kind} on scoresim_passages "
                         f"using hnsw (vector halfvec_ip_ops) where kind = '{kind}'"
                     )
-            self._db.execute("analyze scoresim_passages")
+            self._db.execute("analyze scoresim_files, scoresim_passages")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
