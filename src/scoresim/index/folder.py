@@ -27,7 +27,7 @@ import numpy as np
 
 from scoresim.errors import BadInput
 from scoresim.files import LOCK, locked, sweep
-from scoresim.index.graph import Longs, damaged, found_in, new_graph, open_graph, write_graph
+from scoresim.index.graph import Longs, damaged, found_in, is_whole, new_graph, open_graph, write_graph
 from scoresim.index.store import (
     EXACT,
     FIELDS,
@@ -120,7 +120,8 @@ class FolderStore:
             stack.enter_context(locked(self.folder))
             mode = "rwc"
         elif path.is_file():
-            mode = "ro" if os.access(self.folder, os.W_OK) else "ro&immutable=1"  # the log needs a file beside it
+            asleep = not path.with_name(f"{DATABASE}-wal").exists()  # nobody writes, and SQLite has nothing to note
+            mode = "ro&immutable=1" if asleep and not os.access(self.folder, os.W_OK) else "ro"
         else:
             raise BadInput(f"there is no index in {self.folder}; make one with scoresim index.")
         with self._told():
@@ -148,13 +149,9 @@ class FolderStore:
     def _mend(self) -> None:
         """Forget graphs that are damaged, and remove what killed runs left."""
         with self._transaction("begin immediate") as db:
-            whole = set()
-            for name, checksum in db.execute("select name, sha256 from graphs").fetchall():
-                try:
-                    open_graph(self.folder / name, checksum, self.width)
-                    whole.add(name)
-                except (BadInput, FileNotFoundError):
-                    db.execute("delete from graphs where name = ?", (name,))
+            known = db.execute("select name, sha256 from graphs").fetchall()
+            whole = {name for name, checksum in known if is_whole(self.folder / name, checksum)}
+            db.executemany("delete from graphs where name = ?", [(name,) for name, _ in known if name not in whole])
         sweep(self.folder)
         for path in self.folder.glob("*.graph"):
             if path.name not in whole:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 16  # per vector and layer
 EFFORT_ADD = 128  # candidates looked at for a new vector
-EFFORT_SEARCH = 512  # ... and for a query: recall against time, docs/decisions/0015
+EFFORT_SEARCH = 1024  # ... and for a query: recall against time, docs/decisions/0015
 Longs = NDArray[np.int64]
 
 
@@ -71,17 +71,18 @@ def open_graph(path: Path, checksum: str, width: int, write: bool = False) -> In
         BadInput: it is damaged.
     """
     graph = new_graph(width)
-    if not path.exists():
-        raise FileNotFoundError(path)
+    if not is_whole(path, checksum):
+        raise damaged(path) if path.exists() else FileNotFoundError(path)
+    (graph.load if write else graph.view)(path)
+    return graph
+
+
+def is_whole(path: Path, checksum: str) -> bool:
+    """Is this file there, with the bytes that were written?"""
     try:
-        if sha256(path) == checksum:
-            (graph.load if write else graph.view)(path)
-            return graph
+        return sha256(path) == checksum
     except BadInput:
-        if not path.exists():
-            raise FileNotFoundError(path) from None
-        raise
-    raise damaged(path)
+        return False
 
 
 def found_in(graph: Index, queries: Vectors, count: int) -> Longs:
