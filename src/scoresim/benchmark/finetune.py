@@ -35,6 +35,7 @@ from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
 from scoresim.files import read_json, replacing, write_json
 from scoresim.model.image_encoder import ImageInput
+from scoresim.model.lowrank import add_low_rank
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM, SIZES
 from scoresim.model.tagger import Tagger
@@ -189,7 +190,10 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     """
     torch.manual_seed(config.seed)
     of_pieces = isinstance(parts.task, PieceTask)
-    sim.requires_grad_(not config.frozen)
+    if config.rank:
+        add_low_rank(sim, config.rank)
+    if config.frozen:
+        sim.requires_grad_(False)
     tagger: nn.Module = Tagger(sim, parts.task.level, len(parts.classes), config.context if of_pieces else 0)
     if blank(parts.task, config.inputs):
         tagger = Blanks(tagger)  # type: ignore[arg-type]
