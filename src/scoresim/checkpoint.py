@@ -29,6 +29,8 @@ from scoresim.score.tokens import Vocabulary
 
 FORMAT = "scoresim checkpoint 1"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+BUNDLED = Path(__file__).parent / "weights"
+BUNDLED_NAME, HUB_NAME = re.compile(r"[a-z][a-z0-9-]*"), re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +48,9 @@ class Loaded:
     provenance: dict[str, Any]
 
 
-def save(folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[str, Any]) -> None:
+def save(
+    folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[str, Any], half: bool = False
+) -> None:
     """Write a checkpoint, whole or not at all; one that stands there is replaced.
 
     Args:
@@ -54,6 +58,7 @@ def save(folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[s
         model: any device.
         vocabulary: its sizes are the model's.
         provenance: JSON values: data manifest hash, training config, seed. Versions are added.
+        half: write numbers of 16 bits, for weights that are shipped; what is read is 32 bits wide in any case.
 
     Raises:
         BadInput: the folder cannot be written.
@@ -62,7 +67,8 @@ def save(folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[s
         raise ValueError("the model was made for another vocabulary")
     with replacing(folder) as temporary:
         temporary.mkdir()
-        save_tensors(temporary / WEIGHTS, plain(model.state_dict()))
+        tensors = plain(model.state_dict())
+        save_tensors(temporary / WEIGHTS, {n: t.half() for n, t in tensors.items()} if half else tensors)
         config = {
             "format": FORMAT,
             "model": asdict(model.config),
@@ -96,6 +102,51 @@ def load(folder: Path) -> Loaded:
     if (vocabulary.hash, sha256(folder / WEIGHTS)) != expected:
         raise BadInput(f"{folder} is damaged: its weights or vocabulary changed after saving; take another copy.")
     return Loaded(_build(folder / WEIGHTS, sim, vocabulary), vocabulary, provenance)
+
+
+def locate(name: str | Path) -> Path:
+    """Folder of a checkpoint.
+
+    Args:
+        name: its folder, or that of the run that made it; the name of weights that come with the package ("small");
+            or "hf:owner/name" of weights on the Hugging Face hub, which are fetched once (needs `scoresim[hub]`).
+
+    Raises:
+        BadInput: it is nowhere, or cannot be fetched.
+    """
+    words = str(name)
+    if words.startswith("hf:"):
+        return _fetched(words.removeprefix("hf:"))
+    if BUNDLED_NAME.fullmatch(words) and (BUNDLED / words / CONFIG).is_file():
+        return BUNDLED / words
+    folder = folder_of(Path(name))
+    if not (folder / CONFIG).is_file():
+        known = ", ".join(sorted(path.parent.name for path in BUNDLED.glob(f"*/{CONFIG}"))) or "none"
+        raise BadInput(f"{words} is no folder of a checkpoint; weights that come with scoresim: {known}.")
+    return folder
+
+
+def _fetched(repository: str) -> Path:
+    """The folder into which weights of the hub were fetched; nothing but tensors and plain JSON is taken.
+
+    Raises:
+        BadInput: the name is none, the library is missing, or the hub does not answer.
+    """
+    if not HUB_NAME.fullmatch(repository):
+        raise BadInput(f"hf:{repository} is no name on the hub; it is written hf:owner/name.")
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise BadInput("weights from the hub need huggingface_hub: pip install 'scoresim[hub]'.") from error
+    try:
+        folder = snapshot_download(repository, allow_patterns=[WEIGHTS, CONFIG, "heads/*.safetensors", "*.md"])
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BadInput(
+            f"hf:{repository} cannot be fetched ({reason}); without a network, give a folder of weights."
+        ) from error
+    return Path(folder)
 
 
 def folder_of(checkpoint: Path) -> Path:
