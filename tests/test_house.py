@@ -108,6 +108,7 @@ EXTRAS = {
 
 OPTIONAL = {  # modules that need an extra, which they import when they are used
     "benchmark/midibert.py": "bench",
+    "checkpoint.py": "hub",
     "data/card.py": "report",
     "data/card_pictures.py": "report",
     "data/harmonize.py": "report",
@@ -120,9 +121,9 @@ OPTIONAL = {  # modules that need an extra, which they import when they are used
 def allowed(path: Path) -> set[str]:
     """The distributions that a module may import: a room without torch does without the extra ``train``."""
     room = path.relative_to(SOURCE).parts[0]
-    if room in ("model", "training", "checkpoint.py") or path == SOURCE / "data" / "batches.py":
-        return CORE | EXTRAS["train"]
     optional = CORE.union(*(EXTRAS[extra] for name, extra in OPTIONAL.items() if path == SOURCE / name))
+    if room in ("model", "training", "checkpoint.py") or path == SOURCE / "data" / "batches.py":
+        return optional | EXTRAS["train"]
     if room == "benchmark":
         return optional | EXTRAS["train"] | EXTRAS["report"]
     return optional
