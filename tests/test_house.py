@@ -68,7 +68,7 @@ def test_the_version_is_one() -> None:
 
 
 def test_the_public_list_of_the_package() -> None:
-    assert scoresim.__all__ == ["__version__"]
+    assert scoresim.__all__ == ["__version__", "load"]
 
 
 def test_the_floors_hold() -> None:
