@@ -4,15 +4,32 @@ Every system is cut out along its own staff lines, so that they are level and `S
 turned, bent or seen from the side; what is left for the reader of passages is a picture like an engraved one.
 """
 
+import io
+import warnings
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from scoresim.data.staves import joined
-from scoresim.data.trace import SPACE, ZOOMS, Ink, Trace, darkness, spaces_of, strips_of, thin_lines, tilt_of, traces_of
+from scoresim.data.trace import (
+    INKED,
+    SPACE,
+    ZOOMS,
+    Ink,
+    Trace,
+    darkness,
+    inked,
+    spaces_of,
+    strips_of,
+    thin_lines,
+    tilt_of,
+    traces_of,
+)
 from scoresim.errors import BadInput
 from scoresim.score.warp import opencv
 
@@ -23,9 +40,33 @@ FINE = 6.0  # pixels: where the staff space of the copy is less, the picture is 
 AROUND = 6.5  # staff spaces kept above and below a system, and beside it (brace, last bar line)
 BESIDE = 3.0, 1.5
 NEAREST = 2.5  # staff spaces beyond an outer line before which no picture is cut
-INKED = 96  # of 255: surely ink
+DRAWN = 150  # of 255, of a line over its thickness: it is whole, where a dotted one has gaps
+INDENT = 4.0  # staff spaces: staves that begin so far apart are not joined at their left
 LEAN = 0.1  # steepest lean of a vertical line, pixels per row
 JOINED, CROSSED = 0.75, 0.9  # share of the rows between two staves that a line at their left, a bar line, fills
+
+
+FORMATS = ("PNG", "JPEG", "TIFF")  # and PDF
+POINTS = 72  # per inch, of a PDF
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may hold; one that holds more is refused.
+
+    Attributes:
+        megabytes: size of the file.
+        pages: how many.
+        megapixels: size of a page.
+        total: megapixels of all pages together: so many megabytes of memory they take.
+        dpi: resolution to which the pages of a PDF are drawn, less where one would be too large.
+    """
+
+    megabytes: float = 200.0
+    pages: int = 64
+    megapixels: float = 100.0
+    total: float = 1000.0
+    dpi: float = 300.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +86,97 @@ class PageSystem:
     box: tuple[float, float, float, float]
 
 
+def open_pages(path: str | Path, limits: Limits = Limits()) -> list[NDArray[np.uint8]]:
+    """The pages of a PNG, JPEG, TIFF or PDF file: each [h, w] uint8, 255 is white, as it is held when it is read.
+
+    What a file is, its content says, not its name.
+
+    Raises:
+        BadInput: the file is missing, damaged, of another kind or beyond a limit, or it is a PDF and pypdfium2 is not
+            installed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"{path} is not a file; give a picture (PNG, JPEG, TIFF) or a PDF.")
+    if path.stat().st_size > limits.megabytes * 1e6:
+        raise BadInput(f"{path} has more than {limits.megabytes:g} MB; give a smaller file.")
+    data = path.read_bytes()
+    pages = _pdf_pages if b"%PDF-" in data[:1024] else _picture_pages
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, on tags that are odd and on sizes that are judged here
+            return pages(data, limits)
+    except BadInput as error:
+        raise BadInput(f"{path} {error}") from None
+    except Image.DecompressionBombError:
+        raise BadInput(f"{path} {_too_large(limits)}") from None
+    except Exception as error:  # a decoder may stumble in any way over a damaged file
+        raise BadInput(f"{path} cannot be read as a PNG, JPEG, TIFF or PDF; it may be damaged.") from error
+
+
+def _picture_pages(data: bytes, limits: Limits) -> list[NDArray[np.uint8]]:
+    pages: list[NDArray[np.uint8]] = []
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        while True:
+            _within(limits, len(pages) + 1, picture.size, sum(page.size for page in pages))
+            pages.append(_grey(ImageOps.exif_transpose(picture)))
+            if picture.format != "TIFF":  # what else a JPEG may hold is a preview
+                return pages
+            try:
+                picture.seek(len(pages))
+            except EOFError:
+                return pages
+
+
+def _pdf_pages(data: bytes, limits: Limits) -> list[NDArray[np.uint8]]:
+    try:
+        from pypdfium2 import PdfDocument
+    except ImportError:
+        raise BadInput("is a PDF, which needs pypdfium2; install it with: pip install 'scoresim[pages]'.") from None
+    pages: list[NDArray[np.uint8]] = []
+    document = PdfDocument(data)
+    try:
+        _within(limits, len(document), (0, 0), 0)
+        for page in document:
+            width, height = page.get_size()
+            scale = min(limits.dpi / POINTS, (0.9 * limits.megapixels * 1e6 / max(width * height, 1.0)) ** 0.5)
+            size = (int(width * scale) + 1, int(height * scale) + 1)
+            _within(limits, len(pages) + 1, size, sum(page.size for page in pages))
+            drawn = page.render(scale=scale, grayscale=True).to_numpy()
+            pages.append(np.array(drawn, dtype=np.uint8).reshape(drawn.shape[:2]))
+    finally:
+        document.close()
+    return pages
+
+
+def _within(limits: Limits, number: int, size: tuple[int, int], before: int) -> None:
+    """Refuse page `number` of a file that has too many, or that is too large by itself or with the `before` pixels."""
+    if number > limits.pages:
+        raise BadInput(f"has more than {limits.pages} pages; give fewer at a time.")
+    pixels = size[0] * size[1]
+    if pixels > limits.megapixels * 1e6 or pixels + before > limits.total * 1e6:
+        raise BadInput(_too_large(limits))
+
+
+def _too_large(limits: Limits) -> str:
+    return (
+        f"has a page of more than {limits.megapixels:g} megapixels, or pages of more than {limits.total:g} together; "
+        "scan it at 300 dpi, or give fewer pages."
+    )
+
+
+def _grey(picture: Image.Image) -> NDArray[np.uint8]:
+    """A picture of any mode as grey; what is transparent is paper."""
+    if picture.mode.startswith(("I", "F")):
+        values = np.asarray(picture, dtype=np.float64)
+        top = 65535.0 if picture.mode.startswith("I") else max(float(np.nanmax(values)), 1e-9)
+        return np.asarray(np.nan_to_num(values * (255.0 / top)).clip(0, 255), dtype=np.uint8)
+    if picture.has_transparency_data:
+        seen = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+    return np.array(picture.convert("L"), dtype=np.uint8)
+
+
 def systems_of(image: NDArray[np.uint8]) -> list[PageSystem]:
     """The systems of a page from top to bottom, of an opened book page by page.
 
@@ -60,7 +192,7 @@ def systems_of(image: NDArray[np.uint8]) -> list[PageSystem]:
     cv2 = opencv()
     scale = SPACE / spaces[0]
     size = (max(round(dark.shape[1] * scale), 1), max(round(dark.shape[0] * scale), 1))
-    ink = cv2.resize(dark, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    ink = inked(cv2.resize(dark, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC))
     turn, canvas = turned(size, tilt_of(strips_of(thin_lines(ink))))
     level = cv2.warpAffine(ink, turn, canvas, flags=cv2.INTER_LINEAR)
     zooms = {round(zoom * space / spaces[0], 2) for space in spaces for zoom in ZOOMS}
@@ -76,16 +208,17 @@ NO_STAFF = "No staff was found on this picture; give a page, or a system, of pri
 
 
 def measured(grey: NDArray[np.uint8]) -> tuple[Ink, list[float]]:
-    """A picture as ink, reduced where it is wider than `WIDEST` and its staves allow it, and its staff spaces there."""
+    """A picture's darkness, reduced where it is wider than `WIDEST` if its staves allow it, and its staff spaces."""
     cv2 = opencv()
     factor = -(-grey.shape[1] // WIDEST)
+    size = (max(grey.shape[1] // factor, 1), max(grey.shape[0] // factor, 1))
     if factor > 1:
-        dark = darkness(cv2.resize(grey, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA))
-        spaces = spaces_of(dark)
+        dark = darkness(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
+        spaces = spaces_of(inked(dark))
         if spaces and spaces[0] >= FINE:
             return dark, spaces
     dark = darkness(grey)
-    return dark, spaces_of(dark)
+    return dark, spaces_of(inked(dark))
 
 
 def turned(size: tuple[int, int], degrees: float) -> tuple[NDArray[np.float64], tuple[int, int]]:
@@ -127,10 +260,11 @@ def are_joined(level: Ink, upper: Trace, lower: Trace) -> bool:
     left, right = max(upper.left, lower.left), min(upper.right, lower.right)
     if right - left < 4 * SPACE:
         return False
-    share = coverage(level, upper, lower, min(upper.left, lower.left) - 2 * SPACE, right + SPACE)
-    begin = share[: round(abs(upper.left - lower.left) + 4 * SPACE)]
+    ends = sorted((upper.left, lower.left))
+    first = (ends[0] if ends[1] - ends[0] < INDENT * SPACE else ends[1]) - 1.5 * SPACE
+    share = coverage(level, upper, lower, first, right + SPACE)
     crossed = np.diff((share >= CROSSED).astype(int), prepend=0) == 1
-    return bool(begin.max(initial=0) >= JOINED or crossed.sum() >= 2)
+    return bool(share[: round(ends[1] + 2 * SPACE - first)].max(initial=0) >= JOINED or crossed.sum() >= 2)
 
 
 def coverage(level: Ink, upper: Trace, lower: Trace, left: float, right: float) -> NDArray[np.float64]:
@@ -140,17 +274,18 @@ def coverage(level: Ink, upper: Trace, lower: Trace, left: float, right: float) 
     top, bottom = upper.line(2, x), lower.line(-2, x)
     rows = max(round(float((bottom - top).mean())), 2)
     y = top + (bottom - top) * np.linspace(0, 1, rows)[:, None]
-    dark = level[np.rint(y).astype(int).clip(0, len(level) - 1), x] >= INKED
-    wide = cv2.dilate(dark.astype(np.uint8), np.ones((1, 3), np.uint8)).astype(np.float32)
+    dark = level[np.rint(y).astype(int).clip(0, len(level) - 1), x]
+    summed = cv2.boxFilter(dark, cv2.CV_32F, (3, 1), normalize=False)  # a thin line may stand between two columns
+    filled = (summed >= DRAWN).astype(np.float32)
     shares = []
     for lean in np.linspace(-LEAN, LEAN, 2 * max(round(LEAN * rows / 2), 1) + 1):
         shear = np.array([[1, lean, -lean * rows / 2], [0, 1, 0]])
-        shares.append(cv2.warpAffine(wide, shear, wide.shape[::-1], flags=cv2.INTER_NEAREST).mean(axis=0))
+        shares.append(cv2.warpAffine(filled, shear, filled.shape[::-1], flags=cv2.INTER_NEAREST).mean(axis=0))
     return np.asarray(np.max(shares, axis=0), dtype=np.float64)
 
 
 def _cut(ink: Ink, level: Ink, group: list[Trace], every: list[Trace], back: NDArray[Any], scale: float) -> PageSystem:
-    """One system, taken from `ink` so that its lines are level; `back` leads there from `level`, `scale` to the page."""
+    """One system with level lines, taken from `ink`: `back` leads there from `level`, and `scale` to the page."""
     cv2 = opencv()
     left = max(min(t.left for t in group) - BESIDE[0] * SPACE, 0.0)
     right = min(max(t.right for t in group) + BESIDE[1] * SPACE, level.shape[1] - 1.0)
@@ -215,14 +350,14 @@ def _room(group: list[Trace], every: list[Trace], x: float) -> tuple[float, floa
 
 def _ends(image: Ink, knots: NDArray[np.float64], room: tuple[float, float]) -> tuple[int, int]:
     """The rows at which a system is cut from its neighbours, where there is least ink: first, and after the last."""
-    inked = (image >= INKED).mean(axis=1)
+    share = (image >= INKED).mean(axis=1)
     ends = []
     for edge, way, free in ((round(knots[0]), -1, room[0]), (round(knots[-1]), 1, room[1])):
         near = min(NEAREST * SPACE, free / 2)
         far = min(AROUND * SPACE, max(free - NEAREST * SPACE, free / 2))
         steps = np.arange(int(near), max(int(far), int(near)) + 1)
         rows = (edge + way * steps).clip(0, len(image) - 1)
-        ends.append(int(rows[np.argmin(inked[rows] + 1e-3 * np.abs(steps - min(free / 2, far)))]))
+        ends.append(int(rows[np.argmin(share[rows] + 1e-4 * np.abs(steps - min(free / 2, far)))]))
     return ends[0], ends[1] + 1
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scoresim.data.staves import APART
 from scoresim.score.warp import opencv
 
 SPACE = 8.0  # pixels between two staff lines of the picture on which staves are followed
@@ -21,9 +22,17 @@ LINED, SEED = 0.3, 0.5  # how much of a strip is filled by four of five lines: o
 DRIFT = 0.35  # staff spaces by which a staff leaves its slope at most, per strip
 LOST = 5  # strips without lines that a staff survives
 SHORTEST = 10.0, 0.2  # staff spaces; share of the longest staff
+BARE, BARER = 1.5, 2.5  # staff spaces for which a staff shows somewhere so many times more ink on lines than between
 EDGE = 1.5  # staff spaces without lines: a staff has ended
 REACH = round(4 * SPACE)  # pixels around the middle of a staff in which no other is begun
-APART = 4.8  # staff spaces between the middles of two staves, at least
+
+INKED = 96  # of 255: surely ink
+BLACK = 0.35  # of the light of bright paper: what is darker over a wide space is no paper
+INK, FAINT, NOISE = (
+    140.0,
+    28.0,
+    1.7,
+)  # darkness of faded ink, most of noise, of 255; of noise, in distances of quartiles
 
 Ink = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -44,15 +53,16 @@ class Trace:
     space: np.polynomial.Polynomial
 
     def line(self, number: float, x: Any) -> Any:
-        """Row of line -2 (top) to 2 (bottom) at columns x, which may lie a little beyond its ends."""
-        inside = np.clip(x, self.left, self.right)
+        """Row of line -2 (top) to 2 (bottom) at columns x; beyond the places where it was followed, straight on."""
+        first, last = self.middle.domain
+        inside = np.clip(x, first, last)
         slope = self.middle.deriv()
-        beyond = np.where(x < self.left, slope(self.left), slope(self.right)) * (x - inside)
+        beyond = np.where(x < first, slope(first), slope(last)) * (x - inside)
         return self.middle(inside) + beyond + number * self.space(inside)
 
 
 def darkness(grey: Ink) -> Ink:
-    """How dark a picture is against its paper: [h, w] uint8, 255 is black, 0 is paper, however that was lit.
+    """How much of its paper's light a picture swallows: [h, w] uint8, 255 is all, however the paper was lit.
 
     Args:
         grey: [h, w], 255 is white.
@@ -63,13 +73,21 @@ def darkness(grey: Ink) -> Ink:
     reach = max(width // 160, 5) | 1
     paper = cv2.dilate(small, np.ones((reach, reach), np.uint8))
     paper = cv2.blur(cv2.erode(paper, np.ones((reach, reach), np.uint8)), (reach, reach))
-    brightest = float(np.percentile(paper, 95))
-    paper = np.maximum(paper, max(int(0.35 * brightest), 1)).astype(np.uint8)
-    white = float((paper >= 250).mean()) > 0.5
+    paper = np.maximum(paper, max(int(BLACK * np.percentile(paper, 95)), 1)).astype(np.uint8)
     light = cv2.divide(grey, cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR), scale=255)
-    faint, dark = (0.0, 1.0) if white else (0.08, 0.55)
-    level = (255 * (np.arange(255, -1, -1) / 255 - faint) / (dark - faint)).clip(0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(light, level), dtype=np.uint8)
+    return np.asarray(cv2.bitwise_not(light), dtype=np.uint8)
+
+
+def inked(dark: Ink) -> Ink:
+    """Darkness as ink: what is no darker than the noise of the paper is 0, what is surely ink 255; clean, it stays."""
+    cv2 = opencv()
+    counts = np.bincount(dark[::3, ::3].ravel(), minlength=256)
+    middle, upper = np.searchsorted(np.cumsum(counts), np.array([0.5, 0.75]) * counts.sum())
+    if upper <= 2:
+        return dark
+    faint = min(middle + NOISE * (upper - middle), FAINT)
+    level = 255 * (np.arange(256) - faint) / (INK - faint)
+    return np.asarray(cv2.LUT(dark, level.clip(0, 255).astype(np.uint8)), dtype=np.uint8)
 
 
 def spaces_of(ink: Ink) -> list[float]:
@@ -100,7 +118,7 @@ def thin_lines(ink: Ink) -> NDArray[np.float32]:
     thin = np.asarray(cv2.subtract(ink, thick), dtype=np.float32)
     drawn = thin[::3][thin[::3] > 40]
     usual = float(np.percentile(drawn, 60)) if len(drawn) else 255.0
-    return np.minimum(thin / np.float32(usual), np.float32(1.0))
+    return np.asarray(np.minimum(thin / np.float32(usual), 1.0), dtype=np.float32)
 
 
 def strips_of(thin: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -188,13 +206,14 @@ def traces_of(ink: Ink, zooms: tuple[float, ...] = ZOOMS) -> list[Trace]:
         for k, y in zip(strips, rows, strict=True):
             left[k, max(y - REACH, 0) : y + REACH + 1] = 0
         if len(strips) * STRIP >= SHORTEST[0]:
-            trace = _trace(thin, strips, rows, np.array(zooms)[zoom[strips, rows]])
-            found.append((float(fit[strips, rows].sum()), trace))
+            trace = _trace(ink, strips, rows, np.array(zooms)[zoom[strips, rows]])
+            if trace is not None:
+                found.append((float(fit[strips, rows].sum()), trace))
     kept: list[Trace] = []
     for _, trace in sorted(found, key=lambda pair: -pair[0]):
-        if trace.right - trace.left >= SHORTEST[1] * max((t.right - t.left for t in kept), default=0.0):
-            if not any(_overlap(trace, other) for other in kept):
-                kept.append(trace)
+        least = SHORTEST[1] * max((t.right - t.left for t in kept), default=0.0)
+        if trace.right - trace.left >= least and not any(_overlap(trace, other) for other in kept):
+            kept.append(trace)
     return sorted(kept, key=lambda t: float(t.middle((t.left + t.right) / 2)))
 
 
@@ -202,12 +221,12 @@ def _overlap(one: Trace, other: Trace) -> bool:
     """Do two staves stand on each other?"""
     left, right = max(one.left, other.left), min(one.right, other.right)
     x = np.linspace(left, right, 5)
-    apart = np.abs(one.line(0, x) - other.line(0, x)).min() / max(float(one.space(x).max()), float(other.space(x).max()))
-    return left < right and apart < APART
+    space = np.maximum(one.space(x), other.space(x))
+    return left < right and bool((np.abs(one.line(0, x) - other.line(0, x)) < APART * space).any())
 
 
-def _trace(thin: NDArray[np.float32], strips: NDArray[Any], rows: NDArray[Any], zooms: Floats) -> Trace:
-    """Smooth curves through the places of one staff, and its ends."""
+def _trace(ink: Ink, strips: NDArray[Any], rows: NDArray[Any], zooms: Floats) -> Trace | None:
+    """Smooth curves through the places of one staff, and its ends; None where it shows its lines bare nowhere."""
     width = round(STRIP * SPACE)
     x, y = (strips + 0.5) * width, rows.astype(float)
     domain = (float(x[0] - width / 2), float(x[-1] + width / 2))
@@ -218,20 +237,30 @@ def _trace(thin: NDArray[np.float32], strips: NDArray[Any], rows: NDArray[Any], 
         weight = 1 / (1 + (np.abs(y - middle(x)) / 1.0) ** 2)
     space = np.polynomial.Polynomial.fit(x, zooms * SPACE, 1 if len(x) > 6 else 0, domain=domain)
     rough = Trace(*domain, middle, space)
-    columns = np.arange(max(int(domain[0] - 6 * SPACE), 0), min(int(domain[1] + 6 * SPACE), thin.shape[1]))
-    lined = np.zeros(len(columns))
-    for number in range(-2, 3):
+    columns = np.arange(ink.shape[1])
+
+    def around(number: float) -> NDArray[np.int64]:
+        """The ink of three rows around a line, or between lines: [w]."""
         row = np.rint(rough.line(number, columns)).astype(int)
-        around = [thin[(row + d).clip(0, len(thin) - 1), columns] for d in (-1, 0, 1)]
-        lined += np.max(around, axis=0) > 0.4
-    full = np.convolve(lined >= 4, np.ones(round(SPACE)) / round(SPACE), "same") >= 0.5
-    here = np.flatnonzero(full)
-    if not len(here):
-        return rough
-    # From a column that is surely inside outwards, until the lines have been away for EDGE.
-    start = int(np.searchsorted(here, np.searchsorted(columns, x.mean()))).__index__()
-    start = min(start, len(here) - 1)
-    wide = np.flatnonzero(np.diff(here) > (LOST + 1) * width)
-    low = max((int(i) + 1 for i in wide if i < start), default=0)
-    high = min((int(i) for i in wide if i >= start), default=len(here) - 1)
-    return Trace(float(columns[here[low]]), float(columns[here[high]]), middle, space)
+        return np.asarray(
+            np.sum([ink[(row + d).clip(0, len(ink) - 1), columns].astype(int) for d in (-1, 0, 1)], axis=0),
+            dtype=np.int64,
+        )
+
+    lines = np.stack([around(number) for number in range(-2, 3)])
+    between = np.stack([around(number + 0.5) for number in range(-2, 2)])
+    near = np.ones(round(BARE * SPACE))
+    drawn, empty = (np.convolve(part.mean(axis=0), near, "same") for part in (lines, between))
+    if not (drawn > BARER * empty + INKED * len(near) / 2)[round(domain[0]) : round(domain[1])].any():
+        return None
+    full = np.flatnonzero(np.convolve((lines >= INKED).sum(axis=0) >= 4, np.ones(round(SPACE)), "same") >= SPACE / 2)
+    return Trace(_end(full, x[0], domain[0]), -_end(-full[::-1], -x[-1], -domain[1]), middle, space)
+
+
+def _end(full: NDArray[np.int64], start: float, otherwise: float) -> float:
+    """How far down columns that hold a staff reach from `start` on, without a gap of `EDGE`."""
+    here = full[full <= start]
+    if not len(here) or start - here[-1] > EDGE * SPACE:
+        return float(otherwise)
+    gaps = np.flatnonzero(np.diff(here) > EDGE * SPACE)
+    return float(here[gaps[-1] + 1] if len(gaps) else here[0])
