@@ -1,8 +1,9 @@
 """Publish a finished demo: results/demo.json, results/demo.md, and the short table in README.md.
 
     python docs/make_results.py [runs/demo]
+    python docs/make_results.py small        # the table of `small` from results/pretraining.json
 
-The rows are those that `scoresim study` wrote; nothing is typed by hand.
+The rows are those that `scoresim study` and `scoresim benchmark` wrote; nothing is typed by hand.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results -->\n", "<!-- /results -->"
+SMALL_BEGIN, SMALL_END = "<!-- small -->\n", "<!-- /small -->"
 IMAGE, MIDI = "score images and MIDI", "MIDI alone"
 RULES = (("note heads", "none (bootleg score)"), ("nothing", "none (chance)"))
 SHOWN = (  # what the README says, and which row it is: (what, metric, [(heading, inputs begin with, pre-training)])
@@ -24,6 +26,34 @@ SHOWN = (  # what the README says, and which row it is: (what, metric, [(heading
     ("Style of a passage", "style, passages", "macro-F1", ()),
     ("Notes of the top staff", "top staff, notes", "accuracy", ()),
 )
+
+LOOKS = (  # of `small`: (what, what its row says before and after the look, inputs, metric)
+    ("Hidden pitches of a bar, with the picture", "hidden pitch", "", "both", "accuracy"),
+    ("Image to notes, of 1,000", "retrieval", ", image to notes, pool of 1000", "each", "R@1"),
+    ("Notes to image, of 1,000", "retrieval", ", notes to image, pool of 1000", "each", "R@1"),
+    ("Match, partner from another piece", "matching: another piece", "", "both", "accuracy"),
+    ("Match, another passage of the piece", "matching: another passage of the same piece", "", "both", "accuracy"),
+    ("Match, one bar altered", "matching: one bar altered", "", "both", "accuracy"),
+    ("Bars found on the picture", "grounding of bars", "", "both", "share right"),
+)
+
+
+def table_of_small(rows: list[dict[str, Any]]) -> str:
+    """The README's table of `small`: a line for each question, a column for each look."""
+    lines = ["| question | metric | clean | scan-like | photo-like | n |", "|---|---|--:|--:|--:|--:|"]
+    for title, before, after, inputs, metric in LOOKS:
+        from_ = " from {}-like images" if after else ", {}-like images"
+        found = []
+        for look in ("", *(from_.format(look) for look in ("scan", "photo"))):
+            [row] = [
+                r
+                for r in rows
+                if r["what"] == f"{before}{look}{after}" and r["inputs"].startswith(inputs) and r["metric"] == metric
+                and r["pretraining"] == IMAGE
+            ]  # fmt: skip
+            found.append(row)
+        lines.append(f"| {title} | {metric} | {' | '.join(map(percent, found))} | {found[0]['n']} |")
+    return "\n".join(lines)
 
 
 def percent(row: dict[str, Any]) -> str:
@@ -63,12 +93,26 @@ def main(study: Path) -> None:
         f"{steps['peak_memory'] / 1e9:.1f} GB at most. All rows, with their commands:\n"
         "[results/demo.json](results/demo.json), [results/demo.md](results/demo.md)."
     )
+    between(BEGIN, END, f"{table(rows)}\n\n{note}\n")
+
+
+def small() -> None:
+    """Write the table of `small`."""
+    rows = json.loads((ROOT / "results" / "pretraining.json").read_text(encoding="utf-8"))
+    command = rows[0]["command"]
+    note = f"`{command}`; all rows: [results/pretraining.json](results/pretraining.json)."
+    between(SMALL_BEGIN, SMALL_END, f"{table_of_small(rows)}\n\n{note}\n")
+
+
+def between(begin: str, end: str, what: str) -> None:
+    """Put something between two marks of README.md."""
     readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN, 1)
-    tail = rest.split(END, 1)[1]
-    readme.write_text(f"{head}{BEGIN}{table(rows)}\n\n{note}\n{END}{tail}", encoding="utf-8")
+    head, rest = readme.read_text(encoding="utf-8").split(begin, 1)
+    readme.write_text(f"{head}{begin}{what}{end}{rest.split(end, 1)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "demo")
+    if sys.argv[1:] == ["small"]:
+        small()
+    else:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "demo")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scoresim.data.batches import IGNORE, Passages, batch_config, draw
 from scoresim.data.pair import Pair
-from scoresim.data.rows import BatchConfig, decode, epoch_order, inked_cells, joined, notes_that_fit, scaled
+from scoresim.data.rows import BatchConfig, decode, epoch_order, inked_cells, joined, lines_of, notes_that_fit, scaled
 from scoresim.data.spacing import along, along_lines
 from scoresim.data.staves import find_staves, strips
 from scoresim.data.synthetic import synthetic
@@ -271,10 +271,10 @@ def test_passages_that_follow_each_other_are_read_as_one() -> None:
     passages = Passages(source, BatchConfig(8, lines=4), vocabulary=default_vocabulary())
     assert passages.next_row.tolist() == [1, 2, 3, -1, 5, 6, 7, -1, 9, 10, 11, -1]
     steps = range(12)
-    lines = [passages.lines(0, step) for step in steps]
+    lines = [lines_of(passages.config, 0, step)[0] for step in steps]
     assert set(lines) == {1, 2, 4}
     for step in steps:
-        batch, count = passages.batch(0, step), passages.lines(0, step)
+        batch, count = passages.batch(0, step), lines[step]
         assert len(batch) == 8 // count
         assert batch.altered is not None
         for b, i in enumerate(batch.index.tolist()):
@@ -292,6 +292,33 @@ def test_passages_that_follow_each_other_are_read_as_one() -> None:
             line = (batch.image.place[b][cells][:, 1] - 0.05).clamp(min=0).floor().int()
             assert set(line.tolist()) == set(range(len(taken)))
             assert int(batch.cell_bar[b].max()) == sum(p.n_bars for p in taken) - 1
+
+
+def test_some_steps_read_notes_alone_in_long_rows() -> None:
+    source = Chain(32)
+    config = BatchConfig(16, lines=2, long_share=0.5, long_lines=8, long_notes=20)
+    passages = Passages(source, config, vocabulary=default_vocabulary())
+    seen = set()
+    for step in range(12):
+        batch, (count, alone) = passages.batch(0, step), lines_of(config, 0, step)
+        assert batch.alone == alone
+        seen.add(alone)
+        if not alone:
+            assert count in (1, 2)
+            assert len(batch) == 16 // count
+            assert batch.image.mask.any()
+            continue
+        assert count == 8
+        assert len(batch) == 8, "four times as many passages as are read with images"
+        assert not batch.image.mask.any()
+        assert batch.altered is None
+        for b, i in enumerate(batch.index.tolist()):
+            taken = [source[i]]
+            while (i + 1) % 4 and sum(len(pair.notes) for pair in taken) <= 20:
+                i += 1
+                taken.append(source[i])
+            assert int(batch.notes.mask[b].sum()) == sum(len(pair.notes) for pair in taken)
+    assert seen == {True, False}
 
 
 def test_a_note_points_at_its_own_line() -> None:

@@ -110,3 +110,50 @@ def test_weights_of_another_shape_or_not_finite_are_refused(folder: Path) -> Non
     edit(folder, lambda c: c.update(weights_sha256=sha256(path)))
     with pytest.raises(BadInput, match="does not hold the weights"):
         checkpoint.load(folder)
+
+
+def test_half_as_many_bits_are_nearly_the_same_weights(folder: Path, tmp_path: Path) -> None:
+    model = checkpoint.load(folder).model
+    checkpoint.save(tmp_path / "half", model, VOCABULARY, {}, half=True)
+    assert (tmp_path / "half" / "model.safetensors").stat().st_size < 0.6 * (
+        folder / "model.safetensors"
+    ).stat().st_size
+    again = checkpoint.load(tmp_path / "half").model
+    for (name, a), b in zip(model.state_dict().items(), again.state_dict().values(), strict=True):
+        assert b.dtype == torch.float32
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_weights_are_found_by_folder_and_by_name(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checkpoint.locate(folder) == folder
+    assert checkpoint.locate(str(folder.parent)) == folder
+    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path / "weights")
+    with pytest.raises(BadInput, match="come with scoresim: none"):
+        checkpoint.locate("little")
+    folder.parent.joinpath("weights").mkdir()
+    folder.rename(tmp_path / "weights" / "little")
+    assert checkpoint.locate("little") == tmp_path / "weights" / "little"
+    for name in ("../weights/little2", "huge", str(tmp_path / "nothing")):
+        with pytest.raises(BadInput, match="no folder of a checkpoint; weights that come with scoresim: little"):
+            checkpoint.locate(name)
+
+
+def test_weights_of_the_hub_need_a_name_and_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    for name in ("hf:", "hf:owner", "hf:owner/name/more", "hf:../x y"):
+        with pytest.raises(BadInput, match="written hf:owner/name"):
+            checkpoint.locate(name)
+    with pytest.raises(BadInput, match=r"hf:owner/name cannot be fetched .* give a folder of weights"):
+        checkpoint.locate("hf:owner/name")
+
+
+def test_weights_of_the_hub_are_those_of_its_folder(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    asked = []
+    monkeypatch.setattr(hub, "snapshot_download", lambda name, **rest: asked.append((name, rest)) or str(folder))
+    assert checkpoint.load(checkpoint.locate("hf:owner/name")).vocabulary.hash == VOCABULARY.hash
+    [(name, rest)] = asked
+    assert name == "owner/name"
+    assert all(not pattern.endswith((".bin", ".py", "*")) for pattern in rest["allow_patterns"])

@@ -68,7 +68,7 @@ def test_the_version_is_one() -> None:
 
 
 def test_the_public_list_of_the_package() -> None:
-    assert scoresim.__all__ == ["__version__"]
+    assert scoresim.__all__ == ["__version__", "load"]
 
 
 def test_the_floors_hold() -> None:
@@ -108,6 +108,7 @@ EXTRAS = {
 
 OPTIONAL = {  # modules that need an extra, which they import when they are used
     "benchmark/midibert.py": "bench",
+    "checkpoint.py": "hub",
     "data/card.py": "report",
     "data/card_pictures.py": "report",
     "data/harmonize.py": "report",
@@ -115,6 +116,7 @@ OPTIONAL = {  # modules that need an extra, which they import when they are used
     "index/graph.py": "search",
     "index/folder.py": "search",
     "index/server.py": "postgres",
+    "data/page.py": "pages",
     "score/degrade.py": "degrade",
     "score/warp.py": "degrade",
 }
@@ -123,9 +125,9 @@ OPTIONAL = {  # modules that need an extra, which they import when they are used
 def allowed(path: Path) -> set[str]:
     """The distributions that a module may import: a room without torch does without the extra ``train``."""
     room = path.relative_to(SOURCE).parts[0]
-    if room in ("model", "training", "checkpoint.py") or path == SOURCE / "data" / "batches.py":
-        return CORE | EXTRAS["train"]
     optional = CORE.union(*(EXTRAS[extra] for name, extra in OPTIONAL.items() if path == SOURCE / name))
+    if room in ("model", "training", "checkpoint.py", "understand.py") or path == SOURCE / "data" / "batches.py":
+        return optional | EXTRAS["train"]
     if room == "benchmark":
         return optional | EXTRAS["train"] | EXTRAS["report"]
     return optional

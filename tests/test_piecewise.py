@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from scoresim import checkpoint
 from scoresim.benchmark import piece_baselines, piecewise, run, tasks
 from scoresim.benchmark.config import RECIPES, BenchmarkConfig, FinetuneConfig
-from scoresim.benchmark.finetune import fit, prepare_pieces, resolved
-from scoresim.benchmark.piecewise import Material, gather, windows
+from scoresim.benchmark.finetune import fit, load_answers, prepare_pieces, resolved
+from scoresim.benchmark.piecewise import Material, answers, gather, windows
 from scoresim.benchmark.task import Answers, PieceTask
+from scoresim.checkpoint import load_head
 from scoresim.data.batches import Windows, batch_config
 from scoresim.errors import BadInput
 from scoresim.files import read_json
@@ -224,16 +225,24 @@ def test_recipes_fill_in_what_nobody_has_said(melody: Material) -> None:
     assert resolved(parts, notes_only(steps=3, lr=0.5)).steps == 3
 
 
-@pytest.mark.parametrize("frozen", [False, True])
-def test_a_head_learns_who_wrote_long_pieces(composer: Material, tmp_path: Path, frozen: bool) -> None:
-    config = notes_only(steps=12, lr=3e-3, validations=3, frozen=frozen)
+@pytest.mark.parametrize(("frozen", "rank"), [(False, 0), (True, 0), (False, 2)])
+def test_a_head_learns_who_wrote_long_pieces(composer: Material, tmp_path: Path, frozen: bool, rank: int) -> None:
+    config = notes_only(steps=12, lr=3e-3, validations=3, frozen=frozen, rank=rank)
     sim = micro()
     before = {name: p.clone() for name, p in sim.named_parameters()}
     result = fit(prepare_pieces(composer, BATCHES, config), sim, "micro", config, tmp_path / "run")
     assert [f["what"] for f in result["figures"]][::2] == ["composer, windows of 64 notes", "composer, pieces"]
     assert result["items"] == len(windows(composer, "test", BATCHES, config).windows)
-    changed = any(not torch.equal(p, before[name]) for name, p in sim.named_parameters())
-    assert changed != frozen
+    now = {name.replace(".linear.", "."): p for name, p in sim.named_parameters()}
+    assert any(not torch.equal(now[name], p) for name, p in before.items()) != (frozen or rank > 0)
+    assert (tmp_path / "run" / "head.safetensors").is_file() == (frozen or rank > 0)
+    if frozen or rank:
+        tagger, about = load_head(tmp_path / "run" / "head.safetensors", micro(), "micro")
+        assert (about.classes, about.rank, about.inputs) == (composer.classes, rank, "notes")
+        asked = windows(composer, "test", BATCHES, config)
+        kept = load_answers(tmp_path / "run" / "answers.npz")
+        said = answers(tagger, asked, composer.parts["test"], "notes")
+        np.testing.assert_allclose(said.scores, kept.scores, atol=0.02)
     again = fit(prepare_pieces(composer, BATCHES, config), micro(), "micro", config, tmp_path / "run")
     assert again == result
 

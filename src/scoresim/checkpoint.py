@@ -3,11 +3,16 @@
     model.safetensors   the weights
     config.json         shape of the model, vocabulary and its hash, provenance, checksum of the weights
 
+A head that was trained on it is a file of its own: what it adds to these weights, and what it is for.
+
 Reading one executes nothing: no pickle. A folder that is damaged, foreign or hostile is refused with one
 sentence.
 """
 
+import copy
+import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -24,11 +29,15 @@ from torch import Tensor
 from scoresim import __version__
 from scoresim.errors import BadInput
 from scoresim.files import read_json, replacing, sha256, write_json
+from scoresim.model.lowrank import add_low_rank
 from scoresim.model.sim import SIM, SIMConfig
+from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import Vocabulary
 
-FORMAT = "scoresim checkpoint 1"
+FORMAT, HEAD_FORMAT = "scoresim checkpoint 1", "scoresim head 1"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+BUNDLED = Path(__file__).parent / "weights"
+BUNDLED_NAME, HUB_NAME = re.compile(r"[a-z][a-z0-9-]*"), re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +55,7 @@ class Loaded:
     provenance: dict[str, Any]
 
 
-def save(folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[str, Any]) -> None:
+def save(folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[str, Any], half: bool = False) -> None:
     """Write a checkpoint, whole or not at all; one that stands there is replaced.
 
     Args:
@@ -54,6 +63,7 @@ def save(folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[s
         model: any device.
         vocabulary: its sizes are the model's.
         provenance: JSON values: data manifest hash, training config, seed. Versions are added.
+        half: write numbers of 16 bits, for weights that are shipped; what is read is 32 bits wide in any case.
 
     Raises:
         BadInput: the folder cannot be written.
@@ -62,7 +72,8 @@ def save(folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[s
         raise ValueError("the model was made for another vocabulary")
     with replacing(folder) as temporary:
         temporary.mkdir()
-        save_tensors(temporary / WEIGHTS, plain(model.state_dict()))
+        tensors = plain(model.state_dict())
+        save_tensors(temporary / WEIGHTS, {n: t.half() for n, t in tensors.items()} if half else tensors)
         config = {
             "format": FORMAT,
             "model": asdict(model.config),
@@ -96,6 +107,141 @@ def load(folder: Path) -> Loaded:
     if (vocabulary.hash, sha256(folder / WEIGHTS)) != expected:
         raise BadInput(f"{folder} is damaged: its weights or vocabulary changed after saving; take another copy.")
     return Loaded(_build(folder / WEIGHTS, sim, vocabulary), vocabulary, provenance)
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """What a head is for, and how it is asked.
+
+    Attributes:
+        task: its name; level: "sequence" or "note"; classes: their names.
+        inputs: what it was trained on: "notes", "image" or "both".
+        hidden: attributes of notes that it must not see.
+        notes: of a window; lines: that are read as one; bars: whether these are the lines of the score.
+        context: blocks that see all of a window; rank: of the additions to the matrices below, 0 for none.
+        temperature: by which its logits are divided, so that its confidence is right on validation pieces.
+        weights: SHA-256 of the weights it stands on.
+        figures: of its test part: rows of what, metric, value, ci95, n.
+    """
+
+    task: str
+    level: str
+    classes: tuple[str, ...]
+    inputs: str
+    hidden: tuple[str, ...]
+    notes: int
+    lines: int
+    bars: bool
+    context: int
+    rank: int
+    temperature: float
+    weights: str
+    figures: tuple[dict[str, Any], ...] = ()
+
+
+def save_head(path: Path, tagger: Tagger, config: HeadConfig) -> None:
+    """Write what a head adds to the weights that it stands on, in numbers of 16 bits."""
+    body = {f"sim.{name}" for name in _names(tagger.sim.config, tagger.sim.vocabulary_sizes)}
+    tensors = {n: t.half() for n, t in plain(tagger.state_dict()).items() if n.replace(".linear.", ".") not in body}
+    about = json.dumps({"format": HEAD_FORMAT, **asdict(config)}, sort_keys=True)
+    with replacing(path) as temporary:
+        save_tensors(temporary, tensors, {"about": about, "digest": _digest(tensors, about)})
+
+
+def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]:
+    """Read a head and set it on a model, whose weights it shares and leaves as they are.
+
+    Args:
+        path: that `save_head` wrote.
+        model: what it stands on.
+        weights: their SHA-256, as the checkpoint says.
+
+    Raises:
+        BadInput: it is damaged, of another format, or stands on other weights.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            words, tensors = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        about = json.loads(words["about"])
+        if about.pop("format") != HEAD_FORMAT or words["digest"] != _digest(tensors, words["about"]):
+            raise ValueError("its checksum or format differs")
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in about.items()}
+        config = HeadConfig(**values)
+        if not (0 <= config.rank <= 256 and 0 <= config.context <= 16 and 1 <= len(config.classes) <= 4096):
+            raise ValueError("it asks for too much")
+        if config.weights != weights:
+            raise BadInput(f"{path} is a head for other weights; take the one that came with them.")
+        body = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
+        if config.rank:
+            add_low_rank(body, config.rank)
+        tagger = Tagger(body, config.level, len(config.classes), config.context)
+        lost, foreign = tagger.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
+        own = {f"sim.{name}" for name in _names(model.config, model.vocabulary_sizes)}
+        if foreign or {name.replace(".linear.", ".") for name in lost} != own:
+            raise ValueError("its weights are not those of its config")
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise BadInput(f"{path} is a damaged head ({error}); take another copy.") from error
+    return tagger.eval(), config
+
+
+def _names(config: SIMConfig, sizes: tuple[int, ...]) -> set[str]:
+    """Names of the weights of a model as it was pre-trained."""
+    with torch.device("meta"):
+        return set(SIM(config, sizes).state_dict())
+
+
+def _digest(tensors: Mapping[str, Tensor], about: str) -> str:
+    """SHA-256 of a head's contents."""
+    found = hashlib.sha256(about.encode())
+    for name in sorted(tensors):
+        found.update(name.encode())
+        found.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def locate(name: str | Path) -> Path:
+    """Folder of a checkpoint.
+
+    Args:
+        name: its folder, or that of the run that made it; the name of weights that come with the package ("small");
+            or "hf:owner/name" of weights on the Hugging Face hub, which are fetched once (needs `scoresim[hub]`).
+
+    Raises:
+        BadInput: it is nowhere, or cannot be fetched.
+    """
+    words = str(name)
+    if words.startswith("hf:"):
+        return _fetched(words.removeprefix("hf:"))
+    if BUNDLED_NAME.fullmatch(words) and (BUNDLED / words / CONFIG).is_file():
+        return BUNDLED / words
+    folder = folder_of(Path(name))
+    if not (folder / CONFIG).is_file():
+        known = ", ".join(sorted(path.parent.name for path in BUNDLED.glob(f"*/{CONFIG}"))) or "none"
+        raise BadInput(f"{words} is no folder of a checkpoint; weights that come with scoresim: {known}.")
+    return folder
+
+
+def _fetched(repository: str) -> Path:
+    """The folder into which weights of the hub were fetched; nothing but tensors and plain JSON is taken.
+
+    Raises:
+        BadInput: the name is none, the library is missing, or the hub does not answer.
+    """
+    if not HUB_NAME.fullmatch(repository):
+        raise BadInput(f"hf:{repository} is no name on the hub; it is written hf:owner/name.")
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise BadInput("weights from the hub need huggingface_hub: pip install 'scoresim[hub]'.") from error
+    try:
+        folder = snapshot_download(repository, allow_patterns=[WEIGHTS, CONFIG, "heads/*.safetensors", "*.md"])
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BadInput(
+            f"hf:{repository} cannot be fetched ({reason}); without a network, give a folder of weights."
+        ) from error
+    return Path(folder)
 
 
 def folder_of(checkpoint: Path) -> Path:

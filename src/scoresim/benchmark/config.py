@@ -48,6 +48,10 @@ class FinetuneConfig:
     augment: bool = field(
         default=True, metadata={"help": "Transpose and hurry training pieces where the task says that it may be done."}
     )
+    rank: int = field(
+        default=0,
+        metadata={"help": "Train additions of this rank to the blocks' matrices, beside the head; 0: all weights."},
+    )
     frozen: bool = field(default=False, metadata={"help": "Train the head alone: the model under it stays as it is."})
     lr: float = field(
         default=0.0, metadata={"help": "Highest learning rate, after warm-up; 0 is the recipe of the task's kind."}

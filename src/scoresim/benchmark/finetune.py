@@ -2,7 +2,8 @@
 
 The state is chosen on the validation part; the test part is read after training has ended. What is left on
 disk is enough to judge again without training: `finetune.json` (options, validation, figures), `answers.npz`
-(truth, scores and work of every test item) and `tagger.safetensors` (weights).
+(truth, scores and work of every test item) and `tagger.safetensors` (weights); and, where the weights below the head
+stay as they are (`rank`, `frozen`), `head.safetensors`: what stands on them, ready for use.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from scoresim.benchmark.config import RECIPES, FinetuneConfig, Inputs
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, labels_of, windows
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, some
-from scoresim.checkpoint import folder_of, weights_of
+from scoresim.checkpoint import HeadConfig, folder_of, save_head, weights_of
 from scoresim.data import shards
 from scoresim.data.batches import IGNORE, Passages, Windows, batch_config
 from scoresim.data.pair import Pair
@@ -35,6 +36,7 @@ from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
 from scoresim.files import read_json, replacing, write_json
 from scoresim.model.image_encoder import ImageInput
+from scoresim.model.lowrank import add_low_rank
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM, SIZES
 from scoresim.model.tagger import Tagger
@@ -44,6 +46,7 @@ from scoresim.training.objectives import HeadObjective
 from scoresim.training.state import save_weights
 
 RESULT, ANSWERS, WEIGHTS, CONFIG = "finetune.json", "answers.npz", "tagger.safetensors", "config.json"
+HEAD = "head.safetensors"
 READ_AT_ONCE = 64
 
 _logger = logging.getLogger("scoresim")
@@ -189,11 +192,40 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     """
     torch.manual_seed(config.seed)
     of_pieces = isinstance(parts.task, PieceTask)
-    sim.requires_grad_(not config.frozen)
+    if config.rank:
+        add_low_rank(sim, config.rank)
+    if config.frozen:
+        sim.requires_grad_(False)
     tagger: nn.Module = Tagger(sim, parts.task.level, len(parts.classes), config.context if of_pieces else 0)
     if blank(parts.task, config.inputs):
         tagger = Blanks(tagger)  # type: ignore[arg-type]
-    return fit_module(parts, tagger, origin, config, out)
+    result = fit_module(parts, tagger, origin, config, out)
+    if isinstance(tagger, Tagger) and (config.rank or config.frozen) and not (out / HEAD).is_file():
+        save_head(out / HEAD, tagger, head_config(parts, tagger, origin, config, result))
+    return result
+
+
+def head_config(
+    parts: Parts, tagger: Tagger, origin: str, config: FinetuneConfig, result: dict[str, Any]
+) -> HeadConfig:
+    """What a trained head is for; its confidence is set by the validation part."""
+    task, of_pieces = parts.task, isinstance(parts.task, PieceTask)
+    known = parts.answers(tagger, "valid", config.inputs)
+    return HeadConfig(
+        task=task.name,
+        level=task.level,
+        classes=parts.classes,
+        inputs=config.inputs,
+        hidden=tuple(task.hidden) if isinstance(task, PieceTask) else (),
+        notes=(config.notes or task.notes) if isinstance(task, PieceTask) else 0,
+        lines=config.lines,
+        bars=not (isinstance(task, PieceTask) and "bar" in task.hidden),
+        context=config.context if of_pieces else 0,
+        rank=config.rank,
+        temperature=metrics.temperature(known.truth, known.scores),
+        weights=origin,
+        figures=tuple(result["figures"]),
+    )
 
 
 def fit_module(parts: Parts, module: nn.Module, origin: str, config: FinetuneConfig, out: Path) -> dict[str, Any]:

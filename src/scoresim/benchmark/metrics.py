@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -264,6 +265,30 @@ def sums_by_group(values: Floats, groups: Ints) -> Floats:
     table = np.zeros((int(groups.max(initial=0)) + 1, 2))
     np.add.at(table, groups, np.stack([values, np.ones(len(values))], axis=1))
     return table
+
+
+def temperature(truth: Ints, scores: NDArray[np.floating[Any]]) -> float:
+    """What scores are to be divided by so that their softmax is as likely as can be (Guo et al., ICML 2017).
+
+    Args:
+        truth: [M] classes; below 0 is not asked.
+        scores: [M, C] logits or log-probabilities.
+
+    Returns:
+        One of 61 values from 1/8 to 8; 1 without items.
+    """
+    known = truth >= 0
+    if not known.any():
+        return 1.0
+    right, logits = truth[known], np.asarray(scores[known], dtype=np.float64)
+    losses = []
+    tried = np.geomspace(1 / 8, 8, 61)
+    for value in tried:
+        scaled = logits / value
+        highest = scaled.max(axis=1, keepdims=True)
+        total = np.log(np.exp(scaled - highest).sum(axis=1)) + highest[:, 0]
+        losses.append((total - scaled[np.arange(len(right)), right]).mean())
+    return float(tried[int(np.argmin(losses))])
 
 
 def resample_weights(works: int, seed: int, resamples: int = RESAMPLES) -> Floats:

@@ -27,8 +27,10 @@ from scoresim.data.rows import (
     following,
     items_of,
     joined,
+    lines_of,
     prepare,
     sizes_of,
+    stretched,
 )
 from scoresim.data.shards import PairSplit, Split
 from scoresim.data.spacing import along_lines
@@ -43,6 +45,7 @@ IGNORE = -100  # the label of padding, and of what has no label
 INPUTS = ("notes", "image", "both")
 AHEAD = 3  # batches made in advance
 ROW_DRAWS = 7
+ONCE = 4  # times as many passages are read in a step that reads notes alone, and once
 WHOLE = (0, 1)  # the first of one part
 Altering = tuple[NoteInput, Tensor]
 
@@ -103,6 +106,7 @@ class Batch:
         similarity: [B, G] of images to the whole batch's notes, each read alone, once an objective has left it here.
         part: which of how many equal, consecutive stretches of the whole batch this one is: G is B times the second.
         window: [B] long, which window each row is a segment of (`Windows`), from 0, not decreasing; None: each its own.
+        alone: whether the notes are there without their images.
     """
 
     notes: NoteInput
@@ -118,6 +122,7 @@ class Batch:
     similarity: Tensor | None = None
     part: tuple[int, int] = WHOLE
     window: Tensor | None = None
+    alone: bool = False
 
     def __len__(self) -> int:
         return len(self.index)
@@ -155,6 +160,7 @@ class Batch:
             alteration=None if self.alteration is None else change(self.alteration),
             part=self.part,
             window=None if self.window is None else change(self.window),
+            alone=self.alone,
         )
 
 
@@ -223,22 +229,21 @@ class Passages:
     def batch(self, seed: int, step: int) -> Batch:
         """The batch of training step `step`, or our part of it."""
         whole = self.rows(seed, step)
-        lines = self.lines(seed, step)
+        lines, alone = lines_of(self.config, seed, step)
         if lines > 1:  # about as much to read
-            whole = whole[: max(len(whole) // lines // self.part[1], 1) * self.part[1]]
+            most = min(len(whole) * (ONCE if alone else 1) // lines, len(whole))
+            whole = whole[: max(most // self.part[1], 1) * self.part[1]]
         places = np.split(np.arange(len(whole)), self.part[1])[self.part[0]]
         index = whole[places]
-        rows = [self._stretch(int(i), lines) for i in index]
-        batch = replace(collate(rows, index, self.piece[index], self.config), part=self.part)
+        if lines == 1:
+            rows = [self._row(int(i)) for i in index]
+        else:
+            rows = [stretched(self._row, self.next_row, int(i), lines, alone, self.config) for i in index]
+        batch = replace(collate(rows, index, self.piece[index], self.config), part=self.part, alone=alone)
         batch.draws = draw(seed, step, places, batch.bar.shape[1], len(whole))
-        if self.vocabulary is not None:
+        if self.vocabulary is not None and not alone:
             batch.altered, batch.alteration = altered(rows, index, self.vocabulary, (seed, step))
         return batch
-
-    def lines(self, seed: int, step: int) -> int:
-        """How many passages that follow each other make a row of a step's batch: a power of 2, each as likely."""
-        most = self.config.lines.bit_length() - 1
-        return 1 << int(np.random.default_rng([seed, step, 2]).integers(0, most + 1)) if most > 0 else 1
 
     def altered(self, index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]) -> Altering:
         """The notes of some rows of the source with one bar altered: see the function of this name."""
@@ -270,14 +275,6 @@ class Passages:
     def next_row(self) -> NDArray[np.int64]:
         """See `rows.following`."""
         return following(self.source)
-
-    def _stretch(self, i: int, lines: int) -> Row:
-        """A passage and those that follow it in its piece, at most `lines` in all."""
-        rows = [self._row(i)]
-        while len(rows) < lines and rows[-1].length and self.next_row[i] >= 0:
-            i = int(self.next_row[i])
-            rows.append(self._row(i))
-        return joined(rows, self.config)
 
     def _row(self, i: int) -> Row:
         row = self._cache.get(i)

@@ -43,6 +43,8 @@ class BatchConfig:
         cache_megabytes: memory for decoded passages; the others are decoded anew each time.
         lines: of training batches: 1, 2, 4 ... at most this many passages that follow each other in a piece are read as
             one, in batches of fewer such rows.
+        long_share: share of the training batches that hold notes alone, and as long rows.
+        long_lines, long_notes: passages that follow each other in such a row, until there are more notes than that.
     """
 
     batch_size: int = 32
@@ -54,6 +56,9 @@ class BatchConfig:
     images: bool = True
     cache_megabytes: int = 768
     lines: int = 1
+    long_share: float = 0.0
+    long_lines: int = 16
+    long_notes: int = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,6 +232,39 @@ def prepare(pair: Pair | Row, config: BatchConfig, labels: Labels | None) -> Row
         cell_bar=bars_of_cells(cells, staves, size, boxes),
         labels={name: value if np.ndim(value) == 0 else value[:n] for name, value in named.items()},
     )
+
+
+def lines_of(config: BatchConfig, seed: int, step: int) -> tuple[int, bool]:
+    """How many passages that follow each other make a row of a step's batch, and whether it is without images.
+
+    With images it is a power of 2, each as likely.
+    """
+    chance, most = np.random.default_rng([seed, step, 2]), config.lines.bit_length() - 1
+    number = 1 << int(chance.integers(0, most + 1)) if most > 0 else 1
+    alone = config.long_share > 0 and bool(chance.random() < config.long_share)
+    return (config.long_lines, True) if alone else (number, False)
+
+
+def stretched(
+    row: Callable[[int], Row], next_row: NDArray[np.int64], i: int, lines: int, alone: bool, config: BatchConfig
+) -> Row:
+    """A passage and those that follow it in its piece, as one.
+
+    Args:
+        row: makes one of them.
+        next_row: see `following`.
+        i: number of the first.
+        lines: how many at most.
+        alone: leave out the images, and end when there are notes enough.
+    """
+    config = replace(config, images=config.images and not alone)
+    rows: list[Row] = []
+    while i >= 0 and len(rows) < lines and (not rows or rows[-1].length):
+        if alone and sum(len(some.ids) for some in rows) > config.long_notes:
+            break
+        rows.append(prepare(row(i), config, None) if alone else row(i))
+        i = int(next_row[i])
+    return joined(rows, config)
 
 
 def joined(rows: Sequence[Row], config: BatchConfig) -> Row:

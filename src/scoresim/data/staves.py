@@ -17,6 +17,7 @@ SHORTEST_LINE = 0.25  # of the longest: a last system may be short
 GAP, CLEF = 1.1, 2.2  # staff spaces: narrowest gap before the first note; where the clef surely has begun
 LAST_BEGIN, USUAL_BEGIN, LINE_HALF = 14.0, 8.0, 0.22  # staff spaces
 JOINED = 0.95  # share of inked rows in a column that joins two staves
+APART = 6.0  # staff spaces between the middle lines of two staves, at least: beams over a staff are nearer
 
 Ink = NDArray[np.uint8]
 
@@ -56,7 +57,7 @@ def find_staves(ink: Ink, space: float) -> list[Staff]:
 
 
 def middle_lines(inked: NDArray[np.float64], space: float) -> list[int]:
-    """Rows that have a long line at -2, -1, 0, 1 and 2 spaces; of rows within five spaces, the best.
+    """Rows that have a long line at -2, -1, 0, 1 and 2 spaces; of rows within `APART` spaces, the best.
 
     Args:
         inked: [h] share of each row that has ink.
@@ -72,7 +73,7 @@ def middle_lines(inked: NDArray[np.float64], space: float) -> list[int]:
     for row in np.argsort(-score, kind="stable"):
         if score[row] <= 0:
             break
-        if all(abs(int(row) - other) >= 5 * space for other in found):
+        if all(abs(int(row) - other) >= APART * space for other in found):
             found.append(int(row))
     return sorted(found)
 

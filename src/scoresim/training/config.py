@@ -9,17 +9,16 @@ Size = Literal["tiny", "small", "base"]
 ImageTokens = Literal["staves", "squares", "tall"]
 OBJECTIVE_NAMES = ("mbam", "smm", "smc", "ground")  # a test compares it with objectives.OBJECTIVES
 SHARES = (
-    *(
-        "single",
-        "mask_ratio",
-        "image_dropout",
-        "image_cover",
-        "masked_share",
-        "random_share",
-        "same_piece",
-        "altered",
-        "hard",
-    ),
+    "long_share",
+    "single",
+    "mask_ratio",
+    "image_dropout",
+    "image_cover",
+    "masked_share",
+    "random_share",
+    "same_piece",
+    "altered",
+    "hard",
 )
 
 
@@ -75,6 +74,11 @@ class PretrainConfig:
     lines: int = _field(
         1, "Read 1, 2, 4 ... at most this many passages of a piece that follow each other as one, in turns by chance."
     )
+    long_share: float = _field(
+        0.0,
+        "Share of the steps that read notes alone, in rows of long_lines passages that follow each other.",
+    )
+    long_lines: int = _field(16, "Passages of a row in these steps, at most; a row ends where it has 512 notes.")
     image_tokens: ImageTokens = _field(
         "staves", "Cells of the image: staves (columns of each staff), squares or tall (patches of the page)."
     )
@@ -112,6 +116,8 @@ class PretrainConfig:
             raise BadInput("inputs notes goes with objectives mbam alone: the others compare notes with images.")
         if self.image_tokens not in get_args(ImageTokens):
             raise BadInput(f"image_tokens is {self.image_tokens!r}; choose staves, squares or tall.")
+        if self.long_lines < 1:
+            raise BadInput(f"long_lines is {self.long_lines}; it is at least 1.")
         if self.lines < 1 or self.lines & (self.lines - 1):
             raise BadInput(f"lines is {self.lines}; it is 1, 2, 4, 8 and so on.")
         if self.degrade not in ("none", "scan", "photo", "mix"):

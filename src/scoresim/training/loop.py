@@ -211,13 +211,17 @@ def take_step(
     device = torch.device(config.device)
     optimiser.zero_grad()
     seen: Tensor | None = None
-    if isinstance(module, SIM) and len(objectives) > 1 and batch.image.mask.any():  # one look serves all of them
+    if (
+        isinstance(module, SIM) and len(objectives) > 1 and not batch.alone and batch.image.mask.any()
+    ):  # one look for all
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(config.precision, device)):
             seen = module.look(batch.image)
         batch = replace(batch, image=batch.image._replace(seen=seen.detach().requires_grad_()))
     for objective in objectives:
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(config.precision, device)):
             losses, report = objective(module, batch)
+        if not losses:
+            continue
         total = torch.stack(list(losses.values())).sum()
         total.backward()  # type: ignore[no-untyped-call]
         parts |= {"loss": total.detach() + parts.get("loss", 0.0)}

@@ -9,7 +9,7 @@ Losses are summed by the loop. A report holds means for people. Random choices t
 (`Draws`): a step is a function of the weights and its batch.
 
 Where several processes share a batch (`Batch.part`, `World`), a loss is the part of our rows in the loss of the whole
-batch, and a report is that of the whole batch.
+batch, and a report is that of the whole batch. Of notes alone (`Batch.alone`) only masked modeling asks anything.
 """
 
 import math
@@ -83,7 +83,7 @@ class MBAM:
         sizes, width = list(model.vocabulary_sizes), len(ATTRIBUTES)
         ways = self.shares, single, self.often
         shown, asked = hide(batch.notes, batch.bar, self.mask_ratio, model.vocabulary_sizes, draws.notes, *ways)
-        _, image = batch.inputs(self.inputs)
+        _, image = batch.inputs("notes" if batch.alone else self.inputs)
         seen = torch.zeros(len(batch), dtype=torch.bool, device=asked.device)
         if image is not None:
             seen = draws.rows[:, WITHHELD] >= self.image_dropout
@@ -153,6 +153,8 @@ class SMM:
         """The loss, and that of grounding where it is asked; accuracy over all rows, over matched rows, and by grade of
         the false ones.
         """
+        if batch.alone:
+            return {}, {}
         source, world = self.choose(batch), World(*batch.part)
         own = source == places_of(batch)
         all_notes = gathered_notes(batch.notes, world)
@@ -225,6 +227,8 @@ class SMC:
 
         The similarities stay in the batch, for whoever looks for hard negatives.
         """
+        if batch.alone:
+            return {}, {}
         pair = torch.stack(self.embed(model, batch), dim=1).float()
         world, place, scale = World(*batch.part), places_of(batch), model.scale()
         everyone = world.gathered(pair)
@@ -269,6 +273,8 @@ class Grounding:
         Reported: the share of bars whose highest cell is in the right box; what pointing at random would reach; and the
         mean IoU of the cells with at least half of the highest probability and the cells of the bar.
         """
+        if batch.alone:
+            return {}, {}
         everywhere = torch.ones(len(batch), dtype=torch.bool, device=batch.bar.device)
         loss, report = grounding(model, model(batch.notes, batch.image), batch, everywhere)
         return {"ground": loss}, report
@@ -412,8 +418,3 @@ def means(tally: Tally, world: World) -> Report:
 
 
 OBJECTIVES: dict[str, Callable[..., Objective]] = {"mbam": MBAM, "smm": SMM, "smc": SMC, "ground": Grounding}
-
-
-def names() -> Sequence[str]:
-    """The pre-training objectives by name."""
-    return tuple(OBJECTIVES)

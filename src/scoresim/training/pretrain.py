@@ -173,7 +173,8 @@ def shape_of(config: PretrainConfig) -> SIMConfig:
 def rows_of(config: PretrainConfig) -> BatchConfig:
     """How pairs become tensors for the model that a config asks for."""
     rows = batch_config(shape_of(config), config.batch_size)
-    return replace(rows, images=config.inputs == "both", lines=config.lines)
+    rows = replace(rows, images=config.inputs == "both", lines=config.lines)
+    return replace(rows, long_share=config.long_share, long_lines=config.long_lines)
 
 
 def make_model(config: PretrainConfig, vocabulary: Vocabulary) -> SIM:

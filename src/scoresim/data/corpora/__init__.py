@@ -10,10 +10,10 @@ import importlib
 import pkgutil
 
 from scoresim.data.corpora._abc import abc_text, split_abc
-from scoresim.data.corpora._item import Corpus, Item
+from scoresim.data.corpora._item import FORMATS, Corpus, Item
 from scoresim.errors import BadInput
 
-__all__ = ["Corpus", "Item", "abc_text", "get", "names", "split_abc"]
+__all__ = ["FORMATS", "Corpus", "Item", "abc_text", "get", "names", "split_abc"]
 
 
 def names() -> list[str]:

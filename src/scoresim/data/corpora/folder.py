@@ -23,17 +23,22 @@ def _find(path: Path | None) -> Path | None:
 
 def _items(root: Path) -> Iterator[Item]:
     for relative in _files(root):
-        stem = relative.with_suffix("")
-        whole = Item(
-            id=safe_id(relative),
-            path=root / relative,
-            format=FORMATS[relative.suffix.lower()],
-            work=f"folder/{safe_id(stem)}",
-            style=_STYLE,
-            composer="unknown",
-            title=stem.name.encode("utf-8", "replace").decode(),
-        )
-        yield from _tunes(whole) if whole.format == "abc" else [whole]
+        yield from items_of(root / relative, relative)
+
+
+def items_of(path: Path, name: PurePosixPath) -> Iterator[Item]:
+    """The piece in a file, or the tunes of a tune book; `name` is what the file is called."""
+    stem = name.with_suffix("")
+    whole = Item(
+        id=safe_id(name),
+        path=path,
+        format=FORMATS[name.suffix.lower()],
+        work=f"folder/{safe_id(stem)}",
+        style=_STYLE,
+        composer="unknown",
+        title=stem.name.encode("utf-8", "replace").decode(),
+    )
+    yield from _tunes(whole) if whole.format == "abc" else [whole]
 
 
 def _files(root: Path) -> list[PurePosixPath]:

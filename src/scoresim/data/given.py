@@ -1,0 +1,97 @@
+"""What a user gives: a file of notes, or a picture of a score. Files are read in a worker process, with limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoresim.data.corpora import FORMATS
+from scoresim.data.corpora.folder import items_of
+from scoresim.data.pieces import Piece, read_piece
+from scoresim.data.spacing import POWER
+from scoresim.errors import BadInput, ScoresimError
+from scoresim.score.sandbox import Failure, run_all
+
+Kind = Literal["notes", "image"]
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf")
+LARGEST = 64 << 20  # bytes of a file
+SECONDS = 60.0  # for a file
+WIDTHS = (4.5, 7.0, 10.0)  # of stretches of bars, in the unit of `spacing`: short, usual and long engraved lines
+
+
+def kind_of(path: Path) -> Kind:
+    """Whether a file holds notes or a picture, by its name.
+
+    Raises:
+        BadInput: it is not there, empty, too large, or of no known kind.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (*FORMATS, *PICTURES):
+        raise BadInput(f"{path} is of no known kind; scoresim reads {', '.join((*FORMATS, *PICTURES))}.")
+    if not path.is_file():
+        raise BadInput(f"{path} is no file.")
+    if not 0 < (size := path.stat().st_size) <= LARGEST:
+        raise BadInput(f"{path} has {size} bytes; scoresim reads files of 1 to {LARGEST} bytes.")
+    return "image" if suffix in PICTURES else "notes"
+
+
+def read_notes(paths: Sequence[Path], images: bool = False, workers: int = 1) -> list[Piece | Failure]:
+    """Files of notes as pieces, or why they are none; of a tune book the first tune.
+
+    Args:
+        paths: MIDI, MusicXML, MXL, MEI, kern or ABC.
+        images: whether they are engraved.
+        workers: processes.
+    """
+    found: list[Piece | Failure] = [Failure("it was not read")] * len(paths)
+    for i, outcome in run_all(_read, [(path, images) for path in paths], workers, SECONDS):
+        found[i] = outcome
+    return found
+
+
+def _read(task: tuple[Path, bool]) -> Piece:
+    """Runs in a worker."""
+    path, images = task
+    try:
+        piece = read_piece("folder", next(items_of(path, PurePosixPath(path.name))), images)
+    except (ScoresimError, ValueError, MemoryError):
+        raise
+    except Exception as error:  # whatever a strange file does to a parser costs that file; the reason says what it was
+        raise ValueError(f"the reader failed ({type(error).__name__}: {error})") from None
+    if not len(piece):
+        raise ValueError("it holds no notes")
+    return replace(piece, id=path.name)
+
+
+class Stretch(NamedTuple):
+    """Bars `first_bar` to `end_bar` of a piece, and the notes `first` to `end` that stand in them."""
+
+    first_bar: int
+    end_bar: int
+    first: int
+    end: int
+
+
+def stretches(piece: Piece, widths: Sequence[float] = WIDTHS) -> list[Stretch]:
+    """From every bar on, the stretches of whole bars that are about as wide as an engraved line, without repeats."""
+    edges = np.searchsorted(piece.bar, np.arange(len(piece.bar_onset)))
+    ends = wide(piece)
+    out: set[Stretch] = set()
+    for bar in range(len(piece.bar_onset) - 1):
+        for width in widths:
+            end = max(int(np.searchsorted(ends, ends[bar] + width, side="right")) - 1, bar + 1)
+            if edges[end] > edges[bar]:
+                out.add(Stretch(bar, end, int(edges[bar]), int(edges[end])))
+    return sorted(out)
+
+
+def wide(piece: Piece) -> NDArray[np.float64]:
+    """[B + 1] how far from the beginning each bar line stands, by the spring model of `spacing`."""
+    onsets = np.unique(np.r_[piece.bar_onset, piece.onset])
+    room = np.r_[0.0, np.cumsum(np.diff(onsets) ** POWER)]
+    return np.interp(piece.bar_onset, onsets, room)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scoresim.data import given
+from scoresim.data.given import Stretch, kind_of, read_notes, stretches, wide
+from scoresim.data.pieces import Piece
+from scoresim.errors import BadInput
+from scoresim.score.sandbox import Failure
+
+TUNES = "X:1\nT:One\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|]\n\nX:2\nT:Two\nM:3/4\nL:1/4\nK:G\nGAB|]\n"
+
+
+@pytest.fixture
+def tune(tmp_path: Path) -> Path:
+    path = tmp_path / "tunes.abc"
+    path.write_text(TUNES)
+    return path
+
+
+def test_files_are_told_apart_by_name(tune: Path, tmp_path: Path) -> None:
+    assert kind_of(tune) == "notes"
+    (tmp_path / "page.PNG").write_bytes(b"x")
+    assert kind_of(tmp_path / "page.PNG") == "image"
+
+
+@pytest.mark.parametrize(("name", "content", "why"), [
+    ("a.doc", b"x", "no known kind"), ("a.mid", b"", "has 0 bytes"), ("b.mid", None, "is no file"),
+    ("c.mid", b"xx", "has 2 bytes"),
+])  # fmt: skip
+def test_what_cannot_be_read_is_refused(
+    tmp_path: Path, name: str, content: bytes | None, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(given, "LARGEST", 1)
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadInput, match=why):
+        kind_of(tmp_path / name)
+
+
+def test_files_become_pieces_in_their_order(tune: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mid"
+    broken.write_bytes(b"MThd nothing")
+    failure, piece = read_notes([broken, tune])
+    assert isinstance(failure, Failure)
+    assert "\n" not in failure.reason
+    assert isinstance(piece, Piece)
+    assert (piece.id, len(piece), piece.title) == ("tunes.abc", 16, "One")
+    assert not piece.lines
+
+
+def test_stretches_begin_at_every_bar_and_are_about_as_wide_as_a_line(tune: Path) -> None:
+    [piece] = read_notes([tune])
+    assert isinstance(piece, Piece)
+    assert wide(piece).tolist() == [0, 4, 8, 12, 16]
+    assert stretches(piece, (4.0, 9.0)) == [
+        Stretch(0, 1, 0, 4), Stretch(0, 2, 0, 8), Stretch(1, 2, 4, 8), Stretch(1, 3, 4, 12), Stretch(2, 3, 8, 12),
+        Stretch(2, 4, 8, 16), Stretch(3, 4, 12, 16),
+    ]  # fmt: skip
+    assert stretches(piece, (0.1,)) == [Stretch(i, i + 1, 4 * i, 4 * i + 4) for i in range(4)], "a bar at least"
+    everything = stretches(piece, (1e9,))
+    assert everything == [Stretch(i, 4, 4 * i, 16) for i in range(4)]
+    for one in stretches(piece):
+        assert (piece.bar[one.first : one.end] >= one.first_bar).all()
+        assert (piece.bar[one.first : one.end] < one.end_bar).all()
+        assert one.end > one.first
+    assert np.diff([one.first_bar for one in stretches(piece)]).min() >= 0

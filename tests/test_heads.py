@@ -1,0 +1,88 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from scoresim.checkpoint import HeadConfig, load_head, save_head
+from scoresim.data.batches import Passages
+from scoresim.data.synthetic import synthetic
+from scoresim.errors import BadInput
+from scoresim.model.lowrank import add_low_rank
+from scoresim.model.sim import SIM, SIMConfig
+from scoresim.model.tagger import Tagger
+from scoresim.score.tokens import default_vocabulary
+
+MICRO = SIMConfig(width=32, layers=2, heads=2, stem_channels=(4, 4), embedding=32)
+CONFIG = HeadConfig("tune", "sequence", ("jig", "reel"), "both", (), 512, 1, True, 1, 2, 1.5, "abc", ({"value": 1.0},))
+
+
+def micro() -> SIM:
+    torch.manual_seed(0)
+    return SIM(MICRO, default_vocabulary().sizes).eval()
+
+
+def trained(rank: int = 2) -> Tagger:
+    body = micro()
+    if rank:
+        add_low_rank(body, rank)
+    tagger = Tagger(body, "sequence", 2, 1).eval()
+    for parameter in tagger.parameters():
+        if parameter.requires_grad and parameter.ndim == 2:
+            torch.nn.init.normal_(parameter, std=0.1)
+    return tagger
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    save_head(tmp_path / "tune.safetensors", trained(), CONFIG)
+    return tmp_path / "tune.safetensors"
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_a_head_comes_back_on_the_same_weights(tmp_path: Path, rank: int) -> None:
+    tagger, config = trained(rank), replace(CONFIG, rank=rank)
+    if not rank:
+        tagger.sim.load_state_dict(micro().state_dict())
+    save_head(tmp_path / "head", tagger, config)
+    assert not any("qkv.linear" in name or "note_encoder" in name for name in load_file(tmp_path / "head"))
+    model = micro()
+    again, about = load_head(tmp_path / "head", model, "abc")
+    assert about == config
+    batch = Passages(synthetic(4, seed=5)).batch(0, 0)
+    expected, found = tagger(batch.notes, batch.image), again(batch.notes, batch.image)
+    torch.testing.assert_close(expected, found, rtol=1e-2, atol=1e-2)
+    assert again.sim.note_encoder.table.data_ptr() == model.note_encoder.table.data_ptr(), "shared"
+    assert [name for name, _ in model.named_parameters()] == [name for name, _ in micro().named_parameters()]
+
+
+def test_a_head_of_other_weights_is_refused(file: Path) -> None:
+    with pytest.raises(BadInput, match="other weights"):
+        load_head(file, micro(), "def")
+
+
+@pytest.mark.parametrize("at", [3, 60, -3])
+def test_a_flipped_byte_is_found(file: Path, at: int) -> None:
+    data = bytearray(file.read_bytes())
+    data[at] ^= 0x55
+    file.write_bytes(data)
+    with pytest.raises(BadInput, match="damaged head"):
+        load_head(file, micro(), "abc")
+
+
+def test_what_is_no_head_is_refused(file: Path, tmp_path: Path) -> None:
+    for name, content in (("empty", b""), ("text", b"not a head" * 9)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(BadInput, match="damaged head"):
+            load_head(tmp_path / name, micro(), "abc")
+    with pytest.raises(BadInput, match="damaged head"):
+        load_head(tmp_path / "nothing", micro(), "abc")
+    with safe_open(file, framework="pt") as opened:
+        about = json.loads(opened.metadata()["about"])
+    for change in ({"classes": ["one", "two", "three"]}, {"rank": 0}, {"format": "other"}, {"strange": 1}):
+        save_file(load_file(file), tmp_path / "changed", {"about": json.dumps(about | change), "digest": ""})
+        with pytest.raises(BadInput, match="damaged head"):
+            load_head(tmp_path / "changed", micro(), "abc")
