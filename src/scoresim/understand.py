@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -13,16 +15,22 @@ from numpy.typing import NDArray
 
 from scoresim import checkpoint
 from scoresim.checkpoint import Loaded
-from scoresim.data.batches import Passages, batch_config
-from scoresim.data.given import Stretch, kind_of, read_notes, stretches
+from scoresim.data.batches import Batch, Passages, batch_config, collate
+from scoresim.data.given import Stretch, kind_of, pair_of, read_notes, read_pages, stretches
+from scoresim.data.page import PageSystem
+from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
+from scoresim.data.rows import prepare
 from scoresim.data.windows import Segment, Segments
 from scoresim.errors import BadInput
 from scoresim.score.sandbox import Failure
 
 TOGETHER = 64  # passages that are read at a time
+FAR, SKIP_LOGIT = -30.0, 2.0  # logits: of what was not asked; of a bar that stands on no system
+SKIP = 0.02  # of similarity: what a bar costs that stands between two systems and on neither
 
 Vectors = NDArray[np.float32]
+T = TypeVar("T")
 
 
 class Place(NamedTuple):
@@ -53,6 +61,46 @@ class Embedding:
         """As JSON values."""
         places = [place._asdict() for place in self.places]
         return {"file": self.file, "kind": self.kind, "places": places, "vectors": self.vectors.tolist()}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A system of a picture and the bars that it is taken to show.
+
+    Attributes:
+        page, system: where it stands, from 0.
+        box: x0, y0, x1, y1 in pixels of the page.
+        first_bar, end_bar: the bars, from 0; the second is the first after it.
+        probability: that system and bars show the same music.
+        missing: of these bars, those with a note that does not seem to stand on the system.
+    """
+
+    page: int
+    system: int
+    box: tuple[float, float, float, float]
+    first_bar: int
+    end_bar: int
+    probability: float
+    missing: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Whether a picture and notes show the same music.
+
+    Attributes:
+        probability: mean over the systems.
+        similarity: mean cosine of each system and its bars, each read alone.
+        systems: which bars each system shows, and where they do not agree.
+    """
+
+    probability: float
+    similarity: float
+    systems: tuple[Shown, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
 
 
 class Sim:
@@ -86,21 +134,25 @@ class Sim:
         checkpoint.save(Path(folder), self.model, self.loaded.vocabulary, self.loaded.provenance, half)
 
     def embed(self, *files: Path | str, workers: int = 1) -> list[Embedding]:
-        """Files of notes as vectors of their stretches of bars.
+        """Files as vectors: of notes, one for every stretch of bars; of a picture, one for every system.
 
         Raises:
             BadInput: a file cannot be read.
         """
         paths = [Path(file) for file in files]
-        for path in paths:
-            if kind_of(path) != "notes":
-                raise BadInput(f"{path} is a picture; pictures of pages are not read yet.")
-        found = []
-        for path, piece in zip(paths, read_notes(paths, workers=workers), strict=True):
-            if isinstance(piece, Failure):
-                raise BadInput(f"{path} cannot be read: {piece.reason}.")
-            found.append(self.embed_piece(piece, str(path)))
-        return found
+        kinds = [kind_of(path) for path in paths]
+        found: dict[Path, Embedding] = {}
+        notes, pictures = ([p for p, k in zip(paths, kinds, strict=True) if k == kind] for kind in ("notes", "image"))
+        for path, piece in zip(notes, read_notes(notes, workers=workers), strict=True):
+            found[path] = self.embed_piece(known(piece, path), str(path))
+        for path, pages in zip(pictures, read_pages(pictures, workers), strict=True):
+            found[path] = self.embed_pages(known(pages, path), str(path))
+        return [found[path] for path in paths]
+
+    def embed_pages(self, pages: Sequence[Sequence[PageSystem]], file: str) -> Embedding:
+        """The systems of pages as vectors."""
+        places = tuple(Place(i, i + 1, number) for number, page in enumerate(pages) for i in range(len(page)))
+        return Embedding(file, "image", places, self.vectors_of_systems([one for page in pages for one in page]))
 
     def embed_piece(self, piece: Piece, file: str) -> Embedding:
         """The stretches of bars of a piece as vectors."""
@@ -120,3 +172,135 @@ class Sim:
                 notes = passages.gather(index).notes
                 out[index] = self.model.embed_notes(self.model(notes, None)).float().numpy()
         return out
+
+    def match(self, image: Path | str, notes: Path | str) -> Match:
+        """Do a picture of a score and a file of notes show the same music, and which bars stand on which system?
+
+        Raises:
+            BadInput: a file cannot be read, or is not what it is given for.
+        """
+        paths = Path(image), Path(notes)
+        for path, kind in zip(paths, ("image", "notes"), strict=True):
+            if kind_of(path) != kind:
+                raise BadInput(
+                    f"{path} is no {'picture' if kind == 'image' else 'file of notes'}; give the picture first."
+                )
+        [pages] = read_pages(paths[:1])
+        [piece] = read_notes(paths[1:])
+        return self.match_pages(known(pages, paths[0]), known(piece, paths[1]))
+
+    def match_pages(self, pages: Sequence[Sequence[PageSystem]], piece: Piece) -> Match:
+        """See `match`. Systems are laid along the piece by their vectors, then moved by a bar as both together say."""
+        systems = [one for page in pages for one in page]
+        some = stretches(piece)
+        places = [Place(one.first_bar, one.end_bar) for one in some]
+        similarity = self.vectors_of_systems(systems) @ self.vectors_of_notes(piece, some).T
+        _, chosen = align(similarity, places)
+        asked = [(i, one) for i, k in enumerate(chosen) for one in around(piece, some[k])]
+        logits, missing = self.read_together([(systems[i], one) for i, one in asked], piece)
+        near = sorted({one for _, one in asked})
+        number = {one: k for k, one in enumerate(near)}
+        table = np.full((len(systems), len(near)), FAR)
+        for (i, one), logit in zip(asked, logits, strict=True):
+            table[i, number[one]] = logit
+        _, path = align(table, [Place(one.first_bar, one.end_bar) for one in near], SKIP_LOGIT)
+        lost = {(i, one): bars for (i, one), bars in zip(asked, missing, strict=True)}
+        where = [(number, k) for number, page in enumerate(pages) for k in range(len(page))]
+        found = []
+        for i, k in enumerate(path):
+            one = near[k]
+            probability = 1 / (1 + math.exp(-max(table[i, k], FAR)))
+            box, bars = systems[i].box, lost.get((i, one), tuple(range(one.first_bar, one.end_bar)))
+            found.append(Shown(*where[i], box, one.first_bar, one.end_bar, round(probability, 4), bars))
+        mean = sum(one.probability for one in found) / len(found)
+        return Match(round(mean, 4), round(float(similarity[np.arange(len(chosen)), chosen].mean()), 4), tuple(found))
+
+    def read_together(
+        self, asked: Sequence[tuple[PageSystem, Stretch]], piece: Piece
+    ) -> tuple[NDArray[np.float64], list[tuple[int, ...]]]:
+        """[K] logits that systems and bars show the same music, and the bars with a note that is not on its system."""
+        logits: list[float] = []
+        missing: list[tuple[int, ...]] = []
+        with torch.inference_mode():
+            for batch in self.batches([pair_of(system, piece, one) for system, one in asked]):
+                reading = self.model(batch.notes, batch.image)
+                logits += self.model.match_logit(reading, batch.notes, batch.image).tolist()
+                lost = (self.model.note_flaws(reading, batch.notes) > 0) & batch.notes.mask
+                for bar, where in zip(batch.bar, lost, strict=True):
+                    first = asked[len(missing)][1].first_bar
+                    missing.append(tuple(first + number for number in bar[where].unique().tolist()))
+        return np.array(logits), missing
+
+    def vectors_of_systems(self, systems: Sequence[PageSystem]) -> Vectors:
+        """[S, E] unit vectors of systems, their pictures read alone."""
+        out = [np.zeros((0, self.model.config.embedding), dtype=np.float32)]
+        with torch.inference_mode():
+            for batch in self.batches([pair_of(system) for system in systems]):
+                out.append(self.model.embed_image(self.model(None, batch.image)).float().numpy())
+        return np.concatenate(out)
+
+    def batches(self, pairs: Sequence[Pair]) -> Iterator[Batch]:
+        """Passages as tensors, some at a time, in their order."""
+        for start in range(0, len(pairs), TOGETHER):
+            rows = [prepare(pair, self.rows, None) for pair in pairs[start : start + TOGETHER]]
+            index = np.arange(start, start + len(rows))
+            yield collate(rows, index, np.zeros(len(rows), dtype=np.int64), self.rows)
+
+
+def known(outcome: T | Failure, path: Path) -> T:
+    """What was read.
+
+    Raises:
+        BadInput: nothing was.
+    """
+    if isinstance(outcome, Failure):
+        raise BadInput(f"{path} cannot be read: {outcome.reason.rstrip('.')}.")
+    return outcome
+
+
+def around(piece: Piece, stretch: Stretch) -> list[Stretch]:
+    """A stretch and those that begin or end one bar earlier or later."""
+    edges = np.searchsorted(piece.bar, np.arange(len(piece.bar_onset)))
+    out = []
+    for first, end in product(range(stretch.first_bar - 1, stretch.first_bar + 2), range(-1, 2)):
+        last = stretch.end_bar + end
+        if 0 <= first < last < len(edges) and edges[last] > edges[first]:
+            out.append(Stretch(first, last, int(edges[first]), int(edges[last])))
+    return out
+
+
+def align(
+    similarity: NDArray[np.floating[Any]], places: Sequence[Place], skip: float = SKIP
+) -> tuple[float, list[int]]:
+    """Which stretch of bars each system shows, where systems follow each other in the piece.
+
+    Args:
+        similarity: [S, P] of systems, in their order, and stretches.
+        places: bars of each stretch.
+        skip: what a bar costs that is left out between two systems.
+
+    Returns:
+        The mean similarity of what was chosen, less what was skipped, and the index of a stretch for each system. Where
+        there are more systems than can follow each other, the best stretch of each.
+    """
+    first = np.array([place.first for place in places])
+    end = np.array([place.end for place in places])
+    bars = int(end.max()) + 1
+    best, chosen = np.zeros(bars), []  # by the bar after the last system; it may begin anywhere
+    for row in similarity:
+        slope = skip * np.arange(bars)
+        reached = np.maximum.accumulate(best + slope) - slope
+        at = np.maximum.accumulate(np.where(best + slope >= reached + slope, np.arange(bars), 0))
+        total = reached[first] + row
+        best, taken = np.full(bars, -np.inf), np.full(bars, -1)
+        order = np.argsort(total, kind="stable")
+        best[end[order]], taken[end[order]] = total[order], order
+        chosen.append((taken, at))
+    last = int(best.argmax())
+    if not np.isfinite(best[last]):
+        return float(similarity.max(axis=1).mean()), similarity.argmax(axis=1).tolist()
+    path, score = [], float(best[last]) / len(similarity)
+    for taken, at in reversed(chosen):
+        path.append(int(taken[last]))
+        last = int(at[first[path[-1]]])
+    return score, path[::-1]
