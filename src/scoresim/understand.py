@@ -85,6 +85,27 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Located:
+    """Where a bar of the notes stands on a picture.
+
+    Attributes:
+        bar: from 0; page, system: from 0.
+        box: x0, y0, x1, y1 in pixels of the page.
+        probability: that its system shows the bars that it is taken to show.
+    """
+
+    bar: int
+    page: int
+    system: int
+    box: tuple[float, float, float, float]
+    probability: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Match:
     """Whether a picture and notes show the same music.
 
@@ -245,6 +266,19 @@ class Sim:
             rows = [prepare(pair, self.rows, None) for pair in pairs[start : start + TOGETHER]]
             index = np.arange(start, start + len(rows))
             yield collate(rows, index, np.zeros(len(rows), dtype=np.int64), self.rows)
+
+
+def read_both(image: Path, notes: Path) -> tuple[list[list[PageSystem]], Piece]:
+    """A picture as pages of systems, and notes as a piece.
+
+    Raises:
+        BadInput: a file cannot be read, or is not what it is given for.
+    """
+    for path, kind, wanted in ((image, "image", "picture"), (notes, "notes", "file of notes")):
+        if kind_of(path) != kind:
+            raise BadInput(f"{path} is no {wanted}; give the picture first, then the notes.")
+    [pages], [piece] = read_pages([image]), read_notes([notes])
+    return known(pages, image), known(piece, notes)
 
 
 def known(outcome: T | Failure, path: Path) -> T:
