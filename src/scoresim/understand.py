@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
@@ -23,6 +25,7 @@ from scoresim.data.pieces import Piece
 from scoresim.data.rows import prepare
 from scoresim.data.windows import Segment, Segments
 from scoresim.errors import BadInput
+from scoresim.files import replacing
 from scoresim.score.sandbox import Failure
 
 TOGETHER = 64  # passages that are read at a time
@@ -200,15 +203,36 @@ class Sim:
         Raises:
             BadInput: a file cannot be read, or is not what it is given for.
         """
-        paths = Path(image), Path(notes)
-        for path, kind in zip(paths, ("image", "notes"), strict=True):
-            if kind_of(path) != kind:
-                raise BadInput(
-                    f"{path} is no {'picture' if kind == 'image' else 'file of notes'}; give the picture first."
-                )
-        [pages] = read_pages(paths[:1])
-        [piece] = read_notes(paths[1:])
-        return self.match_pages(known(pages, paths[0]), known(piece, paths[1]))
+        return self.match_pages(*read_both(Path(image), Path(notes)))
+
+    def locate(self, image: Path | str, notes: Path | str, bar: int) -> Located:
+        """Where on a picture of a score does a bar (from 0) of a file of notes stand?
+
+        Raises:
+            BadInput: a file cannot be read, or the bar is on no system of the picture.
+        """
+        pages, piece = read_both(Path(image), Path(notes))
+        for shown in self.match_pages(pages, piece).systems:
+            if not shown.first_bar <= bar < shown.end_bar:
+                continue
+            left, right = self.span(pages[shown.page][shown.system], piece, shown, bar)
+            x0, y0, x1, y1 = shown.box
+            box = x0 + left * (x1 - x0), y0, x0 + right * (x1 - x0), y1
+            return Located(bar, shown.page, shown.system, box, shown.probability)
+        raise BadInput(f"bar {bar + 1} of {notes} stands on no system of {image}, as far as can be seen.")
+
+    def span(self, system: PageSystem, piece: Piece, shown: Shown, bar: int) -> tuple[float, float]:
+        """The beginning and the end of a bar as shares of the width of the system on which it stands."""
+        edges = np.searchsorted(piece.bar, [shown.first_bar, shown.end_bar])
+        stretch = Stretch(shown.first_bar, shown.end_bar, *edges.tolist())
+        row = prepare(pair_of(system, piece, stretch), self.rows, None)
+        batch = collate([row], np.zeros(1, np.int64), np.zeros(1, np.int64), self.rows)
+        with torch.inference_mode():
+            reading = self.model(batch.notes, batch.image)
+            logits = self.model.point(reading, batch.bar, batch.image.mask)[0, bar - shown.first_bar]
+        marked = row.cells[(logits >= logits.max() - math.log(2)).numpy()[: len(row.cells)], 1]
+        cell = self.rows.patch_width * system.space / self.rows.pixels_per_space / system.image.shape[1]
+        return float(marked.min() * cell), float(min((marked.max() + 1) * cell, 1.0))
 
     def match_pages(self, pages: Sequence[Sequence[PageSystem]], piece: Piece) -> Match:
         """See `match`. Systems are laid along the piece by their vectors, then moved by a bar as both together say."""
@@ -268,6 +292,32 @@ class Sim:
             yield collate(rows, index, np.zeros(len(rows), dtype=np.int64), self.rows)
 
 
+def write_embeddings(path: Path, found: Sequence[Embedding]) -> None:
+    """Write vectors, whole or not at all: columns file, kind, page, first, end, and vector.
+
+    Args:
+        path: .npz (arrays of the same lengths; read with numpy, without pickle) or .parquet.
+        found: what is written.
+
+    Raises:
+        BadInput: another suffix, or the file cannot be written.
+    """
+    rows = [(one.file, one.kind, *place) for one in found for place in one.places]
+    names = ("file", "kind", "first", "end", "page")
+    columns: dict[str, Any] = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    vectors = np.concatenate([one.vectors for one in found])
+    if path.suffix not in (".npz", ".parquet"):
+        raise BadInput(f"{path} is to hold vectors; name it .npz or .parquet.")
+    with replacing(path) as temporary:
+        if path.suffix == ".npz":
+            with temporary.open("wb") as file:
+                arrays: dict[str, Any] = {name: np.array(values) for name, values in columns.items()}
+                np.savez(file, vector=vectors, **arrays)
+        else:
+            vector = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+            pq.write_table(pa.table({**columns, "vector": vector}), temporary)
+
+
 def read_both(image: Path, notes: Path) -> tuple[list[list[PageSystem]], Piece]:
     """A picture as pages of systems, and notes as a piece.
 
@@ -290,6 +340,11 @@ def known(outcome: T | Failure, path: Path) -> T:
     if isinstance(outcome, Failure):
         raise BadInput(f"{path} cannot be read: {outcome.reason.rstrip('.')}.")
     return outcome
+
+
+def load(name: str | Path = "small") -> Sim:
+    """See `scoresim.load`."""
+    return Sim.from_pretrained(name)
 
 
 def around(piece: Piece, stretch: Stretch) -> list[Stretch]:
