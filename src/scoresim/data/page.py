@@ -41,6 +41,7 @@ AROUND = 6.5  # staff spaces kept above and below a system, and beside it (brace
 BESIDE = 3.0, 1.5
 NEAREST = 2.5  # staff spaces beyond an outer line before which no picture is cut
 DRAWN = 150  # of 255, of a line over its thickness: it is whole, where a dotted one has gaps
+WIDTH = 1.5  # staff spaces: a line that joins staves is thinner
 INDENT = 4.0  # staff spaces: staves that begin so far apart are not joined at their left
 LEAN = 0.1  # steepest lean of a vertical line, pixels per row
 JOINED, CROSSED = 0.75, 0.9  # share of the rows between two staves that a line at their left, a bar line, fills
@@ -263,8 +264,12 @@ def are_joined(level: Ink, upper: Trace, lower: Trace) -> bool:
     ends = sorted((upper.left, lower.left))
     first = (ends[0] if ends[1] - ends[0] < INDENT * SPACE else ends[1]) - 1.5 * SPACE
     share = coverage(level, upper, lower, first, right + SPACE)
+    change = np.diff((share >= JOINED).astype(int), prepend=1, append=0)
+    ends_at, begins_at = np.flatnonzero(change == -1), np.flatnonzero(change == 1)
+    thin = ends_at[-len(begins_at) or len(ends_at) :] - begins_at <= WIDTH * SPACE  # the dark edge of a page is not
+    begun = begins_at[thin]
     crossed = np.diff((share >= CROSSED).astype(int), prepend=0) == 1
-    return bool(share[: round(ends[1] + 2 * SPACE - first)].max(initial=0) >= JOINED or crossed.sum() >= 2)
+    return bool((begun < ends[1] + 2 * SPACE - first).any() or crossed.sum() >= 2)
 
 
 def coverage(level: Ink, upper: Trace, lower: Trace, left: float, right: float) -> NDArray[np.float64]:
