@@ -114,6 +114,9 @@ OPTIONAL = {  # modules that need an extra, which they import when they are used
     "data/harmonize.py": "report",
     "data/cluster.py": "cluster",
     "data/page.py": "pages",
+    "index/graph.py": "search",
+    "index/folder.py": "search",
+    "index/server.py": "postgres",
     "score/degrade.py": "degrade",
     "score/warp.py": "degrade",
 }
@@ -147,7 +150,7 @@ def test_every_requirement_is_pinned() -> None:
 
 
 def test_rooms_without_torch_are_imported_without_torch() -> None:
-    rooms = ("score", "data", "cli")
+    rooms = ("score", "data", "index", "cli")
     names = [
         ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
         for path in MODULES
