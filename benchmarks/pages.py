@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,11 +60,30 @@ def both(page: Grey, number: int) -> tuple[Grey, Move]:
     return photo, lambda boxes: second(first(boxes))
 
 
+def on_a_table(page: Grey, number: int) -> tuple[Grey, Move]:
+    """A page on a dark table, seen from the side and turned, its paper curved, in light that falls off."""
+    chance = np.random.default_rng([2, number])
+    height, width = page.shape
+    above, under, left, right = chance.integers(60, 400, 4)
+    size = (int(width + left + right), int(height + above + under))
+    table = 40 + cv2.resize(chance.normal(0, 25, (40, 40)), size)
+    table[above : above + height, left : left + width] = 30 + 0.8 * cv2.GaussianBlur(page, (0, 0), 1.2)
+    shift = chance.uniform(-0.06, 0.06, (4, 2)) * width
+    side = Warp.curved(*table.shape, 0, shift, float(chance.uniform(-30, 30)), float(chance.uniform(-0.1, 0.1)))
+    photo = side.apply(np.clip(table, 0, 255).astype(np.uint8)) * np.linspace(1, 0.5, side.size[1])
+    photo = photo * np.linspace(0.8, 1, side.size[0])[:, None] + chance.normal(0, 7, photo.shape)
+    turn = Warp.turned(*photo.shape, 0, float(chance.uniform(-4, 4)))
+    stored = cv2.imencode(".jpg", np.clip(photo, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 60])[1]
+    image = turn.apply(np.asarray(cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE), dtype=np.uint8))
+    return image, lambda boxes: turn.move(side.move(boxes + np.array([left, above, left, above])))
+
+
 LOOKS: dict[str, Callable[[Grey, int], tuple[Grey, Move]]] = {
     "as scanned": lambda page, _: (page, lambda boxes: boxes),
     "turned": turned,
     "photographed": photographed,
     "turned, photographed": both,
+    "on a table": on_a_table,
 }
 
 
@@ -102,7 +122,7 @@ def read(page: Grey) -> list[PageSystem]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scans", type=Path)
-    parser.add_argument("--photo", action="store_true", help="also turned by 1 to 3 degrees, and photographed")
+    parser.add_argument("--photo", action="store_true", help="also turned by 1 to 3 degrees, photographed, on a table")
     parser.add_argument("--every", type=int, default=1, help="of the pages that are not in TRUTH, every so many")
     parser.add_argument("--truth", type=Path, default=Path(__file__).parent.parent / "tests/fixtures/scan_systems.csv")
     args = parser.parse_args()

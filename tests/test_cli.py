@@ -15,7 +15,10 @@ from scoresim import cli
 from scoresim.cli import app, run
 from scoresim.errors import BadInput
 
-COMMANDS = ("corpora", "build", "verify", "card", "pack", "pretrain", "finetune", "benchmark", "study", "report")
+COMMANDS = (
+    *("corpora", "build", "verify", "card", "pack", "pretrain", "finetune", "benchmark", "study", "report"),
+    *("embed", "match", "locate"),
+)
 
 
 def sentence(capsys: pytest.CaptureFixture[str]) -> str:

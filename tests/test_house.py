@@ -113,10 +113,10 @@ OPTIONAL = {  # modules that need an extra, which they import when they are used
     "data/card_pictures.py": "report",
     "data/harmonize.py": "report",
     "data/cluster.py": "cluster",
+    "data/page.py": "pages",
     "index/graph.py": "search",
     "index/folder.py": "search",
     "index/server.py": "postgres",
-    "data/page.py": "pages",
     "score/degrade.py": "degrade",
     "score/warp.py": "degrade",
 }

@@ -199,6 +199,7 @@ NO_MUSIC = {
     "noise": np.random.default_rng(0).integers(0, 256, (700, 500)).astype(np.uint8),
     "stripes": np.repeat(np.arange(600) // 9 % 2 * 255, 400).reshape(600, 400).astype(np.uint8)[:, :30],
     "words": text_page(),
+    "a long strip": np.repeat(np.arange(60_000) // 2 % 2 * 255, 20).reshape(60_000, 20).astype(np.uint8),
 }
 
 
@@ -206,6 +207,12 @@ NO_MUSIC = {
 def test_a_page_without_staves_says_so(name: str) -> None:
     with pytest.raises(BadInput, match=r"^No staff was found on this picture; [^.]*\.$"):
         systems_of(NO_MUSIC[name])
+
+
+def test_a_picture_in_colour_or_of_floats_is_a_mistake_of_the_caller() -> None:
+    for image in (np.zeros((9, 9, 3), np.uint8), np.zeros((9, 9)), np.zeros((0, 9), np.uint8)):
+        with pytest.raises(ValueError, match="grey"):
+            systems_of(image)
 
 
 # --- files ---

@@ -24,6 +24,6 @@ def load(name: str | Path = "small") -> Sim:
     Raises:
         BadInput: the weights are nowhere, or damaged.
     """
-    from scoresim.understand import Sim
+    from scoresim import understand
 
-    return Sim.from_pretrained(name)
+    return understand.load(name)

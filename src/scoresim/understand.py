@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
 from scoresim import checkpoint
 from scoresim.checkpoint import Loaded
-from scoresim.data.batches import Passages, batch_config
-from scoresim.data.given import Stretch, kind_of, read_notes, stretches
+from scoresim.data.batches import Batch, Passages, batch_config, collate
+from scoresim.data.given import Stretch, kind_of, pair_of, read_notes, read_pages, stretches
+from scoresim.data.page import PageSystem
+from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
+from scoresim.data.rows import prepare
 from scoresim.data.windows import Segment, Segments
 from scoresim.errors import BadInput
+from scoresim.files import replacing
 from scoresim.score.sandbox import Failure
 
 TOGETHER = 64  # passages that are read at a time
+FAR, SKIP_LOGIT = -30.0, 2.0  # logits: of what was not asked; of a bar that stands on no system
+SKIP = 0.02  # of similarity: what a bar costs that stands between two systems and on neither
 
 Vectors = NDArray[np.float32]
+T = TypeVar("T")
 
 
 class Place(NamedTuple):
@@ -53,6 +64,67 @@ class Embedding:
         """As JSON values."""
         places = [place._asdict() for place in self.places]
         return {"file": self.file, "kind": self.kind, "places": places, "vectors": self.vectors.tolist()}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A system of a picture and the bars that it is taken to show.
+
+    Attributes:
+        page, system: where it stands, from 0.
+        box: x0, y0, x1, y1 in pixels of the page.
+        first_bar, end_bar: the bars, from 0; the second is the first after it.
+        probability: that system and bars show the same music.
+        missing: of these bars, those with a note that does not seem to stand on the system.
+    """
+
+    page: int
+    system: int
+    box: tuple[float, float, float, float]
+    first_bar: int
+    end_bar: int
+    probability: float
+    missing: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a bar of the notes stands on a picture.
+
+    Attributes:
+        bar: from 0; page, system: from 0.
+        box: x0, y0, x1, y1 in pixels of the page.
+        probability: that its system shows the bars that it is taken to show.
+    """
+
+    bar: int
+    page: int
+    system: int
+    box: tuple[float, float, float, float]
+    probability: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Match:
+    """Whether a picture and notes show the same music.
+
+    Attributes:
+        probability: mean over the systems.
+        similarity: mean cosine of each system and its bars, each read alone.
+        systems: which bars each system shows, and where they do not agree.
+    """
+
+    probability: float
+    similarity: float
+    systems: tuple[Shown, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
 
 
 class Sim:
@@ -86,21 +158,25 @@ class Sim:
         checkpoint.save(Path(folder), self.model, self.loaded.vocabulary, self.loaded.provenance, half)
 
     def embed(self, *files: Path | str, workers: int = 1) -> list[Embedding]:
-        """Files of notes as vectors of their stretches of bars.
+        """Files as vectors: of notes, one for every stretch of bars; of a picture, one for every system.
 
         Raises:
             BadInput: a file cannot be read.
         """
         paths = [Path(file) for file in files]
-        for path in paths:
-            if kind_of(path) != "notes":
-                raise BadInput(f"{path} is a picture; pictures of pages are not read yet.")
-        found = []
-        for path, piece in zip(paths, read_notes(paths, workers=workers), strict=True):
-            if isinstance(piece, Failure):
-                raise BadInput(f"{path} cannot be read: {piece.reason}.")
-            found.append(self.embed_piece(piece, str(path)))
-        return found
+        kinds = [kind_of(path) for path in paths]
+        found: dict[Path, Embedding] = {}
+        notes, pictures = ([p for p, k in zip(paths, kinds, strict=True) if k == kind] for kind in ("notes", "image"))
+        for path, piece in zip(notes, read_notes(notes, workers=workers), strict=True):
+            found[path] = self.embed_piece(known(piece, path), str(path))
+        for path, pages in zip(pictures, read_pages(pictures, workers), strict=True):
+            found[path] = self.embed_pages(known(pages, path), str(path))
+        return [found[path] for path in paths]
+
+    def embed_pages(self, pages: Sequence[Sequence[PageSystem]], file: str) -> Embedding:
+        """The systems of pages as vectors."""
+        places = tuple(Place(i, i + 1, number) for number, page in enumerate(pages) for i in range(len(page)))
+        return Embedding(file, "image", places, self.vectors_of_systems([one for page in pages for one in page]))
 
     def embed_piece(self, piece: Piece, file: str) -> Embedding:
         """The stretches of bars of a piece as vectors."""
@@ -120,3 +196,200 @@ class Sim:
                 notes = passages.gather(index).notes
                 out[index] = self.model.embed_notes(self.model(notes, None)).float().numpy()
         return out
+
+    def match(self, image: Path | str, notes: Path | str) -> Match:
+        """Do a picture of a score and a file of notes show the same music, and which bars stand on which system?
+
+        Raises:
+            BadInput: a file cannot be read, or is not what it is given for.
+        """
+        return self.match_pages(*read_both(Path(image), Path(notes)))
+
+    def locate(self, image: Path | str, notes: Path | str, bar: int) -> Located:
+        """Where on a picture of a score does a bar (from 0) of a file of notes stand?
+
+        Raises:
+            BadInput: a file cannot be read, or the bar is on no system of the picture.
+        """
+        pages, piece = read_both(Path(image), Path(notes))
+        for shown in self.match_pages(pages, piece).systems:
+            if not shown.first_bar <= bar < shown.end_bar:
+                continue
+            left, right = self.span(pages[shown.page][shown.system], piece, shown, bar)
+            x0, y0, x1, y1 = shown.box
+            box = x0 + left * (x1 - x0), y0, x0 + right * (x1 - x0), y1
+            return Located(bar, shown.page, shown.system, box, shown.probability)
+        raise BadInput(f"bar {bar + 1} of {notes} stands on no system of {image}, as far as can be seen.")
+
+    def span(self, system: PageSystem, piece: Piece, shown: Shown, bar: int) -> tuple[float, float]:
+        """The beginning and the end of a bar as shares of the width of the system on which it stands."""
+        edges = np.searchsorted(piece.bar, [shown.first_bar, shown.end_bar])
+        stretch = Stretch(shown.first_bar, shown.end_bar, *edges.tolist())
+        row = prepare(pair_of(system, piece, stretch), self.rows, None)
+        batch = collate([row], np.zeros(1, np.int64), np.zeros(1, np.int64), self.rows)
+        with torch.inference_mode():
+            reading = self.model(batch.notes, batch.image)
+            logits = self.model.point(reading, batch.bar, batch.image.mask)[0, bar - shown.first_bar]
+        marked = row.cells[(logits >= logits.max() - math.log(2)).numpy()[: len(row.cells)], 1]
+        cell = self.rows.patch_width * system.space / self.rows.pixels_per_space / system.image.shape[1]
+        return float(marked.min() * cell), float(min((marked.max() + 1) * cell, 1.0))
+
+    def match_pages(self, pages: Sequence[Sequence[PageSystem]], piece: Piece) -> Match:
+        """See `match`. Systems are laid along the piece by their vectors, then moved by a bar as both together say."""
+        systems = [one for page in pages for one in page]
+        some = stretches(piece)
+        places = [Place(one.first_bar, one.end_bar) for one in some]
+        similarity = self.vectors_of_systems(systems) @ self.vectors_of_notes(piece, some).T
+        _, chosen = align(similarity, places)
+        asked = [(i, one) for i, k in enumerate(chosen) for one in around(piece, some[k])]
+        logits, missing = self.read_together([(systems[i], one) for i, one in asked], piece)
+        near = sorted({one for _, one in asked})
+        number = {one: k for k, one in enumerate(near)}
+        table = np.full((len(systems), len(near)), FAR)
+        for (i, one), logit in zip(asked, logits, strict=True):
+            table[i, number[one]] = logit
+        _, path = align(table, [Place(one.first_bar, one.end_bar) for one in near], SKIP_LOGIT)
+        lost = {(i, one): bars for (i, one), bars in zip(asked, missing, strict=True)}
+        where = [(number, k) for number, page in enumerate(pages) for k in range(len(page))]
+        found = []
+        for i, k in enumerate(path):
+            one = near[k]
+            probability = 1 / (1 + math.exp(-max(table[i, k], FAR)))
+            box, bars = systems[i].box, lost.get((i, one), tuple(range(one.first_bar, one.end_bar)))
+            found.append(Shown(*where[i], box, one.first_bar, one.end_bar, round(probability, 4), bars))
+        mean = sum(one.probability for one in found) / len(found)
+        return Match(round(mean, 4), round(float(similarity[np.arange(len(chosen)), chosen].mean()), 4), tuple(found))
+
+    def read_together(
+        self, asked: Sequence[tuple[PageSystem, Stretch]], piece: Piece
+    ) -> tuple[NDArray[np.float64], list[tuple[int, ...]]]:
+        """[K] logits that systems and bars show the same music, and the bars with a note that is not on its system."""
+        logits: list[float] = []
+        missing: list[tuple[int, ...]] = []
+        with torch.inference_mode():
+            for batch in self.batches([pair_of(system, piece, one) for system, one in asked]):
+                reading = self.model(batch.notes, batch.image)
+                logits += self.model.match_logit(reading, batch.notes, batch.image).tolist()
+                lost = (self.model.note_flaws(reading, batch.notes) > 0) & batch.notes.mask
+                for bar, where in zip(batch.bar, lost, strict=True):
+                    first = asked[len(missing)][1].first_bar
+                    missing.append(tuple(first + number for number in bar[where].unique().tolist()))
+        return np.array(logits), missing
+
+    def vectors_of_systems(self, systems: Sequence[PageSystem]) -> Vectors:
+        """[S, E] unit vectors of systems, their pictures read alone."""
+        out = [np.zeros((0, self.model.config.embedding), dtype=np.float32)]
+        with torch.inference_mode():
+            for batch in self.batches([pair_of(system) for system in systems]):
+                out.append(self.model.embed_image(self.model(None, batch.image)).float().numpy())
+        return np.concatenate(out)
+
+    def batches(self, pairs: Sequence[Pair]) -> Iterator[Batch]:
+        """Passages as tensors, some at a time, in their order."""
+        for start in range(0, len(pairs), TOGETHER):
+            rows = [prepare(pair, self.rows, None) for pair in pairs[start : start + TOGETHER]]
+            index = np.arange(start, start + len(rows))
+            yield collate(rows, index, np.zeros(len(rows), dtype=np.int64), self.rows)
+
+
+def write_embeddings(path: Path, found: Sequence[Embedding]) -> None:
+    """Write vectors, whole or not at all: columns file, kind, page, first, end, and vector.
+
+    Args:
+        path: .npz (arrays of the same lengths; read with numpy, without pickle) or .parquet.
+        found: what is written.
+
+    Raises:
+        BadInput: another suffix, or the file cannot be written.
+    """
+    rows = [(one.file, one.kind, *place) for one in found for place in one.places]
+    names = ("file", "kind", "first", "end", "page")
+    columns: dict[str, Any] = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    vectors = np.concatenate([one.vectors for one in found])
+    if path.suffix not in (".npz", ".parquet"):
+        raise BadInput(f"{path} is to hold vectors; name it .npz or .parquet.")
+    with replacing(path) as temporary:
+        if path.suffix == ".npz":
+            with temporary.open("wb") as file:
+                arrays: dict[str, Any] = {name: np.array(values) for name, values in columns.items()}
+                np.savez(file, vector=vectors, **arrays)
+        else:
+            vector = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+            pq.write_table(pa.table({**columns, "vector": vector}), temporary)
+
+
+def read_both(image: Path, notes: Path) -> tuple[list[list[PageSystem]], Piece]:
+    """A picture as pages of systems, and notes as a piece.
+
+    Raises:
+        BadInput: a file cannot be read, or is not what it is given for.
+    """
+    for path, kind, wanted in ((image, "image", "picture"), (notes, "notes", "file of notes")):
+        if kind_of(path) != kind:
+            raise BadInput(f"{path} is no {wanted}; give the picture first, then the notes.")
+    [pages], [piece] = read_pages([image]), read_notes([notes])
+    return known(pages, image), known(piece, notes)
+
+
+def known(outcome: T | Failure, path: Path) -> T:
+    """What was read.
+
+    Raises:
+        BadInput: nothing was.
+    """
+    if isinstance(outcome, Failure):
+        raise BadInput(f"{path} cannot be read: {outcome.reason.rstrip('.')}.")
+    return outcome
+
+
+def load(name: str | Path = "small") -> Sim:
+    """See `scoresim.load`."""
+    return Sim.from_pretrained(name)
+
+
+def around(piece: Piece, stretch: Stretch) -> list[Stretch]:
+    """A stretch and those that begin or end one bar earlier or later."""
+    edges = np.searchsorted(piece.bar, np.arange(len(piece.bar_onset)))
+    out = []
+    for first, end in product(range(stretch.first_bar - 1, stretch.first_bar + 2), range(-1, 2)):
+        last = stretch.end_bar + end
+        if 0 <= first < last < len(edges) and edges[last] > edges[first]:
+            out.append(Stretch(first, last, int(edges[first]), int(edges[last])))
+    return out
+
+
+def align(
+    similarity: NDArray[np.floating[Any]], places: Sequence[Place], skip: float = SKIP
+) -> tuple[float, list[int]]:
+    """Which stretch of bars each system shows, where systems follow each other in the piece.
+
+    Args:
+        similarity: [S, P] of systems, in their order, and stretches.
+        places: bars of each stretch.
+        skip: what a bar costs that is left out between two systems.
+
+    Returns:
+        The mean similarity of what was chosen, less what was skipped, and the index of a stretch for each system. Where
+        there are more systems than can follow each other, the best stretch of each.
+    """
+    first = np.array([place.first for place in places])
+    end = np.array([place.end for place in places])
+    bars = int(end.max()) + 1
+    best, chosen = np.zeros(bars), []  # by the bar after the last system; it may begin anywhere
+    for row in similarity:
+        slope = skip * np.arange(bars)
+        reached = np.maximum.accumulate(best + slope) - slope
+        at = np.maximum.accumulate(np.where(best + slope >= reached + slope, np.arange(bars), 0))
+        total = reached[first] + row
+        best, taken = np.full(bars, -np.inf), np.full(bars, -1)
+        order = np.argsort(total, kind="stable")
+        best[end[order]], taken[end[order]] = total[order], order
+        chosen.append((taken, at))
+    last = int(best.argmax())
+    if not np.isfinite(best[last]):
+        return float(similarity.max(axis=1).mean()), similarity.argmax(axis=1).tolist()
+    path, score = [], float(best[last]) / len(similarity)
+    for taken, at in reversed(chosen):
+        path.append(int(taken[last]))
+        last = int(at[first[path[-1]]])
+    return score, path[::-1]

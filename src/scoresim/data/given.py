@@ -12,16 +12,28 @@ from numpy.typing import NDArray
 
 from scoresim.data.corpora import FORMATS
 from scoresim.data.corpora.folder import items_of
+from scoresim.data.page import PageSystem, open_pages, systems_of
+from scoresim.data.pair import Pair, png
 from scoresim.data.pieces import Piece, read_piece
 from scoresim.data.spacing import POWER
+from scoresim.data.windows import Segment, Segments
 from scoresim.errors import BadInput, ScoresimError
 from scoresim.score.sandbox import Failure, run_all
+from scoresim.score.tokens import FIRST
 
 Kind = Literal["notes", "image"]
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf")
 LARGEST = 64 << 20  # bytes of a file
 SECONDS = 60.0  # for a file
-WIDTHS = (4.5, 7.0, 10.0)  # of stretches of bars, in the unit of `spacing`: short, usual and long engraved lines
+WIDTHS = (
+    4.5,
+    7.0,
+    10.0,
+    14.0,
+    19.0,
+    25.0,
+    32.0,
+)  # of stretches of bars, in the unit of `spacing`: engraved lines of all kinds
 
 
 def kind_of(path: Path) -> Kind:
@@ -68,6 +80,45 @@ def _read(task: tuple[Path, bool]) -> Piece:
     return replace(piece, id=path.name)
 
 
+def read_pages(paths: Sequence[Path], workers: int = 1) -> list[list[list[PageSystem]] | Failure]:
+    """Pictures as pages of systems, or why they are none; a page without staves has no systems."""
+    found: list[list[list[PageSystem]] | Failure] = [Failure("it was not read")] * len(paths)
+    for i, outcome in run_all(_read_page, list(paths), workers, SECONDS):
+        found[i] = outcome
+    return found
+
+
+def _read_page(path: Path) -> list[list[PageSystem]]:
+    """Runs in a worker."""
+    found: list[list[PageSystem]] = []
+    without: BadInput | None = None
+    for page in open_pages(path):
+        try:
+            found.append(systems_of(page))
+        except BadInput as error:
+            without = error
+            found.append([])
+    if without is not None and not any(found):
+        raise without
+    return found
+
+
+def pair_of(system: PageSystem, piece: Piece | None = None, stretch: Stretch | None = None) -> Pair:
+    """A system as a passage: alone, or with some bars of a piece."""
+    if piece is None or stretch is None:
+        piece, stretch = NOTHING, Stretch(0, 1, 0, 1)
+    row = Segment(0, stretch.first_bar, stretch.end_bar, -1, stretch.first, stretch.end)
+    height, width = system.image.shape
+    return replace(
+        Segments([piece], [row])[0],
+        image=png(255 - system.image),
+        height=height,
+        width=width,
+        staff_space=system.space,
+        n_staves=system.staves,
+    )
+
+
 class Stretch(NamedTuple):
     """Bars `first_bar` to `end_bar` of a piece, and the notes `first` to `end` that stand in them."""
 
@@ -88,6 +139,28 @@ def stretches(piece: Piece, widths: Sequence[float] = WIDTHS) -> list[Stretch]:
             if edges[end] > edges[bar]:
                 out.add(Stretch(bar, end, int(edges[bar]), int(edges[end])))
     return sorted(out)
+
+
+_ONE = np.ones(1, dtype=np.int64)
+NOTHING = Piece(
+    id="nothing",
+    corpus="folder",
+    work="nothing",
+    split="",
+    style="",
+    composer="",
+    title="",
+    labels={},
+    ids=np.full((1, 8), FIRST, dtype=np.int32),
+    bar=_ONE - 1,
+    onset=np.zeros(1),
+    bar_onset=np.array([0.0, 1.0]),
+    velocity=_ONE,
+    track=_ONE - 1,
+    staff=_ONE,
+    voice=_ONE,
+)
+"""A piece of one note, that stands where a picture is read alone."""
 
 
 def wide(piece: Piece) -> NDArray[np.float64]:

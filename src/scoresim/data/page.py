@@ -33,19 +33,20 @@ from scoresim.data.trace import (
 from scoresim.errors import BadInput
 from scoresim.score.warp import opencv
 
-Map = NDArray[np.float32]
-
 WIDEST = 2400  # pixels: a wider picture is read from a smaller copy
 FINE = 6.0  # pixels: where the staff space of the copy is less, the picture is read as it is
+LARGEST, LONGEST = 1e8, 30_000  # pixels, of a picture with such a staff space and of its sides: no page is so large
 AROUND = 6.5  # staff spaces kept above and below a system, and beside it (brace, last bar line)
 BESIDE = 3.0, 1.5
 NEAREST = 2.5  # staff spaces beyond an outer line before which no picture is cut
 DRAWN = 150  # of 255, of a line over its thickness: it is whole, where a dotted one has gaps
+WIDTH = 1.5  # staff spaces: a line that joins staves is thinner
 INDENT = 4.0  # staff spaces: staves that begin so far apart are not joined at their left
 LEAN = 0.1  # steepest lean of a vertical line, pixels per row
 JOINED, CROSSED = 0.75, 0.9  # share of the rows between two staves that a line at their left, a bar line, fills
 
 
+NO_STAFF = "No staff was found on this picture; give a page, or a system, of printed music."
 FORMATS = ("PNG", "JPEG", "TIFF")  # and PDF
 POINTS = 72  # per inch, of a PDF
 
@@ -185,13 +186,18 @@ def systems_of(image: NDArray[np.uint8]) -> list[PageSystem]:
 
     Raises:
         BadInput: there is no staff on it, or OpenCV is not installed.
+        ValueError: it is not grey and uint8, or empty.
     """
+    if image.ndim != 2 or image.dtype != np.uint8 or image.size == 0:
+        raise ValueError("a page must be grey, [height, width] of uint8, and not empty")
     dark, spaces = measured(np.ascontiguousarray(image))
     if not spaces:
         raise BadInput(NO_STAFF)
     cv2 = opencv()
     scale = SPACE / spaces[0]
     size = (max(round(dark.shape[1] * scale), 1), max(round(dark.shape[0] * scale), 1))
+    if size[0] * size[1] > LARGEST or max(size) > LONGEST:
+        raise BadInput(NO_STAFF)
     ink = inked(cv2.resize(dark, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC))
     turn, canvas = turned(size, tilt_of(strips_of(thin_lines(ink))))
     level = cv2.warpAffine(ink, turn, canvas, flags=cv2.INTER_LINEAR)
@@ -202,9 +208,6 @@ def systems_of(image: NDArray[np.uint8]) -> list[PageSystem]:
     back = cv2.invertAffineTransform(turn)
     every = [trace for group in groups for trace in group]
     return [_cut(ink, level, group, every, back, image.shape[1] / size[0]) for group in groups]
-
-
-NO_STAFF = "No staff was found on this picture; give a page, or a system, of printed music."
 
 
 def measured(grey: NDArray[np.uint8]) -> tuple[Ink, list[float]]:
@@ -263,8 +266,11 @@ def are_joined(level: Ink, upper: Trace, lower: Trace) -> bool:
     ends = sorted((upper.left, lower.left))
     first = (ends[0] if ends[1] - ends[0] < INDENT * SPACE else ends[1]) - 1.5 * SPACE
     share = coverage(level, upper, lower, first, right + SPACE)
+    change = np.diff((share >= JOINED).astype(int), prepend=1, append=0)
+    begun, ended = np.flatnonzero(change == 1), np.flatnonzero(change == -1)[1:]
+    begun = begun[ended - begun <= WIDTH * SPACE]  # the dark edge of a page is wider, or there from the beginning
     crossed = np.diff((share >= CROSSED).astype(int), prepend=0) == 1
-    return bool(share[: round(ends[1] + 2 * SPACE - first)].max(initial=0) >= JOINED or crossed.sum() >= 2)
+    return bool((begun < ends[1] + 2 * SPACE - first).any() or crossed.sum() >= 2)
 
 
 def coverage(level: Ink, upper: Trace, lower: Trace, left: float, right: float) -> NDArray[np.float64]:

@@ -16,7 +16,16 @@ from scoresim.score.warp import opencv
 SPACE = 8.0  # pixels between two staff lines of the picture on which staves are followed
 SPACES = (4.0, 80.0)  # pixels: staff spaces that are looked for
 STRIP = 3.0  # staff spaces: width of a strip
-ZOOMS = (0.88, 0.94, 1.0, 1.06, 1.12)  # of the usual staff space: a page seen from the side has several
+ZOOMS = (
+    0.7,
+    0.76,
+    0.82,
+    0.88,
+    0.94,
+    1.0,
+    1.06,
+    1.12,
+)  # of the usual staff space: small staves, a page seen from the side
 STEEPEST = 7.0  # degrees of skew
 LINED, SEED = 0.3, 0.5  # how much of a strip is filled by four of five lines: of a staff that goes on, that begins
 DRIFT = 0.35  # staff spaces by which a staff leaves its slope at most, per strip
@@ -253,7 +262,9 @@ def _trace(ink: Ink, strips: NDArray[Any], rows: NDArray[Any], zooms: Floats) ->
     drawn, empty = (np.convolve(part.mean(axis=0), near, "same") for part in (lines, between))
     if not (drawn > BARER * empty + INKED * len(near) / 2)[round(domain[0]) : round(domain[1])].any():
         return None
-    full = np.flatnonzero(np.convolve((lines >= INKED).sum(axis=0) >= 4, np.ones(round(SPACE)), "same") >= SPACE / 2)
+    solid = (between >= 3 * INKED).all(axis=0)  # as the dark edge of a page is
+    staff = ((lines >= INKED).sum(axis=0) >= 4) & ~solid
+    full = np.flatnonzero(np.convolve(staff, np.ones(round(SPACE)), "same") >= SPACE / 2)
     return Trace(_end(full, x[0], domain[0]), -_end(-full[::-1], -x[-1], -domain[1]), middle, space)
 
 

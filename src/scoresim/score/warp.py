@@ -152,7 +152,9 @@ def opencv() -> Any:
     try:
         import cv2
     except ImportError as error:
-        raise BadInput('Degrading pictures needs OpenCV; install it with: pip install "scoresim[degrade]".') from error
+        raise BadInput(
+            'Degrading or splitting pictures needs OpenCV; install it with: pip install "scoresim[degrade]".'
+        ) from error
     if cv2.getNumThreads() != 1:
         cv2.setNumThreads(1)
     return cv2
