@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+import io
+import itertools
+import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
 import scoresim
 from scoresim import checkpoint
+from scoresim.data.given import read_notes
+from scoresim.data.pieces import Piece
 from scoresim.errors import BadInput
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.score.tokens import default_vocabulary
-from scoresim.understand import Sim
+from scoresim.understand import Place, Sim, align, write_embeddings
 
 TUNE = "X:1\nT:One\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|]\n"
 
@@ -62,3 +71,96 @@ def test_what_cannot_be_read_is_said_in_one_sentence(weights: Path, tmp_path: Pa
     assert "\n" not in str(refused.value)
     with pytest.raises(BadInput, match="no folder of a checkpoint"):
         scoresim.load(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def long_tune(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tunes") / "long.abc"
+    bars = "CDEF|GABc|cBAG|FEDC|EGEG|c2A2|GFED|C4|" * 4
+    path.write_text(f"X:1\nT:Long\nM:4/4\nL:1/4\nK:C\n{bars}]\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(long_tune: Path) -> Path:
+    """The tune as an engraver draws it, its lines under each other."""
+    [piece] = read_notes([long_tune], images=True)
+    assert isinstance(piece, Piece)
+    lines = [np.asarray(Image.open(io.BytesIO(line.image))) for line in piece.lines]
+    wide = max(line.shape[1] for line in lines)
+    rows = [np.pad(line, ((30, 30), (40, 40 + wide - line.shape[1])), constant_values=255) for line in lines]
+    path = long_tune.with_suffix(".png")
+    Image.fromarray(np.concatenate(rows)).save(path)
+    return path
+
+
+def test_a_picture_becomes_vectors_of_its_systems(weights: Path, page: Path, long_tune: Path) -> None:
+    sim = scoresim.load(weights)
+    notes, picture = sim.embed(long_tune, page)
+    assert (notes.kind, picture.kind) == ("notes", "image")
+    assert picture.places == tuple(Place(i, i + 1) for i in range(len(picture.places)))
+    assert len(picture.places) > 1
+    np.testing.assert_allclose(np.linalg.norm(picture.vectors, axis=1), 1, atol=1e-5)
+
+
+def test_a_picture_is_laid_along_its_notes(weights: Path, page: Path, long_tune: Path) -> None:
+    sim = scoresim.load(weights)
+    found = sim.match(page, long_tune)
+    assert len(found.systems) == len(sim.embed(page)[0].places)
+    assert 0 <= found.probability <= 1
+    assert [one.system for one in found.systems] == list(range(len(found.systems)))
+    for before, after in itertools.pairwise(found.systems):
+        assert before.end_bar <= after.first_bar
+    for one in found.systems:
+        assert 0 <= one.first_bar < one.end_bar <= 33
+        assert set(one.missing) <= set(range(one.first_bar, one.end_bar))
+    assert json.dumps(found.to_dict()) == json.dumps(sim.match(page, long_tune).to_dict())
+    shown = found.systems[0]
+    where = sim.locate(page, long_tune, shown.first_bar)
+    assert where.system == 0
+    assert shown.box[0] <= where.box[0] < where.box[2] <= shown.box[2] + 1
+    with pytest.raises(BadInput, match="stands on no system"):
+        sim.locate(page, long_tune, 99)
+    with pytest.raises(BadInput, match="give the picture first"):
+        sim.match(long_tune, page)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=6), st.integers(0, 3), st.integers(0, 2**32 - 1))
+def test_systems_that_follow_each_other_are_found(widths: list[int], begin: int, seed: int) -> None:
+    starts = begin + np.cumsum([0, *widths])
+    places = [Place(a, b) for a in range(int(starts[-1]) + 3) for b in range(a + 1, a + 5)]
+    truth = [places.index(Place(a, b)) for a, b in itertools.pairwise(starts.tolist())]
+    similarity = np.random.default_rng(seed).uniform(0, 0.4, (len(widths), len(places)))
+    similarity[np.arange(len(widths)), truth] = 0.9
+    score, path = align(similarity, places)
+    assert path == truth
+    assert score == pytest.approx(0.9)
+
+
+def test_bars_between_systems_cost_and_what_cannot_follow_is_taken_one_by_one() -> None:
+    places = [Place(0, 2), Place(5, 6)]
+    score, path = align(np.array([[0.8, 0.1], [0.1, 0.6]]), places, skip=0.02)
+    assert path == [0, 1]
+    assert score == pytest.approx((0.8 + 0.6 - 3 * 0.02) / 2)
+    score, path = align(np.array([[0.8], [0.4]]), places[:1])
+    assert path == [0, 0]
+    assert score == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("name", ["out.npz", "out.parquet"])
+def test_vectors_are_written_whole(weights: Path, tune: Path, tmp_path: Path, name: str) -> None:
+    [found] = scoresim.load(weights).embed(tune)
+    write_embeddings(tmp_path / name, [found])
+    if name.endswith("npz"):
+        with np.load(tmp_path / name, allow_pickle=False) as arrays:
+            assert np.array_equal(arrays["vector"], found.vectors)
+            assert arrays["first"].tolist() == [place.first for place in found.places]
+            assert set(arrays["kind"].tolist()) == {"notes"}
+    else:
+        table = pq.read_table(tmp_path / name)
+        assert np.array_equal(np.array(table["vector"].to_pylist(), dtype=np.float32), found.vectors)
+        assert table["end"].to_pylist() == [place.end for place in found.places]
+    with pytest.raises(BadInput, match=r"name it \.npz or \.parquet"):
+        write_embeddings(tmp_path / "out.txt", [found])
+    assert not (tmp_path / "out.txt").exists()

@@ -48,11 +48,13 @@ class Loaded:
         model: in evaluation mode, on the CPU.
         vocabulary: of its note tokens.
         provenance: what was saved with it: data, training config, seed, versions.
+        weights: SHA-256 of the weights.
     """
 
     model: SIM
     vocabulary: Vocabulary
     provenance: dict[str, Any]
+    weights: str
 
 
 def save(folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[str, Any], half: bool = False) -> None:
@@ -106,7 +108,7 @@ def load(folder: Path) -> Loaded:
         raise BadInput(f"{folder / CONFIG} is damaged ({error}); take another copy.") from error
     if (vocabulary.hash, sha256(folder / WEIGHTS)) != expected:
         raise BadInput(f"{folder} is damaged: its weights or vocabulary changed after saving; take another copy.")
-    return Loaded(_build(folder / WEIGHTS, sim, vocabulary), vocabulary, provenance)
+    return Loaded(_build(folder / WEIGHTS, sim, vocabulary), vocabulary, provenance, expected[1])
 
 
 @dataclass(frozen=True)

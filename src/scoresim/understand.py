@@ -138,6 +138,7 @@ class Sim:
     def __init__(self, loaded: Loaded, name: str) -> None:
         self.loaded, self.name = loaded, name
         self.model = loaded.model.eval()
+        self.weights = loaded.weights
         self.rows = batch_config(self.model.config, TOGETHER)
 
     @classmethod
@@ -163,14 +164,27 @@ class Sim:
         Raises:
             BadInput: a file cannot be read.
         """
-        paths = [Path(file) for file in files]
-        kinds = [kind_of(path) for path in paths]
-        found: dict[Path, Embedding] = {}
+        found = self.embed_each([Path(file) for file in files], workers)
+        for one in found:
+            if isinstance(one, BadInput):
+                raise one
+        return [one for one in found if isinstance(one, Embedding)]
+
+    def embed_each(self, paths: Sequence[Path], workers: int = 1) -> list[Embedding | BadInput]:
+        """As `embed`, but a file that cannot be read costs that file alone: what is wrong stands in its place."""
+        kinds: list[str] = []
+        found: dict[Path, Embedding | BadInput] = {}
+        for path in paths:
+            try:
+                kinds.append(kind_of(path))
+            except BadInput as error:
+                kinds.append("")
+                found[path] = error
         notes, pictures = ([p for p, k in zip(paths, kinds, strict=True) if k == kind] for kind in ("notes", "image"))
-        for path, piece in zip(notes, read_notes(notes, workers=workers), strict=True):
-            found[path] = self.embed_piece(known(piece, path), str(path))
-        for path, pages in zip(pictures, read_pages(pictures, workers), strict=True):
-            found[path] = self.embed_pages(known(pages, path), str(path))
+        for path, piece in zip(notes, read_notes(notes, workers=workers) if notes else (), strict=True):
+            found[path] = refusal(piece, path) if isinstance(piece, Failure) else self.embed_piece(piece, str(path))
+        for path, pages in zip(pictures, read_pages(pictures, workers) if pictures else (), strict=True):
+            found[path] = refusal(pages, path) if isinstance(pages, Failure) else self.embed_pages(pages, str(path))
         return [found[path] for path in paths]
 
     def embed_pages(self, pages: Sequence[Sequence[PageSystem]], file: str) -> Embedding:
@@ -293,7 +307,7 @@ class Sim:
 
 
 def write_embeddings(path: Path, found: Sequence[Embedding]) -> None:
-    """Write vectors, whole or not at all: columns file, kind, page, first, end, and vector.
+    """Write vectors, whole or not at all: columns path, kind, first, end, page and vector.
 
     Args:
         path: .npz (arrays of the same lengths; read with numpy, without pickle) or .parquet.
@@ -303,7 +317,7 @@ def write_embeddings(path: Path, found: Sequence[Embedding]) -> None:
         BadInput: another suffix, or the file cannot be written.
     """
     rows = [(one.file, one.kind, *place) for one in found for place in one.places]
-    names = ("file", "kind", "first", "end", "page")
+    names = ("path", "kind", "first", "end", "page")
     columns: dict[str, Any] = {name: [row[i] for row in rows] for i, name in enumerate(names)}
     vectors = np.concatenate([one.vectors for one in found])
     if path.suffix not in (".npz", ".parquet"):
@@ -338,8 +352,13 @@ def known(outcome: T | Failure, path: Path) -> T:
         BadInput: nothing was.
     """
     if isinstance(outcome, Failure):
-        raise BadInput(f"{path} cannot be read: {outcome.reason.rstrip('.')}.")
+        raise refusal(outcome, path)
     return outcome
+
+
+def refusal(failure: Failure, path: Path) -> BadInput:
+    """Why nothing was read, as a sentence."""
+    return BadInput(f"{path} cannot be read: {failure.reason.rstrip('.')}.")
 
 
 def load(name: str | Path = "small") -> Sim:

@@ -70,6 +70,8 @@ app.command("scoresim.cli.judge:report", help="Write report.html and report.json
 app.command("scoresim.cli.use:embed", help="Turn files of notes and pictures into vectors for search.", sort_key=10)
 app.command("scoresim.cli.use:match", help="Do a picture and a file of notes show the same music?", sort_key=11)
 app.command("scoresim.cli.use:locate", help="Where on a picture does a bar of the notes stand?", sort_key=12)
+app.command("scoresim.cli.use:index", help="Make a folder of music searchable.", sort_key=13)
+app.command("scoresim.cli.use:search", help="Find what in an index is, or shows, the music of a file.", sort_key=14)
 
 
 def run(tokens: Sequence[str] | None = None) -> int:

@@ -23,6 +23,7 @@ from scoresim.score.tokens import FIRST
 
 Kind = Literal["notes", "image"]
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf")
+KINDS_BY_SUFFIX: dict[str, Kind] = dict.fromkeys(FORMATS, "notes") | dict.fromkeys(PICTURES, "image")  # type: ignore[assignment]
 LARGEST = 64 << 20  # bytes of a file
 SECONDS = 60.0  # for a file
 WIDTHS = (
@@ -43,13 +44,13 @@ def kind_of(path: Path) -> Kind:
         BadInput: it is not there, empty, too large, or of no known kind.
     """
     suffix = path.suffix.lower()
-    if suffix not in (*FORMATS, *PICTURES):
-        raise BadInput(f"{path} is of no known kind; scoresim reads {', '.join((*FORMATS, *PICTURES))}.")
+    if suffix not in KINDS_BY_SUFFIX:
+        raise BadInput(f"{path} is of no known kind; scoresim reads {', '.join(KINDS_BY_SUFFIX)}.")
     if not path.is_file():
         raise BadInput(f"{path} is no file.")
     if not 0 < (size := path.stat().st_size) <= LARGEST:
         raise BadInput(f"{path} has {size} bytes; scoresim reads files of 1 to {LARGEST} bytes.")
-    return "image" if suffix in PICTURES else "notes"
+    return KINDS_BY_SUFFIX[suffix]
 
 
 def read_notes(paths: Sequence[Path], images: bool = False, workers: int = 1) -> list[Piece | Failure]:

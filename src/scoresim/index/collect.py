@@ -1,0 +1,196 @@
+"""A folder of music put into an index, and files looked up in it.
+
+A query and a file of the index are compared as wholes: what a picture shows, system after system, is laid along the
+stretches of bars of notes (`understand.align`). Which files are compared so is said by single vectors, which the store
+finds fast. Where one side is a picture and the other notes, the first answers are read together in the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scoresim.data.given import KINDS_BY_SUFFIX, kind_of
+from scoresim.errors import BadInput
+from scoresim.index.store import Entry, Kind, Store, Vectors, changed, fingerprint
+from scoresim.progress import Progress
+from scoresim.understand import Embedding, Place, Sim, align
+
+AT_ONCE = 16  # files that are embedded at a time
+ASKED, NEAR = 24, 40  # vectors of a query that are looked up, and answers to each
+COMPARED = 50  # files that are compared as wholes
+
+_logger = logging.getLogger("scoresim")
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What bringing an index up to date did: numbers of files."""
+
+    new: int
+    same: int
+    gone: int
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """An answer to a query.
+
+    Attributes:
+        file: relative to the folder that was indexed.
+        kind: how it is in the index.
+        similarity: mean cosine of what was laid along each other.
+        probability: that query and file show the same music, read together; None where that was not asked.
+        first_bar, end_bar: bars that answer the query, from 0; None for pictures.
+    """
+
+    file: str
+    kind: str
+    similarity: float
+    probability: float | None
+    first_bar: int | None
+    end_bar: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected:
+    """Bring an index up to date with a folder and its subfolders; it can be stopped and begun again at any time.
+
+    A file that cannot be read is left out, with a warning, and tried again when it has changed.
+
+    Raises:
+        BadInput: there is no such folder, or the index cannot be written.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is no folder.")
+    known = store.known()
+    files = list(_files(folder))
+    found = {file: fingerprint(folder / file, known.get(file)) for file in files}
+    todo = changed(known, found)
+    refused: list[str] = []
+    with Progress("index", len(todo), "files") as progress:
+        for start in range(0, len(todo), AT_ONCE):
+            some = todo[start : start + AT_ONCE]
+            for file, outcome in zip(some, sim.embed_each([folder / file for file in some], workers), strict=True):
+                if isinstance(outcome, Embedding):
+                    store.replace(file, found[file], entries(outcome), outcome.vectors)
+                else:
+                    _logger.warning("%s", outcome)
+                    refused.append(file)
+                    store.replace(file, found[file], [], np.zeros((0, store.width), dtype=np.float32))
+                progress.advance()
+    for file in found:
+        if file in known and file not in todo and known[file] != found[file]:
+            store.touch(file, found[file])
+    gone = [file for file in known if file not in found]
+    for file in gone:
+        store.remove(file)
+    return Collected(len(todo) - len(refused), len(files) - len(todo), len(gone), tuple(refused))
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Files of music under a folder, relative to it; links that lead elsewhere are not followed."""
+    for root, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(root, name)
+            if path.suffix.lower() in KINDS_BY_SUFFIX and path.is_file() and not path.is_symlink():
+                yield path.relative_to(folder).as_posix()
+
+
+def entries(one: Embedding) -> list[Entry]:
+    """What the vectors of a file are, for the store."""
+    kind: Kind = "image" if one.kind == "image" else "notes"
+    if kind == "image":
+        return [Entry(kind, n, page=place.page, system=place.first) for n, place in enumerate(one.places)]
+    return [Entry(kind, n, first_bar=place.first, end_bar=place.end) for n, place in enumerate(one.places)]
+
+
+def search(
+    store: Store, sim: Sim, query: Path, top: int = 10, folder: Path | None = None, check: int = 3
+) -> list[Found]:
+    """What in an index is, or shows, the music of a file.
+
+    Args:
+        store: the index.
+        sim: a model with the weights of the index.
+        query: a file of notes or a picture.
+        top: answers.
+        folder: that was indexed; with it the first answers of the other kind are read together with the query.
+        check: how many.
+
+    Raises:
+        BadInput: the query cannot be read, or the index is of other weights.
+    """
+    [asked] = sim.embed(query)
+    if store.model_hash != sim.weights:
+        raise BadInput("the index was made with other weights; search with those, or make a new index.")
+    few = np.linspace(0, len(asked.vectors) - 1, min(len(asked.vectors), ASKED)).round().astype(int)
+    best: dict[str, float] = {}
+    for hits in store.search(asked.vectors[few], NEAR):
+        nearest: dict[str, float] = {}
+        for hit in hits:
+            nearest[hit.file] = max(nearest.get(hit.file, 0.0), hit.cosine)
+        for file, cosine in nearest.items():
+            best[file] = best.get(file, 0.0) + cosine
+    likely = sorted(best, key=lambda file: (-best[file], file))[:COMPARED]
+    found = sorted((compared(asked, file, *store.get(file)) for file in likely), key=lambda one: -one.similarity)[:top]
+    return read_again(found, sim, query, folder, check) if folder is not None else found
+
+
+def compared(asked: Embedding, file: str, known: Sequence[Entry], vectors: Vectors) -> Found:
+    """A file of the index laid along a query, or the query along it."""
+    kind = known[0].kind
+    if kind == "notes":
+        places = [Place(entry.first_bar or 0, entry.end_bar or 0) for entry in known]
+        rows = asked.vectors if asked.kind == "image" else asked.vectors[row_of_lines(asked.places)]
+        score, path = align(rows @ vectors.T, places)
+        return Found(file, kind, round(score, 4), None, places[path[0]].first, places[path[-1]].end)
+    if asked.kind == "notes":
+        score, _ = align(vectors @ asked.vectors.T, asked.places)
+    else:
+        score = float((asked.vectors @ vectors.T).max(axis=1).mean())
+    return Found(file, kind, round(score, 4), None, None, None)
+
+
+def row_of_lines(places: Sequence[Place]) -> list[int]:
+    """Stretches that follow each other from the first bar to the last, each the widest that begins where one ended."""
+    chosen: list[int] = []
+    widest: dict[int, int] = {}
+    for number, place in enumerate(places):
+        if place.first not in widest or place.end > places[widest[place.first]].end:
+            widest[place.first] = number
+    bar = min(widest)
+    while bar <= max(widest):
+        if bar in widest:
+            chosen.append(widest[bar])
+            bar = places[widest[bar]].end
+        else:
+            bar += 1
+    return chosen
+
+
+def read_again(found: Sequence[Found], sim: Sim, query: Path, folder: Path, check: int) -> list[Found]:
+    """The first answers of the other kind read together with the query, and put in the order of what that says."""
+    kind = kind_of(query)
+    out: list[Found] = []
+    rest: list[Found] = []
+    for one in found:
+        path = folder / one.file
+        if len(out) >= check or one.kind == kind or not path.is_file():
+            rest.append(one)
+            continue
+        image, notes = (query, path) if kind == "image" else (path, query)
+        probability = sim.match(image, notes).probability
+        out.append(Found(one.file, one.kind, one.similarity, probability, one.first_bar, one.end_bar))
+    return sorted(out, key=lambda one: -(one.probability or 0.0)) + rest

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from scoresim import checkpoint, understand
+from scoresim.cli import run
+from scoresim.errors import BadInput
+from scoresim.index import open_store
+from scoresim.index.collect import collect, row_of_lines, search
+from scoresim.model.sim import SIM, SIMConfig
+from scoresim.score.tokens import default_vocabulary
+from scoresim.understand import Place, Sim
+
+TUNES = {
+    "one": "CDEF|GABc|cBAG|FEDC|",
+    "two": "G2G2|A4|B2c2|d4|",
+    "three": "c/B/A/G/ F/E/D/C/|E2G2|c4|z4|",
+}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(1)
+    vocabulary = default_vocabulary()
+    model = SIM(SIMConfig(width=16, layers=1, heads=2, stem_channels=(4, 4), embedding=32), vocabulary.sizes)
+    folder = tmp_path_factory.mktemp("weights") / "checkpoint"
+    checkpoint.save(folder, model, vocabulary, {"seed": 1})
+    return folder
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    folder = tmp_path / "library"
+    (folder / "inner").mkdir(parents=True)
+    for i, (name, music) in enumerate(TUNES.items()):
+        path = folder / ("inner" if i else ".") / f"{name}.abc"
+        path.write_text(f"X:1\nT:{name}\nM:4/4\nL:1/4\nK:C\n{music}]\n")
+    (folder / "readme.txt").write_text("no music")
+    return folder
+
+
+def test_an_index_follows_its_folder(
+    weights: Path, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim = understand.load(weights)
+    (library / "broken.mid").write_bytes(b"MThd nothing")
+    with open_store(tmp_path / "index", sim.weights, write=True, width=32) as store:
+        done = collect(library, store, sim)
+        assert (done.new, done.same, done.gone, done.refused) == (3, 0, 0, ("broken.mid",))
+        assert set(store.known()) == {"one.abc", "inner/two.abc", "inner/three.abc", "broken.mid"}
+        (library / "one.abc").touch()
+        (library / "inner" / "two.abc").unlink()
+        (library / "inner" / "three.abc").write_text("X:1\nT:three\nM:4/4\nL:1/4\nK:C\nC4|]\n")
+        read = []
+        monkeypatch.setattr(
+            sim, "embed_each", lambda paths, workers: read.extend(paths) or Sim.embed_each(sim, paths, workers)
+        )
+        done = collect(library, store, sim)
+        assert (done.new, done.same, done.gone, done.refused) == (1, 2, 1, ())
+        assert [path.name for path in read] == ["three.abc"]
+        assert collect(library, store, sim) == type(done)(0, 3, 0, ())
+    with pytest.raises(BadInput, match="is no folder"):
+        collect(tmp_path / "nowhere", store, sim)
+
+
+def test_a_stopped_run_goes_on(weights: Path, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sim = understand.load(weights)
+    monkeypatch.setattr("scoresim.index.collect.AT_ONCE", 1)
+    calls = []
+
+    def embed_each(paths: list[Path], workers: int) -> list[understand.Embedding | BadInput]:
+        calls.append(paths)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return Sim.embed_each(sim, paths, workers)
+
+    monkeypatch.setattr(sim, "embed_each", embed_each)
+    with pytest.raises(KeyboardInterrupt), open_store(tmp_path / "index", sim.weights, write=True, width=32) as store:
+        collect(library, store, sim)
+    with open_store(tmp_path / "index", sim.weights, write=True, width=32) as store:
+        assert len(store.known()) == 1
+        assert collect(library, store, sim).new == 2
+
+
+def test_a_file_finds_itself(weights: Path, library: Path, tmp_path: Path) -> None:
+    sim = understand.load(weights)
+    with open_store(tmp_path / "index", sim.weights, write=True, width=32) as store:
+        collect(library, store, sim)
+    with open_store(tmp_path / "index", sim.weights) as store:
+        for file in store.known():
+            found = search(store, sim, library / file, top=2)
+            assert len(found) == 2
+            assert found[0].file == file
+            assert found[0].similarity == pytest.approx(1, abs=1e-2)
+            assert (found[0].first_bar, found[0].end_bar) == (0, 4)
+            assert found[0].probability is None
+
+
+def test_lines_of_a_query_follow_each_other() -> None:
+    places = [Place(0, 1), Place(0, 3), Place(1, 2), Place(3, 4), Place(4, 6), Place(4, 5)]
+    assert row_of_lines(places) == [1, 3, 4]
+    assert row_of_lines([Place(2, 3), Place(7, 8)]) == [0, 1]
+
+
+def test_the_commands(weights: Path, library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    index = str(tmp_path / "index")
+    assert run(["index", str(library), "-o", index, "--model", str(weights), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["new"], said["refused"]) == (3, [])
+    assert run(["index", str(library), "-o", index, "--model", str(weights)]) == 0
+    assert "0 files new or changed, 3 as they were, 0 gone;" in capsys.readouterr().out
+    query = str(library / "one.abc")
+    assert run(["search", index, query, "--model", str(weights), "--top", "1", "--folder", str(library), "--json"]) == 0
+    assert [one["file"] for one in json.loads(capsys.readouterr().out)["found"]] == ["one.abc"]
+    assert run(["search", index, query, "--model", str(weights)]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("one.abc")
+    assert run(["embed", query, "-o", str(tmp_path / "v.npz"), "--model", str(weights)]) == 0
+    assert "notes" in capsys.readouterr().out
+    assert run(["embed", str(library / "readme.txt"), "-o", str(tmp_path / "v.npz"), "--model", str(weights)]) == 2
+    assert "no known kind" in capsys.readouterr().err
+    assert run(["search", str(tmp_path / "none"), query, "--model", str(weights)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
