@@ -4,7 +4,7 @@
 
 SCANS is a folder with labels.csv (file, split, score) and its pictures; scores lie there or beside it. A page is cut
 into systems (`data.page`), each read alone; a score is read in stretches of bars of many widths (`data.given`). A score
-is as good as the best way to lay the page's systems along it (`understand.align`). Prints a line and ends with one
+is as good as the best way to lay the page's systems along it (`data.align`). Prints a line and ends with one
 of JSON: R@1, R@5 and MRR with the number of pages and of scores; pages on which nothing was found count as not found.
 """
 
@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from scoresim.data.align import align
 from scoresim.data.given import read_notes, read_pages
 from scoresim.score.sandbox import Failure
-from scoresim.understand import Sim, align
+from scoresim.understand import Sim
 
 
 def there(root: Path, name: str) -> Path:

@@ -40,11 +40,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scoresim.benchmark.midibert import LONGEST, CompoundBert
 from scoresim.data.batches import Batch, Passages
+from scoresim.model.precision import use_bf16
 from scoresim.model.sim import SIZES
 from scoresim.training.config import PretrainConfig
 from scoresim.training.feed import Fed
 from scoresim.training.loop import TrainConfig, make_optimiser, take_step
-from scoresim.training.optim import use_bf16
 from scoresim.training.pretrain import make_model, make_objectives, open_training_split, rows_of, train_config
 
 SIDE, CUDA_SIDE = 2048, 8192  # of the matrices of the ceiling

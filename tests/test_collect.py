@@ -8,12 +8,13 @@ import torch
 
 from scoresim import checkpoint, understand
 from scoresim.cli import run
+from scoresim.data.align import Place
 from scoresim.errors import BadInput
 from scoresim.index import open_store
 from scoresim.index.collect import collect, row_of_lines, search
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.score.tokens import default_vocabulary
-from scoresim.understand import Place, Sim
+from scoresim.understand import Sim
 
 TUNES = {
     "one": "CDEF|GABc|cBAG|FEDC|",

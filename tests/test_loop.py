@@ -15,13 +15,14 @@ from scoresim.data.batches import Batch, Passages
 from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput, CheckFailed
+from scoresim.model.precision import use_bf16
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import default_vocabulary
 from scoresim.training.config import PretrainConfig
 from scoresim.training.loop import Stopped, TrainConfig, train
 from scoresim.training.objectives import MBAM, SMC, SMM, HeadObjective
-from scoresim.training.optim import Both, adamw, learning_rate, optimiser_of, use_bf16
+from scoresim.training.optim import Both, adamw, learning_rate, optimiser_of
 from scoresim.training.pretrain import pretrain
 from scoresim.training.state import RunState, resume, save_state
 

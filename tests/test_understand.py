@@ -15,12 +15,13 @@ from PIL import Image
 
 import scoresim
 from scoresim import checkpoint
+from scoresim.data.align import Place, align
 from scoresim.data.given import read_notes
 from scoresim.data.pieces import Piece
 from scoresim.errors import BadInput
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.score.tokens import default_vocabulary
-from scoresim.understand import Place, Sim, align, write_embeddings
+from scoresim.understand import Sim, write_embeddings
 
 TUNE = "X:1\nT:One\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|]\n"
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
 
 from scoresim import checkpoint
 from scoresim.checkpoint import Loaded
+from scoresim.data.align import Place, align, around
 from scoresim.data.batches import Batch, Passages, batch_config, collate
 from scoresim.data.given import Stretch, kind_of, pair_of, read_notes, read_pages, stretches
 from scoresim.data.page import PageSystem
@@ -26,22 +29,14 @@ from scoresim.data.rows import prepare
 from scoresim.data.windows import Segment, Segments
 from scoresim.errors import BadInput
 from scoresim.files import replacing
+from scoresim.model.precision import use_bf16
 from scoresim.score.sandbox import Failure
 
 TOGETHER = 64  # passages that are read at a time
 FAR, SKIP_LOGIT = -30.0, 2.0  # logits: of what was not asked; of a bar that stands on no system
-SKIP = 0.02  # of similarity: what a bar costs that stands between two systems and on neither
 
 Vectors = NDArray[np.float32]
 T = TypeVar("T")
-
-
-class Place(NamedTuple):
-    """What a vector stands for: bars `first` to `end` of the notes, or system `first` of page `page` of a picture."""
-
-    first: int
-    end: int
-    page: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +182,13 @@ class Sim:
             found[path] = refusal(pages, path) if isinstance(pages, Failure) else self.embed_pages(pages, str(path))
         return [found[path] for path in paths]
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """No gradients, and bfloat16 where that is faster."""
+        device = next(self.model.parameters()).device
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=use_bf16("auto", device)):
+            yield
+
     def embed_pages(self, pages: Sequence[Sequence[PageSystem]], file: str) -> Embedding:
         """The systems of pages as vectors."""
         places = tuple(Place(i, i + 1, number) for number, page in enumerate(pages) for i in range(len(page)))
@@ -204,11 +206,11 @@ class Sim:
         passages = Passages(Segments([piece], rows), replace(self.rows, images=False))
         order = np.argsort(passages.size, kind="stable")
         out = np.zeros((len(some), self.model.config.embedding), dtype=np.float32)
-        with torch.inference_mode():
+        with self.reading():
             for start in range(0, len(order), TOGETHER):
                 index = order[start : start + TOGETHER]
                 notes = passages.gather(index).notes
-                out[index] = self.model.embed_notes(self.model(notes, None)).float().numpy()
+                out[index] = unit(self.model.embed_notes(self.model(notes, None)))
         return out
 
     def match(self, image: Path | str, notes: Path | str) -> Match:
@@ -241,7 +243,7 @@ class Sim:
         stretch = Stretch(shown.first_bar, shown.end_bar, *edges.tolist())
         row = prepare(pair_of(system, piece, stretch), self.rows, None)
         batch = collate([row], np.zeros(1, np.int64), np.zeros(1, np.int64), self.rows)
-        with torch.inference_mode():
+        with self.reading():
             reading = self.model(batch.notes, batch.image)
             logits = self.model.point(reading, batch.bar, batch.image.mask)[0, bar - shown.first_bar]
         marked = row.cells[(logits >= logits.max() - math.log(2)).numpy()[: len(row.cells)], 1]
@@ -280,7 +282,7 @@ class Sim:
         """[K] logits that systems and bars show the same music, and the bars with a note that is not on its system."""
         logits: list[float] = []
         missing: list[tuple[int, ...]] = []
-        with torch.inference_mode():
+        with self.reading():
             for batch in self.batches([pair_of(system, piece, one) for system, one in asked]):
                 reading = self.model(batch.notes, batch.image)
                 logits += self.model.match_logit(reading, batch.notes, batch.image).tolist()
@@ -293,9 +295,9 @@ class Sim:
     def vectors_of_systems(self, systems: Sequence[PageSystem]) -> Vectors:
         """[S, E] unit vectors of systems, their pictures read alone."""
         out = [np.zeros((0, self.model.config.embedding), dtype=np.float32)]
-        with torch.inference_mode():
+        with self.reading():
             for batch in self.batches([pair_of(system) for system in systems]):
-                out.append(self.model.embed_image(self.model(None, batch.image)).float().numpy())
+                out.append(unit(self.model.embed_image(self.model(None, batch.image))))
         return np.concatenate(out)
 
     def batches(self, pairs: Sequence[Pair]) -> Iterator[Batch]:
@@ -304,6 +306,12 @@ class Sim:
             rows = [prepare(pair, self.rows, None) for pair in pairs[start : start + TOGETHER]]
             index = np.arange(start, start + len(rows))
             yield collate(rows, index, np.zeros(len(rows), dtype=np.int64), self.rows)
+
+
+def unit(vectors: Tensor) -> Vectors:
+    """Vectors of length 1 to the last of 32 bits, whatever they were computed in."""
+    out: Vectors = F.normalize(vectors.float(), dim=-1).numpy()
+    return out
 
 
 def write_embeddings(path: Path, found: Sequence[Embedding]) -> None:
@@ -364,51 +372,3 @@ def refusal(failure: Failure, path: Path) -> BadInput:
 def load(name: str | Path = "small") -> Sim:
     """See `scoresim.load`."""
     return Sim.from_pretrained(name)
-
-
-def around(piece: Piece, stretch: Stretch) -> list[Stretch]:
-    """A stretch and those that begin or end one bar earlier or later."""
-    edges = np.searchsorted(piece.bar, np.arange(len(piece.bar_onset)))
-    out = []
-    for first, end in product(range(stretch.first_bar - 1, stretch.first_bar + 2), range(-1, 2)):
-        last = stretch.end_bar + end
-        if 0 <= first < last < len(edges) and edges[last] > edges[first]:
-            out.append(Stretch(first, last, int(edges[first]), int(edges[last])))
-    return out
-
-
-def align(
-    similarity: NDArray[np.floating[Any]], places: Sequence[Place], skip: float = SKIP
-) -> tuple[float, list[int]]:
-    """Which stretch of bars each system shows, where systems follow each other in the piece.
-
-    Args:
-        similarity: [S, P] of systems, in their order, and stretches.
-        places: bars of each stretch.
-        skip: what a bar costs that is left out between two systems.
-
-    Returns:
-        The mean similarity of what was chosen, less what was skipped, and the index of a stretch for each system. Where
-        there are more systems than can follow each other, the best stretch of each.
-    """
-    first = np.array([place.first for place in places])
-    end = np.array([place.end for place in places])
-    bars = int(end.max()) + 1
-    best, chosen = np.zeros(bars), []  # by the bar after the last system; it may begin anywhere
-    for row in similarity:
-        slope = skip * np.arange(bars)
-        reached = np.maximum.accumulate(best + slope) - slope
-        at = np.maximum.accumulate(np.where(best + slope >= reached + slope, np.arange(bars), 0))
-        total = reached[first] + row
-        best, taken = np.full(bars, -np.inf), np.full(bars, -1)
-        order = np.argsort(total, kind="stable")
-        best[end[order]], taken[end[order]] = total[order], order
-        chosen.append((taken, at))
-    last = int(best.argmax())
-    if not np.isfinite(best[last]):
-        return float(similarity.max(axis=1).mean()), similarity.argmax(axis=1).tolist()
-    path, score = [], float(best[last]) / len(similarity)
-    for taken, at in reversed(chosen):
-        path.append(int(taken[last]))
-        last = int(at[first[path[-1]]])
-    return score, path[::-1]

@@ -122,7 +122,7 @@ def search(
     query: Annotated[Path, Parameter(help="A file of notes, or a picture of a score.")],
     /,
     *,
-    top: Annotated[int, Parameter(help="Answers.")] = 10,
+    top: Annotated[int, Parameter(help="How many answers.")] = 10,
     folder: Annotated[
         Path | None, Parameter(help="Folder that was indexed: the first answers are then read together with the query.")
     ] = None,

@@ -1,7 +1,7 @@
 """A folder of music put into an index, and files looked up in it.
 
 A query and a file of the index are compared as wholes: what a picture shows, system after system, is laid along the
-stretches of bars of notes (`understand.align`). Which files are compared so is said by single vectors, which the store
+stretches of bars of notes (`data.align`). Which files are compared so is said by single vectors, which the store
 finds fast. Where one side is a picture and the other notes, the first answers are read together in the end.
 """
 
@@ -12,15 +12,18 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scoresim.data.align import Place, align
 from scoresim.data.given import KINDS_BY_SUFFIX, kind_of
 from scoresim.errors import BadInput
 from scoresim.index.store import Entry, Kind, Store, Vectors, changed, fingerprint
 from scoresim.progress import Progress
-from scoresim.understand import Embedding, Place, Sim, align
+
+if TYPE_CHECKING:
+    from scoresim.understand import Embedding, Sim
 
 AT_ONCE = 16  # files that are embedded at a time
 ASKED, NEAR = 24, 40  # vectors of a query that are looked up, and answers to each
@@ -82,12 +85,12 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
         for start in range(0, len(todo), AT_ONCE):
             some = todo[start : start + AT_ONCE]
             for file, outcome in zip(some, sim.embed_each([folder / file for file in some], workers), strict=True):
-                if isinstance(outcome, Embedding):
-                    store.replace(file, found[file], entries(outcome), outcome.vectors)
-                else:
+                if isinstance(outcome, BadInput):
                     _logger.warning("%s", outcome)
                     refused.append(file)
                     store.replace(file, found[file], [], np.zeros((0, store.width), dtype=np.float32))
+                else:
+                    store.replace(file, found[file], entries(outcome), outcome.vectors)
                 progress.advance()
     for file in found:
         if file in known and file not in todo and known[file] != found[file]:

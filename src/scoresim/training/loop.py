@@ -22,10 +22,11 @@ from torch import Tensor, nn
 from scoresim.data.batches import Batch
 from scoresim.errors import BadInput, CheckFailed, ScoresimError
 from scoresim.files import append, replacing, sweep
+from scoresim.model.precision import use_bf16
 from scoresim.model.sim import SIM
 from scoresim.progress import Progress
 from scoresim.training.objectives import Objective
-from scoresim.training.optim import Optimiser, learning_rate, optimiser_of, use_bf16
+from scoresim.training.optim import Optimiser, learning_rate, optimiser_of
 from scoresim.training.record import Curves, record_start
 from scoresim.training.sharded import clip_gradients, is_sharded, resume_run, save_run
 from scoresim.training.state import RunState, load_weights, read_tensors, save_weights

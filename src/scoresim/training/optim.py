@@ -4,7 +4,6 @@ import math
 import re
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Muon
 
@@ -133,19 +132,3 @@ def learning_rate(step: int, steps: int, warmup: int, highest: float) -> float:
         return highest * (step + 1) / warmup
     done = min((step - warmup) / max(steps - warmup, 1), 1.0)
     return highest * (LAST + (1 - LAST) * 0.5 * (1 + math.cos(math.pi * done)))
-
-
-def use_bf16(precision: str, device: torch.device) -> bool:
-    """Whether to compute in bfloat16; "auto" does on CUDA and on CPUs with bf16 instructions.
-
-    Raises:
-        ValueError: the precision is none of auto, fp32, bf16.
-    """
-    if precision not in ("auto", "fp32", "bf16"):
-        raise ValueError(f"precision is {precision!r}; choose auto, fp32 or bf16")
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    tests = [getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")]
-    return device.type == "cpu" and any(test() for test in tests if test is not None)

@@ -17,7 +17,7 @@ import torch
 
 from scoresim.environment import environment, git_state
 from scoresim.files import append, refused
-from scoresim.training.optim import use_bf16
+from scoresim.model.precision import use_bf16
 
 NO_MATTER = {"step", "time", "processors"}  # what may differ between two starts without a word
 
