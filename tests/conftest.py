@@ -1,5 +1,6 @@
 """What every test shares: repeatable randomness, one thread for torch, no network, and made-up songs."""
 
+import io
 import os
 import shutil
 import socket
@@ -10,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 from hypothesis import settings
+from PIL import Image
 
 # One thread each: sums in the same order on every machine, and no threads fighting over two cores.
 # It has to stand in the environment before torch is first imported, and worker processes inherit it.
@@ -143,3 +145,21 @@ def built(build_config: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("built") / "set"
     build(out, build_config)
     return out
+
+
+@pytest.fixture(scope="session")
+def drawn_tune(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tune.abc, 32 bars, and page.png: the tune as an engraver draws it, its lines under each other."""
+    from scoresim.data.given import read_notes
+    from scoresim.data.pieces import Piece
+
+    folder = tmp_path_factory.mktemp("drawn")
+    bars = "CDEF|GABc|cBAG|FEDC|EGEG|c2A2|GFED|C4|" * 4
+    (folder / "tune.abc").write_text(f"X:1\nT:Long\nM:4/4\nL:1/4\nK:C\n{bars}]\n")
+    [piece] = read_notes([folder / "tune.abc"], images=True)
+    assert isinstance(piece, Piece)
+    lines = [np.asarray(Image.open(io.BytesIO(line.image))) for line in piece.lines]
+    wide = max(line.shape[1] for line in lines)
+    rows = [np.pad(line, ((30, 30), (40, 40 + wide - line.shape[1])), constant_values=255) for line in lines]
+    Image.fromarray(np.concatenate(rows)).save(folder / "page.png")
+    return folder

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,8 +25,11 @@ def test_the_readme_shows_every_step() -> None:
 
 
 @pytest.mark.timeout(280)
-def test_the_readme_commands_run_one_after_the_other(tmp_path: Path) -> None:
+def test_the_readme_commands_run_one_after_the_other(tmp_path: Path, drawn_tune: Path) -> None:
     pytest.importorskip("music21", reason="the commands build from the music21 corpus, which is not installed")
+    (tmp_path / "music").mkdir()
+    for name in ("tune.abc", "page.png", "music/tune.abc"):
+        shutil.copy(drawn_tune / Path(name).name, tmp_path / name)
     for line in commands():
         words = [sys.executable, "-m", "scoresim", *shlex.split(line)[1:]]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=200)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import itertools
 import json
 from pathlib import Path
@@ -11,13 +10,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 import scoresim
 from scoresim import checkpoint
 from scoresim.data.align import Place, align
-from scoresim.data.given import read_notes
-from scoresim.data.pieces import Piece
 from scoresim.errors import BadInput
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.score.tokens import default_vocabulary
@@ -74,39 +70,18 @@ def test_what_cannot_be_read_is_said_in_one_sentence(weights: Path, tmp_path: Pa
         scoresim.load(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def long_tune(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tunes") / "long.abc"
-    bars = "CDEF|GABc|cBAG|FEDC|EGEG|c2A2|GFED|C4|" * 4
-    path.write_text(f"X:1\nT:Long\nM:4/4\nL:1/4\nK:C\n{bars}]\n")
-    return path
-
-
-@pytest.fixture(scope="module")
-def page(long_tune: Path) -> Path:
-    """The tune as an engraver draws it, its lines under each other."""
-    [piece] = read_notes([long_tune], images=True)
-    assert isinstance(piece, Piece)
-    lines = [np.asarray(Image.open(io.BytesIO(line.image))) for line in piece.lines]
-    wide = max(line.shape[1] for line in lines)
-    rows = [np.pad(line, ((30, 30), (40, 40 + wide - line.shape[1])), constant_values=255) for line in lines]
-    path = long_tune.with_suffix(".png")
-    Image.fromarray(np.concatenate(rows)).save(path)
-    return path
-
-
-def test_a_picture_becomes_vectors_of_its_systems(weights: Path, page: Path, long_tune: Path) -> None:
+def test_a_picture_becomes_vectors_of_its_systems(weights: Path, drawn_tune: Path) -> None:
     sim = scoresim.load(weights)
-    notes, picture = sim.embed(long_tune, page)
+    notes, picture = sim.embed(drawn_tune / "tune.abc", drawn_tune / "page.png")
     assert (notes.kind, picture.kind) == ("notes", "image")
     assert picture.places == tuple(Place(i, i + 1) for i in range(len(picture.places)))
     assert len(picture.places) > 1
     np.testing.assert_allclose(np.linalg.norm(picture.vectors, axis=1), 1, atol=1e-5)
 
 
-def test_a_picture_is_laid_along_its_notes(weights: Path, page: Path, long_tune: Path) -> None:
-    sim = scoresim.load(weights)
-    found = sim.match(page, long_tune)
+def test_a_picture_is_laid_along_its_notes(weights: Path, drawn_tune: Path) -> None:
+    sim, page, tune = scoresim.load(weights), drawn_tune / "page.png", drawn_tune / "tune.abc"
+    found = sim.match(page, tune)
     assert len(found.systems) == len(sim.embed(page)[0].places)
     assert 0 <= found.probability <= 1
     assert [one.system for one in found.systems] == list(range(len(found.systems)))
@@ -115,15 +90,15 @@ def test_a_picture_is_laid_along_its_notes(weights: Path, page: Path, long_tune:
     for one in found.systems:
         assert 0 <= one.first_bar < one.end_bar <= 33
         assert set(one.missing) <= set(range(one.first_bar, one.end_bar))
-    assert json.dumps(found.to_dict()) == json.dumps(sim.match(page, long_tune).to_dict())
+    assert json.dumps(found.to_dict()) == json.dumps(sim.match(page, tune).to_dict())
     shown = found.systems[0]
-    where = sim.locate(page, long_tune, shown.first_bar)
+    where = sim.locate(page, tune, shown.first_bar)
     assert where.system == 0
     assert shown.box[0] <= where.box[0] < where.box[2] <= shown.box[2] + 1
     with pytest.raises(BadInput, match="stands on no system"):
-        sim.locate(page, long_tune, 99)
+        sim.locate(page, tune, 99)
     with pytest.raises(BadInput, match="give the picture first"):
-        sim.match(long_tune, page)
+        sim.match(tune, page)
 
 
 @settings(max_examples=60, deadline=None)
