@@ -340,3 +340,19 @@ def test_minutes_become_a_fixed_number_of_steps(tmp_path: Path) -> None:
 def test_options_that_make_no_sense_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         PretrainConfig(**fields)
+
+
+def test_layers_further_below_learn_slower_by_either_optimiser() -> None:
+    tagger = Tagger(micro(), "note", 2, context=1)
+    optimiser = optimiser_of(tagger, 1e-3, 0.05, 0.5, 4.0)
+    assert isinstance(optimiser, Both)
+    names = {parameter: name for name, parameter in tagger.named_parameters()}
+    scale = {names[p]: group["scale"] for group in optimiser.param_groups for p in group["params"]}
+    assert set(scale) == set(names.values())
+    layers = MICRO.layers
+    assert scale["head.1.weight"] == 4.0
+    assert scale["head.1.bias"] == 1.0
+    for layer in range(layers):
+        assert scale[f"sim.blocks.{layer}.qkv.weight"] == 4 * 0.5 ** (layers - layer)
+        assert scale[f"sim.blocks.{layer}.qkv.bias"] == 0.5 ** (layers - layer)
+    assert scale["sim.note_encoder.table"] == 0.5 ** (layers + 1), "a table of inputs is AdamW's"

@@ -18,6 +18,7 @@ class Recipe:
         lr: highest learning rate.
         layer_decay: what it is multiplied by for every layer below the head.
         validations: how often the validation part is asked.
+        muon: matrices are trained by Muon with so many times the learning rate; 0 is by AdamW.
     """
 
     epochs: float
@@ -25,11 +26,12 @@ class Recipe:
     lr: float
     layer_decay: float
     validations: int
+    muon: float = 0.0
 
 
 RECIPES = {
     "passages": Recipe(epochs=0, steps=600, lr=5e-4, layer_decay=1.0, validations=4),
-    "note": Recipe(epochs=8, steps=0, lr=1e-3, layer_decay=0.8, validations=8),
+    "note": Recipe(epochs=4, steps=0, lr=1e-3, layer_decay=0.9, validations=8, muon=4.0),
     "sequence": Recipe(epochs=12, steps=0, lr=5e-4, layer_decay=0.8, validations=12),
 }
 
@@ -41,7 +43,7 @@ class FinetuneConfig:
     inputs: Inputs = field(default="both", metadata={"help": "What the model reads: the notes, the image, or both."})
     steps: int = field(default=0, metadata={"help": "Optimiser steps, at most; 0 is the recipe of the task's kind."})
     batch_size: int = field(default=32, metadata={"help": "Passages per step, for tasks of passages."})
-    windows: int = field(default=8, metadata={"help": "Windows per step, for tasks of whole pieces."})
+    windows: int = field(default=4, metadata={"help": "Windows per step, for tasks of whole pieces."})
     notes: int = field(default=0, metadata={"help": "Notes of a window, for tasks of whole pieces; 0: the task's own."})
     lines: int = field(default=1, metadata={"help": "Lines that are read as one, for tasks of whole pieces."})
     context: int = field(default=2, metadata={"help": "Blocks that see all of a window, for tasks of whole pieces."})
@@ -59,6 +61,12 @@ class FinetuneConfig:
     layer_decay: float = field(
         default=0.0,
         metadata={"help": "What the learning rate is multiplied by for every layer below the head; 0 is the recipe's."},
+    )
+    muon: float = field(
+        default=-1.0,
+        metadata={
+            "help": "Matrices are trained by Muon with so many times the learning rate; below 0 is the recipe's."
+        },
     )
     balance: float = field(
         default=0.5,

@@ -261,6 +261,7 @@ def fit_module(parts: Parts, module: nn.Module, origin: str, config: FinetuneCon
         validate_every=max(config.steps // max(config.validations, 1), 1),
         patience=config.patience,
         layer_decay=config.layer_decay,
+        muon=config.muon,
         device=device,
     )
 
@@ -300,6 +301,7 @@ def resolved(parts: Parts, config: FinetuneConfig) -> FinetuneConfig:
         lr=config.lr or recipe.lr,
         layer_decay=config.layer_decay or recipe.layer_decay,
         validations=config.validations or recipe.validations,
+        muon=recipe.muon if config.muon < 0 else config.muon,
     )
 
 

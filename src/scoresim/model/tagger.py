@@ -12,7 +12,7 @@ from scoresim.model.sim import SIM, Reading
 
 LEVELS = ("sequence", "note")
 NEAR = (1.0, 4.0)  # slopes of the heads that look at what is near, per line
-TOGETHER = 48  # rows that are read at a time
+TOGETHER = 48  # rows that are read at a time on a CPU
 
 
 class Tagger(nn.Module):
@@ -82,7 +82,7 @@ class Tagger(nn.Module):
         if given is None:
             raise ValueError("there is nothing to read: give notes, an image, or both")
         B = len(given)
-        if B <= TOGETHER:
+        if B <= TOGETHER or given.device.type != "cpu":
             reading = self.sim(notes, image)
             vectors = torch.cat([reading.summary, mean_state(reading, notes, image)], dim=-1)
             return reading.notes, vectors

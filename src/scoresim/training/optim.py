@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -75,17 +76,22 @@ def optimiser_of(module: nn.Module, lr: float, weight_decay: float, layer_decay:
     Muon (Jordan et al. 2024) steps along the orthogonalised momentum of a matrix, here scaled to the size of AdamW's
     steps. What it is worth stands in docs/log.md ("updates that count"). With 0 all is AdamW's.
     """
-    middle = [p for name, p in module.named_parameters() if p.requires_grad and p.ndim == 2 and is_middle(name, p)]
-    rest = adamw(module, lr, weight_decay, layer_decay, frozenset(middle if muon else ()))
+    trained = {name: p for name, p in module.named_parameters() if p.requires_grad and p.ndim == 2}
+    middle = {name: p for name, p in trained.items() if is_middle(name, p)}
+    rest = adamw(module, lr, weight_decay, layer_decay, frozenset(middle.values() if muon else ()))
     if not muon or not middle:
         return rest
-    groups: list[dict[str, Any]] = [{"params": middle, "scale": muon}]
+    scales = layer_scales([name for name, _ in module.named_parameters()], layer_decay)
+    groups: list[dict[str, Any]] = []
+    for scale in dict.fromkeys(scales[name] for name in middle):
+        some = [p for name, p in middle.items() if scales[name] == scale]
+        groups.append({"params": some, "scale": muon * scale})
     return Both(Muon(groups, lr=lr, weight_decay=weight_decay, momentum=MOMENTUM, adjust_lr_fn="match_rms_adamw"), rest)
 
 
 def is_middle(name: str, parameter: Tensor) -> bool:
     """Whether a matrix of a SIM stands between its inputs (tables, codes of numbers) and its outputs."""
-    return min(parameter.shape) > 1 and not name.startswith(ENDS)
+    return min(parameter.shape) > 1 and not name.removeprefix("sim.").startswith(ENDS)
 
 
 def adamw(
@@ -107,15 +113,20 @@ def adamw(
         without: parameters that another optimiser trains.
     """
     parameters = [(name, p) for name, p in module.named_parameters() if p.requires_grad and p not in without]
-    depths = {name: depth(name) if layer_decay != 1 else None for name, _ in parameters}
-    top = max((d for d in depths.values() if d is not None), default=-1) + 1
+    scales = layer_scales([name for name, _ in module.named_parameters()], layer_decay)
     groups = []
-    for layer in dict.fromkeys(depths.values()):
+    for scale in dict.fromkeys(scales[name] for name, _ in parameters):
         for dimensions, decay in ((2, weight_decay), (1, 0.0), (0, 0.0)):
-            some = [p for name, p in parameters if depths[name] == layer and min(p.ndim, 2) == dimensions]
-            scale = 1.0 if layer is None else layer_decay ** (top - layer)
+            some = [p for name, p in parameters if scales[name] == scale and min(p.ndim, 2) == dimensions]
             groups.append({"params": some, "weight_decay": decay, "scale": scale})
     return AdamW(groups, lr=lr, betas=BETAS, fused=True)
+
+
+def layer_scales(names: Sequence[str], layer_decay: float) -> dict[str, float]:
+    """What the learning rate of each parameter of a head on a SIM is multiplied by: less, the further below."""
+    depths = {name: depth(name) for name in names}
+    top = max((d for d in depths.values() if d is not None), default=-1) + 1
+    return {name: 1.0 if d is None else layer_decay ** (top - d) for name, d in depths.items()}
 
 
 def depth(name: str) -> int | None:
