@@ -66,6 +66,8 @@ def test_what_cannot_be_read_is_said_in_one_sentence(weights: Path, tmp_path: Pa
     with pytest.raises(BadInput, match=r"bad\.mid cannot be read: ") as refused:
         sim.embed(tmp_path / "bad.mid")
     assert "\n" not in str(refused.value)
+    with pytest.raises(BadInput, match="at least one file"):
+        sim.embed()
     with pytest.raises(BadInput, match="no folder of a checkpoint"):
         scoresim.load(tmp_path)
 

@@ -159,6 +159,8 @@ class Sim:
         Raises:
             BadInput: a file cannot be read.
         """
+        if not files:
+            raise BadInput("there is nothing to embed; give at least one file.")
         found = self.embed_each([Path(file) for file in files], workers)
         for one in found:
             if isinstance(one, BadInput):
