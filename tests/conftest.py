@@ -163,3 +163,19 @@ def drawn_tune(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [np.pad(line, ((30, 30), (40, 40 + wide - line.shape[1])), constant_values=255) for line in lines]
     Image.fromarray(np.concatenate(rows)).save(folder / "page.png")
     return folder
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a model that is very small and has learnt nothing."""
+    torch = pytest.importorskip("torch")
+    from scoresim import checkpoint
+    from scoresim.model.sim import SIM, SIMConfig
+    from scoresim.score.tokens import default_vocabulary
+
+    torch.manual_seed(0)
+    vocabulary = default_vocabulary()
+    model = SIM(SIMConfig(width=16, layers=1, heads=2, stem_channels=(4, 4), embedding=32), vocabulary.sizes)
+    folder = tmp_path_factory.mktemp("weights") / "checkpoint"
+    checkpoint.save(folder, model, vocabulary, {"seed": 0})
+    return folder

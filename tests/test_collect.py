@@ -4,16 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
-from scoresim import checkpoint, understand
+from scoresim import understand
 from scoresim.cli import run
 from scoresim.data.align import Place
 from scoresim.errors import BadInput
 from scoresim.index import open_store
 from scoresim.index.collect import collect, row_of_lines, search
-from scoresim.model.sim import SIM, SIMConfig
-from scoresim.score.tokens import default_vocabulary
 from scoresim.understand import Sim
 
 TUNES = {
@@ -21,16 +18,6 @@ TUNES = {
     "two": "G2G2|A4|B2c2|d4|",
     "three": "c/B/A/G/ F/E/D/C/|E2G2|c4|z4|",
 }
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(1)
-    vocabulary = default_vocabulary()
-    model = SIM(SIMConfig(width=16, layers=1, heads=2, stem_channels=(4, 4), embedding=32), vocabulary.sizes)
-    folder = tmp_path_factory.mktemp("weights") / "checkpoint"
-    checkpoint.save(folder, model, vocabulary, {"seed": 1})
-    return folder
 
 
 @pytest.fixture

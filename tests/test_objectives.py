@@ -112,7 +112,7 @@ class Watching(nn.Module):
     def one_attribute_logits(self, states: Tensor, attribute: int) -> Tensor:
         return torch.zeros(len(states), self.vocabulary_sizes[attribute])
 
-    def match_logit(self, reading: Reading, _notes: Any, _image: Any) -> Tensor:
+    def match_logit(self, reading: Reading, _notes: Any, _image: Any, _flaws: Any) -> Tensor:
         return torch.zeros(len(reading.summary))
 
     def embed_notes(self, reading: Reading) -> Tensor:

@@ -12,24 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scoresim
-from scoresim import checkpoint
 from scoresim.data.align import Place, align
 from scoresim.errors import BadInput
-from scoresim.model.sim import SIM, SIMConfig
-from scoresim.score.tokens import default_vocabulary
 from scoresim.understand import Sim, write_embeddings
 
 TUNE = "X:1\nT:One\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|]\n"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    vocabulary = default_vocabulary()
-    model = SIM(SIMConfig(width=16, layers=1, heads=2, stem_channels=(4, 4), embedding=32), vocabulary.sizes)
-    folder = tmp_path_factory.mktemp("weights") / "checkpoint"
-    checkpoint.save(folder, model, vocabulary, {"seed": 0})
-    return folder
 
 
 @pytest.fixture

@@ -287,8 +287,9 @@ class Sim:
         with self.reading():
             for batch in self.batches([pair_of(system, piece, one) for system, one in asked]):
                 reading = self.model(batch.notes, batch.image)
-                logits += self.model.match_logit(reading, batch.notes, batch.image).tolist()
-                lost = (self.model.note_flaws(reading, batch.notes) > 0) & batch.notes.mask
+                flaws = self.model.note_flaws(reading, batch.notes)
+                logits += self.model.match_logit(reading, batch.notes, batch.image, flaws).tolist()
+                lost = (flaws > 0) & batch.notes.mask
                 for bar, where in zip(batch.bar, lost, strict=True):
                     first = asked[len(missing)][1].first_bar
                     missing.append(tuple(first + number for number in bar[where].unique().tolist()))

@@ -290,16 +290,19 @@ class SIM(nn.Module):
         rows = slice(start, start + size)
         return F.linear(said, self.values.weight[rows], self.values.bias[rows])
 
-    def match_logit(self, reading: Reading, notes: NoteInput, image: ImageInput) -> Tensor:
+    def match_logit(
+        self, reading: Reading, notes: NoteInput, image: ImageInput, note_flaws: Tensor | None = None
+    ) -> Tensor:
         """Do this image and these notes show the same music? A joint reading, and what was read, to logits [B].
 
         Every note and every cell says whether it has found its counterpart. One that has not outweighs many that have:
-        a soft maximum, where a mean would drown it.
+        a soft maximum, where a mean would drown it. Who has asked for `note_flaws` gives them.
         """
         if reading.notes is None or reading.cells is None:
             raise ValueError("matching needs a reading of notes and image together")
         mask = torch.cat([notes.mask, image.mask], dim=1)
-        flaws = torch.cat([self.note_flaws(reading, notes), self.flaw(reading.cells).squeeze(-1).float()], dim=1)
+        of_notes = self.note_flaws(reading, notes) if note_flaws is None else note_flaws
+        flaws = torch.cat([of_notes, self.flaw(reading.cells).squeeze(-1).float()], dim=1)
         worst = flaws.masked_fill(~mask, -math.inf).logsumexp(dim=1) - mask.sum(dim=1).clamp(min=1).log()
         out: Tensor = self.match(reading.summary).squeeze(-1) - worst
         return out

@@ -169,7 +169,8 @@ class SMM:
                 )
             )
         reading = model(notes, batch.image)
-        logits = model.match_logit(reading, notes, batch.image).float()
+        flaws = model.note_flaws(reading, notes) if self.each else None
+        logits = model.match_logit(reading, notes, batch.image, flaws).float()
         right = (logits > 0) == own
         same_piece = ~own & ~altered & (world.gathered(batch.piece)[source] == batch.piece)
         tally: Tally = {}
@@ -180,11 +181,10 @@ class SMM:
         put(tally, "smm/altered", right, altered)
         loss = F.binary_cross_entropy_with_logits(logits, own.to(logits.dtype), reduction="sum")
         losses = {"smm": loss / len(all_notes.mask)}
-        if self.each:
-            shown, flaws = stands_among(notes, batch.notes, model.vocabulary_sizes), model.note_flaws(reading, notes)
+        if flaws is not None:
+            shown = stands_among(notes, batch.notes, model.vocabulary_sizes)
             wrong = F.binary_cross_entropy_with_logits(flaws, (~shown).to(flaws.dtype), reduction="none")
-            count = world.total(notes.mask.sum()).clamp(min=1)
-            losses["smm/each"] = self.each * (wrong * notes.mask).sum() / count
+            losses["smm/each"] = self.each * (wrong * notes.mask).sum() / world.total(notes.mask.sum()).clamp(min=1)
             put(tally, "smm/notes_shown", flaws < 0, notes.mask & shown)
             put(tally, "smm/notes_not_shown", flaws > 0, notes.mask & ~shown)
             put(tally, "smm/notes_altered", flaws > 0, notes.mask & ~shown & altered[:, None])
