@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
@@ -37,6 +37,7 @@ from scoresim.index.store import (
     Fingerprint,
     Hit,
     Kind,
+    Opened,
     Vectors,
     check_about,
     check_files,
@@ -94,7 +95,7 @@ class _Shelf:
     vectors: Vectors
 
 
-class FolderStore:
+class FolderStore(Opened):
     """A `Store` in a folder of this machine."""
 
     def __init__(self, folder: Path, model_hash: str | None, write: bool, width: int) -> None:
@@ -160,16 +161,6 @@ class FolderStore:
     def close(self) -> None:
         self._shelves.clear()
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        try:
-            if kind is None and self._write:
-                self.settle()
-        finally:
-            self.close()
 
     # ---- files
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Self
 
 import numpy as np
 import psycopg
@@ -26,6 +25,7 @@ from scoresim.index.store import (
     Fingerprint,
     Hit,
     Kind,
+    Opened,
     Vectors,
     check_about,
     check_files,
@@ -65,7 +65,7 @@ NEAREST = """
 """
 
 
-class ServerStore:
+class ServerStore(Opened):
     """A `Store` on a PostgreSQL server."""
 
     def __init__(self, address: str, model_hash: str | None, write: bool, width: int) -> None:
@@ -110,16 +110,6 @@ class ServerStore:
 
     def close(self) -> None:
         self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        try:
-            if kind is None and self._write:
-                self.settle()
-        finally:
-            self.close()
 
     # ---- files
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -155,6 +156,28 @@ class Store(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None: ...
+
+
+class Opened(ABC):
+    """An open store as a context manager: a writer that ends well settles it, and it is closed in any case."""
+
+    _write: bool
+
+    @abstractmethod
+    def settle(self) -> None: ...
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        try:
+            if kind is None and self._write:
+                self.settle()
+        finally:
+            self.close()
 
 
 def fingerprint(path: Path, old: Fingerprint | None = None) -> Fingerprint:
