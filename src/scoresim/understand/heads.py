@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from scoresim.checkpoint import HeadConfig, load_head
+from scoresim.checkpoint import HEADS, HeadConfig, load_head
 from scoresim.data.batches import Batch, Windows
 from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
@@ -19,7 +19,6 @@ from scoresim.data.windows import Segments, Window, cut
 from scoresim.model.sim import SIM
 from scoresim.model.tagger import Tagger
 
-FOLDER = "heads"  # beside the weights
 EDGE = 64  # notes from the edge of a window within which its answers count less
 WHOLE = 1 << 30  # notes of a window that holds any piece
 TOGETHER = 8  # windows that are read at a time
@@ -142,5 +141,5 @@ def load_heads(folder: Path, model: SIM, weights: str) -> dict[str, Head]:
         BadInput: a head is damaged, or was trained on other weights.
     """
     return {
-        path.stem: Head(*load_head(path, model, weights)) for path in sorted((folder / FOLDER).glob("*.safetensors"))
+        path.stem: Head(*load_head(path, model, weights)) for path in sorted((folder / HEADS).glob("*.safetensors"))
     }
