@@ -23,7 +23,7 @@ FAINTEST = 32  # of 255: a cell whose darkest pixel is fainter counts as blank
 WINDOW = 64  # batches whose rows are sorted by size among each other
 WINDOW_ROWS = 8192  # and at least so many rows
 MIXED = 24  # groups of rows that a window is made of, at least
-WINDOWS = 8  # at least so many: else a small set would have the same batches in every epoch
+WINDOWS = 4  # at least so many: else a small set would have the same batches in every epoch
 
 Labels = Callable[[Pair], dict[str, Any]]
 
@@ -185,7 +185,8 @@ def epoch_order(
         place = np.argsort(np.lexsort((place, rng.permutation(group.max() + 1)[of_couple])))
     window = place * 2 // together
     rank = np.empty(couples, dtype=np.int64)
-    rank[np.lexsort((rng.random(couples), weight, window))] = np.arange(couples)
+    # Up in one window and down in the next: a batch that reaches over the border has rows of like size too.
+    rank[np.lexsort((rng.random(couples), np.where(window % 2, -weight, weight), window))] = np.arange(couples)
     order = by_piece[np.argsort(rank[couple], kind="stable")]
     whole = len(order) // batch_size
     mixed = rng.permutation(whole)
