@@ -23,7 +23,7 @@ FAINTEST = 32  # of 255: a cell whose darkest pixel is fainter counts as blank
 WINDOW = 64  # batches whose rows are sorted by size among each other
 WINDOW_ROWS = 8192  # and at least so many rows
 MIXED = 24  # groups of rows that a window is made of, at least
-WINDOWS = 4  # at least so many: else a small set would have the same batches in every epoch
+WINDOWS = 8  # at least so many: else a small set would have the same batches in every epoch
 
 Labels = Callable[[Pair], dict[str, Any]]
 
