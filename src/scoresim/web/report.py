@@ -35,15 +35,13 @@ SYNTH = "vendor/webaudio-tinysynth.min.js"
 SCRIPTS = ("plots.js", "player.js", "report.js")  # in this order
 ENGRAVER, VEROVIO = "engraver.js", "vendor/verovio-toolkit-wasm.js.gz"  # both run in a worker
 POLICY = (
-    "default-src 'none'; script-src {scripts} 'wasm-unsafe-eval'; style-src {styles}; img-src {own}data:; "
-    "connect-src {connect}; worker-src blob:; base-uri 'none'; form-action {connect}"
+    "default-src 'none'; script-src {scripts} 'wasm-unsafe-eval'; style-src {style}; img-src data:; worker-src blob:; "
+    "base-uri 'none'; form-action 'none'"
 )
-SERVED_POLICY = POLICY.format(scripts="'self'", styles="'self'", own="'self' ", connect="'self'")
-"""The content security policy under which a served page works: the value of a server's header."""
 
 NEXT_BEST = 3  # classes shown beside an answer
 DOUBTFUL = 0.5  # a system that matches with a lower probability is drawn as one that does not
-MILLI, PER_CENT = 3, 2  # decimals of seconds; of probabilities and velocities
+DIGITS = {"seconds": 3, "length": 3, "melody": 3, "loudness": 1}  # decimals in the page
 QUESTIONS = {"meter": "Time signature"}
 READ_FROM = {"notes": "the notes", "image": "the picture"}
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -65,16 +63,16 @@ def write_report(path: Path, analysis: Analysis, sheets: Sequence[Sheet], pictur
         temporary.write_text(page, encoding="utf-8")
 
 
-def report_html(
-    analysis: Analysis, sheets: Sequence[Sheet], picture: bytes | None = None, inline: bool = True
-) -> str:
+def report_html(analysis: Analysis, sheets: Sequence[Sheet], picture: bytes | None = None, inline: bool = True) -> str:
     """The page of an analysis.
 
     Args:
         analysis: what is shown.
         sheets: its notes, written down, in their order; none where only a picture was read, or nothing can be engraved.
         picture: the first page of the picture as PNG, in the pixels in which the systems of the match are given.
-        inline: whether the page holds styles and scripts, or links to them under `STATIC`.
+        inline: whether the page holds styles and scripts, or links to them under `STATIC`. Such a page needs of a
+            server's policy: script-src 'self' 'wasm-unsafe-eval', style-src and connect-src 'self', img-src data:,
+            worker-src blob:.
 
     Returns:
         A whole HTML document; the same for the same arguments.
@@ -118,7 +116,7 @@ def _columns(notes: NoteAnswers) -> dict[str, list[Any] | None]:
     out: dict[str, list[Any] | None] = {
         name: getattr(notes, name).tolist() for name in ("bar", "pitch", "velocity", "staff")
     }
-    for name, digits in (("seconds", MILLI), ("length", MILLI), ("melody", PER_CENT + 1), ("loudness", 1)):
+    for name, digits in DIGITS.items():
         values = getattr(notes, name)
         out[name] = None if values is None else [_plain(value, digits) for value in values.tolist()]
     return out
@@ -200,7 +198,7 @@ def _assets(inline: bool) -> Mapping[str, Any]:
     allowed = " ".join(map(_digest, texts))
     packed = base64.b64encode((files("scoresim.web") / "static" / VEROVIO).read_bytes()).decode("ascii")
     return {
-        "policy": POLICY.format(scripts=allowed, styles=_digest(style), own="", connect="'none'"),
+        "policy": POLICY.format(scripts=allowed, style=_digest(style)),
         "style": Markup(style),
         "scripts": [Markup(text) for text in texts],
         "engraver": Markup(_text(ENGRAVER)),

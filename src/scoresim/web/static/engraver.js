@@ -24,7 +24,7 @@ async function engrave({ job, sheets, width, scale }) {
     scale,
     pageWidth: Math.max(Math.round((width * UNITS) / scale), 100),
     pageHeight: Math.round((PAGE * UNITS) / scale),
-    pageMarginLeft: 10,
+    pageMarginLeft: 36, // room for a brace,
     pageMarginRight: 10,
     pageMarginTop: 40,
     pageMarginBottom: 40,

@@ -12,6 +12,7 @@ const SHAPES = new Set(
 const NARROW = 560; // pixels: below, the score is smaller
 const SETTLED = 250; // milliseconds without a change of width before the score is laid out again
 const CALM = 1500; // milliseconds after scrolling to a system before it is scrolled to again
+const MANY = 3000; // notes: pages that are not seen are then not drawn
 const REACH = 30; // pixels from a click to a note head that is still meant
 
 const isMelody = (i) => !notes.melody || notes.melody[i] >= MELODY;
@@ -26,6 +27,7 @@ let shown = new Set(); // notes that are marked as sounding
 let roll = null;
 let loudness = null;
 let lastSeen = {}; // the system that was scrolled to
+let started = false; // before the first note and after the end of it all, nothing is marked
 let follow = true; // scroll along with the music
 
 // ---- the player and what it moves
@@ -34,7 +36,7 @@ const player = new Player(notes, {
   channel: notes.pitch.map((_, i) => (notes.melody && isMelody(i) ? 0 : 1)),
   velocity: notes.velocity,
   onMove: (position, sounding) => {
-    mark(new Set(sounding));
+    mark(new Set(started ? sounding : []));
     $("time").textContent = `${clockText(position)} of ${clockText(player.end)}`;
     if (document.activeElement !== $("position") || player.playing) $("position").value = position;
     roll?.move(position, player.playing);
@@ -85,7 +87,7 @@ function barAt(position) {
 function toggle() {
   if (player.playing) player.pause();
   else {
-    follow = true;
+    follow = started = true;
     player.play();
   }
   showState();
@@ -93,6 +95,7 @@ function toggle() {
 }
 
 function stop() {
+  started = false;
   player.pause();
   player.seek(0);
   showState();
@@ -100,6 +103,7 @@ function stop() {
 }
 
 function goTo(i) {
+  started = true;
   player.seek(notes.seconds[i]);
   say(`${describe(i)}.`);
   if (!player.playing) keepInView(heads.get(i)?.[0]);
@@ -120,7 +124,10 @@ function step(direction) {
 $("play").addEventListener("click", toggle);
 $("stop").addEventListener("click", stop);
 $("position").max = player.end;
-$("position").addEventListener("input", ({ target }) => player.seek(Number(target.value)));
+$("position").addEventListener("input", ({ target }) => {
+  started = true;
+  player.seek(Number(target.value));
+});
 $("position").addEventListener("change", () => say(`Bar ${barAt(player.position)}.`));
 
 function slider(id, use) {
@@ -145,6 +152,12 @@ addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+for (const link of document.querySelectorAll("nav a")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault(); // in a frame the address would be that of the page around it
+    $(link.hash.slice(1)).scrollIntoView();
+  });
+}
 for (const kind of ["wheel", "touchmove"]) addEventListener(kind, () => (follow = false), { passive: true });
 
 // ---- the score
@@ -187,10 +200,19 @@ function shapes(svg) {
   return document.importNode(root, true);
 }
 
+// The width of the paper between its margins, in pixels.
+function inside(paper) {
+  const style = getComputedStyle(paper);
+  return Math.floor(paper.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight));
+}
+
 function showPage(paper, { sheet, svg }) {
   const page = document.createElement("div");
   page.className = "sheet";
-  page.append(shapes(svg));
+  const drawing = shapes(svg);
+  const { width, height } = drawing.viewBox.baseVal;
+  page.style.containIntrinsicHeight = `${Math.round((inside(paper) * height) / width)}px`;
+  page.append(drawing);
   for (const element of page.querySelectorAll("g.note")) {
     const i = sheets[sheet].notes[element.dataset.id];
     if (i === undefined) continue;
@@ -201,7 +223,20 @@ function showPage(paper, { sheet, svg }) {
     if (!heads.has(i)) heads.set(i, []);
     heads.get(i).push(element);
   }
+  if (notes.melody) toneBetween(page);
   paper.append(page);
+}
+
+// What notes share, beams and the stems of chords, has the mean of their colours.
+function toneBetween(page) {
+  for (const group of page.querySelectorAll("g.beam, g.chord")) {
+    const inside = [...group.querySelectorAll("[data-note]")].map((element) => notes.melody[element.dataset.note]);
+    if (!inside.length) continue;
+    const tone = toneOf(inside.reduce((a, b) => a + b) / inside.length);
+    for (const part of group.querySelectorAll(":scope > polygon, :scope > .stem, :scope > .dots")) {
+      part.classList.add(tone);
+    }
+  }
 }
 
 function noteNear(event) {
@@ -224,8 +259,7 @@ function setUpScore(paper) {
   let engraver = null;
 
   const request = () => {
-    const style = getComputedStyle(paper);
-    const width = Math.floor(paper.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight));
+    const width = inside(paper);
     if (!engraver || width === laidOut || width <= 0) return;
     laidOut = width;
     fresh = true;
@@ -276,6 +310,7 @@ function drawPlots() {
     if (!host) continue;
     const plot = draw(host, notes, player.end);
     plot.svg.addEventListener("click", ({ clientX }) => {
+      started = true;
       player.seek(plot.timeAt(clientX));
       say(`Bar ${barAt(player.position)}.`);
     });
@@ -286,6 +321,7 @@ function drawPlots() {
   player.move();
 }
 
+$("paper")?.classList.toggle("long", notes.pitch.length > MANY);
 const layOut = $("paper") ? setUpScore($("paper")) : () => {};
 let drawnAt = 0;
 let waiting = 0;
