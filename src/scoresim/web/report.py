@@ -26,7 +26,6 @@ from scoresim.files import replacing
 
 if TYPE_CHECKING:
     from scoresim.data.given import Sheet
-    from scoresim.understand import Match
     from scoresim.understand.analysis import Analysis, Answer, NoteAnswers
 
 STATIC = "/static"  # where a server gives the files of `static`
@@ -88,7 +87,7 @@ def report_html(analysis: Analysis, sheets: Sequence[Sheet], picture: bytes | No
         melody=analysis.notes is not None and analysis.notes.melody is not None,
         loudness=_loudness(analysis.notes) if analysis.notes is not None else None,
         engraved=bool(sheets),
-        picture=_picture(picture, analysis.match) if picture is not None else None,
+        picture=_picture(picture, analysis) if picture is not None else None,
         doubtful=DOUBTFUL,
         read_from=[READ_FROM.get(one, one) for one in analysis.inputs],
         data=data_block(analysis, sheets),
@@ -149,7 +148,7 @@ def _loudness(notes: NoteAnswers) -> dict[str, Any] | None:
     return {"flat": int(given[0]) if flat else None, "error": error}
 
 
-def _picture(picture: bytes, match: Match | None) -> dict[str, Any]:
+def _picture(picture: bytes, analysis: Analysis) -> dict[str, Any]:
     """A page and the boxes of its systems, in its pixels.
 
     Raises:
@@ -158,7 +157,8 @@ def _picture(picture: bytes, match: Match | None) -> dict[str, Any]:
     if not picture.startswith(PNG) or len(picture) < 24:
         raise ValueError("the picture of a report is a PNG")
     width, height = struct.unpack(">II", picture[16:24])
-    shown = [one for one in match.systems if one.page == 0] if match is not None else []
+    systems = analysis.match.systems if analysis.match is not None else ()
+    shown = [one for one in systems if one.page == 0]
     boxes = [{"shown": one, "box": [round(value, 1) for value in one.box]} for one in shown]
     data = base64.b64encode(picture).decode("ascii")
     return {"width": width, "height": height, "boxes": boxes, "data": Markup(f"data:image/png;base64,{data}")}
