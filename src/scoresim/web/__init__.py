@@ -1,0 +1,1 @@
+"""What scoresim shows in a browser: the report of an analysis."""
