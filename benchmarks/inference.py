@@ -122,9 +122,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
 
-    from scoresim.web.report import write_report
-
     from scoresim import understand
+    from scoresim.web.report import write_report
 
     sim = understand.load(given.model)
     with tempfile.TemporaryDirectory() as folder:

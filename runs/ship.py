@@ -144,9 +144,9 @@ learnt from the sources that stand beside them; of other music their confidence 
 ## How it was trained
 On pairs of engraved passages and their notes, checked note by note, from {corpora} sources: {pairs}. The card of the
 data is `results/small/data.md` in the repository, and `results/small/excluded-works.tsv` lists the works of the
-validation and test parts: none of them is in the training part, and no near-duplicate of one. The last stretch was {steps} steps of {batch} passages; all options stand
-in `config.json`, all stretches in `docs/log.md`. Pictures were engraved by one program in five fonts, with the looks of
-scans and photographs; no real scan was seen.
+validation and test parts: none of them is in the training part, and no near-duplicate of one. The last stretch was
+{steps} steps of {batch} passages; all options stand in `config.json`, all stretches in `docs/log.md`. Pictures were
+engraved by one program in five fonts, with the looks of scans and photographs; no real scan was seen.
 
 ### Sources and their terms
 | source | title | terms, as the source says |

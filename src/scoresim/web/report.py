@@ -25,7 +25,7 @@ from scoresim import __version__
 from scoresim.files import replacing
 
 if TYPE_CHECKING:
-    from scoresim.data.given import Sheet
+    from scoresim.data.pieces import Sheet
     from scoresim.understand.analysis import Analysis, Answer, NoteAnswers
 
 STATIC = "/static"  # where a server gives the files of `static`
