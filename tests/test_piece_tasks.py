@@ -24,6 +24,7 @@ from scoresim.benchmark.tasks import (
     key,
     key_lieder,
     melody,
+    melody_all,
     meter,
     tune_type,
     valence,
@@ -281,6 +282,13 @@ def test_staves_are_classes_and_doubles_have_one() -> None:
     assert melody.voice(made_up(**song, labels={"n_parts": "2"}))[:3].tolist() == [2, 0, 0]
     assert (melody.voice(made_up(**song, labels={"n_parts": "3"})) == -1).all()
     assert (melody.voice(made_up(**four, labels={"n_parts": "2"})) == -1).all()
+    chorale = melody_all.label(made_up(**four, corpus="bach_chorales"))
+    assert chorale[:4].tolist() == [2, 2, 2, 0]
+    sung = melody_all.label(made_up(**song, corpus="openscore_lieder", labels={"n_parts": "2"}))
+    assert sung[:3].tolist() == [2, 0, 0]
+    item = items("openscore_lieder")[0]
+    assert melody_all.part(dataclasses.replace(item, split="valid")) == "valid"
+    assert melody_all.part(dataclasses.replace(item, split=None)) in ("train", "valid", "test")
 
 
 @pytest.mark.parametrize("name", ["hand", "voice_chorales", "voice_quartets", "velocity"])
