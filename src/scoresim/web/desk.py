@@ -130,7 +130,8 @@ class Visit:
         gone = asyncio.ensure_future(_gone(request))
         try:
             seconds = self._desk.limits.seconds
-            done, _ = await asyncio.wait({answer, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            both: set[asyncio.Future[Any]] = {answer, gone}
+            done, _ = await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if answer in done:
                 return answer.result()
             if gone in done:

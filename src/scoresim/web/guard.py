@@ -67,7 +67,8 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
-                headers.setdefault("cache-control", "no-store")
+                still = scope["path"].startswith("/static/")  # a browser asks whether it has changed
+                headers.setdefault("cache-control", "no-cache" if still else "no-store")
             await send(message)
 
         headers = Headers(scope=scope)

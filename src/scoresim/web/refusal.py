@@ -18,7 +18,7 @@ from starlette.datastructures import Headers
 T = TypeVar("T")
 TEMPLATES = Path(__file__).with_name("templates")
 AGAIN = 5  # seconds after which one who was sent away may ask again
-_PATHS = re.compile(r"(?<![\w./:<])/(?:[^/\s'\",;:()]+/)+[^/\s'\",;:()]*")
+_PATHS = re.compile(r"(?<![\w./:<])/(?:[^/\s'\",;:()]+/)+[^/\s'\",;:()]*?(?=\.?(?:[\s'\",;:()]|$))")
 
 
 class Refusal(Exception):

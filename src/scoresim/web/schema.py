@@ -95,6 +95,7 @@ REASONS = {
     503: "The server is busy or has no room.",
     504: "The answer took too long.",
 }
+REF, TEXT = "#/components/schemas/Problem", {"type": "string"}
 OF_ALL = (400, 405, 500)
 OF_UPLOADS = (400, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503, 504)
 
@@ -108,9 +109,11 @@ def problems(statuses: tuple[int, ...], page: bool = False) -> dict[int | str, d
     """
     out: dict[int | str, dict[str, Any]] = {}
     for status in statuses:
-        out[status] = {"model": Problem, "description": REASONS[status]}
-        if page:
-            out[status]["content"] = {"text/html": {"schema": {"type": "string"}}}
+        out[status] = {"description": REASONS[status]}
+        if page:  # FastAPI would say of a page that all its answers are pages
+            out[status]["content"] = {"application/json": {"schema": {"$ref": REF}}, "text/html": {"schema": TEXT}}
+        else:
+            out[status]["model"] = Problem
         if status in (429, 503):
             out[status]["headers"] = {
                 "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}}

@@ -210,6 +210,29 @@ def decoded(name: bytes) -> str:
         return name.decode("latin-1")
 
 
+class Body:
+    """What a request sends, piece by piece; `more` is false when all of it was read."""
+
+    def __init__(self, request: Request) -> None:
+        self.more, self.size = True, 0
+        self._receive = request.receive
+
+    async def piece(self) -> bytes:
+        """The next bytes.
+
+        Raises:
+            Refusal: the client has gone away.
+        """
+        message = await self._receive()
+        if message["type"] != "http.request":
+            self.more = False
+            raise Refusal(400, "The connection ended before the files were there; send them again.")
+        piece: bytes = message.get("body", b"")
+        self.more = message.get("more_body", False)
+        self.size += len(piece)
+        return piece
+
+
 async def receive(request: Request, folder: Path, limits: Limits) -> list[Upload]:
     """The files of a request's form, written into a folder.
 
@@ -221,15 +244,15 @@ async def receive(request: Request, folder: Path, limits: Limits) -> list[Upload
     Raises:
         Refusal: there is no form, it is broken, too large, too slow, or holds what is not taken here.
     """
-    form = Form(folder, limits)
+    form, body = Form(folder, limits), Body(request)
     try:
         async with asyncio.timeout(limits.upload_seconds):
-            await _read(request, form, limits)
+            await _read(request, body, form, limits)
     except TimeoutError:
         raise Refusal(408, f"The files did not arrive within {limits.upload_seconds:g} seconds; try again.") from None
     except Refusal:
         if request.headers.get("expect", "").lower() != "100-continue":
-            await _drain(request, limits)
+            await _drain(body, 4 * limits.request_bytes)
         raise
     except OSError:
         raise later(503, "The server has no room for files at the moment; try again later.") from None
@@ -240,7 +263,7 @@ async def receive(request: Request, folder: Path, limits: Limits) -> list[Upload
     return form.uploads
 
 
-async def _read(request: Request, form: Form, limits: Limits) -> None:
+async def _read(request: Request, body: Body, form: Form, limits: Limits) -> None:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not boundary:
@@ -252,28 +275,20 @@ async def _read(request: Request, form: Form, limits: Limits) -> None:
     callbacks = {name: getattr(form, name) for name in dir(form) if name.startswith("on_")}
     try:
         parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]
-        size, more = 0, True
-        while more:
-            message = await request.receive()
-            if message["type"] != "http.request":
-                raise Refusal(400, "The connection ended before the files were there; send them again.")
-            body, more = message.get("body", b""), message.get("more_body", False)
-            size += len(body)
-            if size > limits.request_bytes:
+        while body.more:
+            piece = await body.piece()
+            if body.size > limits.request_bytes:
                 raise too_large
-            parser.write(body)
+            parser.write(piece)
     except FormParserError:
         raise Refusal(400, "The form is broken; send the files again.") from None
     if not form.ended:
         raise Refusal(400, "The form ends before its last line; send the files again.")
 
 
-async def _drain(request: Request, limits: Limits) -> None:
+async def _drain(body: Body, most: int) -> None:
     """Read on for a while without keeping anything: a browser that is still sending does not see an answer."""
-    with suppress(TimeoutError):
+    with suppress(TimeoutError, Refusal):
         async with asyncio.timeout(DRAIN_SECONDS):
-            size, more = 0, True
-            while more and size <= 4 * limits.request_bytes:
-                message = await request.receive()
-                size += len(message.get("body", b""))
-                more = message["type"] == "http.request" and message.get("more_body", False)
+            while body.more and body.size <= most:
+                await body.piece()
