@@ -167,10 +167,11 @@ def drawn_tune(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of a model that is very small and has learnt nothing."""
+    """A checkpoint of a model that is very small and has learnt nothing, and heads that know nothing."""
     torch = pytest.importorskip("torch")
     from scoresim import checkpoint
     from scoresim.model.sim import SIM, SIMConfig
+    from scoresim.model.tagger import Tagger
     from scoresim.score.tokens import default_vocabulary
 
     torch.manual_seed(0)
@@ -178,4 +179,25 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = SIM(SIMConfig(width=16, layers=1, heads=2, stem_channels=(4, 4), embedding=32), vocabulary.sizes)
     folder = tmp_path_factory.mktemp("weights") / "checkpoint"
     checkpoint.save(folder, model, vocabulary, {"seed": 0})
+    (folder / "heads").mkdir()
+    about = {
+        "hidden": (),
+        "lines": 1,
+        "bars": True,
+        "rank": 0,
+        "temperature": 1.5,
+        "weights": checkpoint.weights_of(folder),
+    }
+    for name, level, classes, inputs, notes, context in (
+        ("melody", "note", ("melody", "bridge", "accompaniment"), "notes", 64, 1),
+        ("velocity", "note", tuple("123456"), "notes", 64, 0),
+        ("emotion", "sequence", ("calm", "tense"), "notes", 64, 0),
+        ("style", "sequence", ("jig", "reel", "waltz"), "notes", 0, 0),
+        ("style-image", "sequence", ("jig", "reel", "waltz"), "image", 0, 0),
+    ):
+        head = Tagger(model, level, len(classes), context)
+        config = checkpoint.HeadConfig(
+            name.split("-")[0], level, classes, inputs, notes=notes, context=context, corpora=("nottingham",), **about
+        )
+        checkpoint.save_head(folder / "heads" / f"{name}.safetensors", head, config)
     return folder

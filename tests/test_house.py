@@ -126,7 +126,7 @@ def allowed(path: Path) -> set[str]:
     """The distributions that a module may import: a room without torch does without the extra ``train``."""
     room = path.relative_to(SOURCE).parts[0]
     optional = CORE.union(*(EXTRAS[extra] for name, extra in OPTIONAL.items() if path == SOURCE / name))
-    if room in ("model", "training", "checkpoint.py", "understand.py") or path == SOURCE / "data" / "batches.py":
+    if room in ("model", "training", "checkpoint.py", "understand") or path == SOURCE / "data" / "batches.py":
         return optional | EXTRAS["train"]
     if room == "benchmark":
         return optional | EXTRAS["train"] | EXTRAS["report"]

@@ -133,12 +133,12 @@ def test_windows_of_a_piece_that_is_asked_do_not_overlap(composer: Material) -> 
     )
 
 
-@pytest.mark.parametrize("level", ["note", "sequence"])
+@pytest.mark.parametrize(("level", "context"), [("note", 2), ("sequence", 2), ("sequence", 0)])
 def test_a_window_says_the_same_alone_and_among_others(
-    melody: Material, level: str, monkeypatch: pytest.MonkeyPatch
+    melody: Material, level: str, context: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = windows(melody, "valid", BATCHES, FinetuneConfig(inputs="both", windows=3))
-    tagger = Tagger(micro(), level, 3, context=2).eval()
+    tagger = Tagger(micro(), level, 3, context).eval()
     with torch.inference_mode():
         together, alone = found.gather(np.array([0, 1, 2])), found.gather(np.array([1]))
         whole = tagger(together.notes, together.image, together.window)

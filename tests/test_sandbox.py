@@ -2,11 +2,13 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 from scoresim.errors import BadInput
-from scoresim.score.sandbox import Failure, run_all
+from scoresim.score.sandbox import Failure, Workers, run_all
 
 
 def behave(task: str) -> str:
@@ -69,3 +71,38 @@ def test_a_task_whose_worker_is_killed_is_tried_once_more(tmp_path: Path) -> Non
     assert sorted(run_all(kill_once, markers, workers=1)) == list(enumerate(markers))
     results = dict(run_all(killed, ["x", "killed", "y"], workers=1))
     assert results == {0: "x", 1: Failure("its worker was killed twice", may_be_load=True), 2: "y"}
+
+
+def test_workers_stay_and_live_through_what_their_tasks_do() -> None:
+    with Workers(1) as workers:
+        [(_, first)] = workers.run_all(whose, [""])
+        assert [outcome for _, outcome in workers.run_all(whose, ["", ""])] == [first, first]
+        [(_, crashed)] = workers.run_all(behave, ["crash"])
+        assert isinstance(crashed, Failure) and "crashed" in crashed.reason
+        [(_, second)] = workers.run_all(whose, [""])
+        assert second != first
+        unread = workers.run_all(behave, ["slow", "a"])
+        unread.close()  # what nobody waits for any more does not keep others back
+        [(_, late)] = workers.run_all(behave, ["late"], timeout=10)
+        assert late == "LATE"
+
+
+def whose(task: str) -> int:
+    """Which process does this."""
+    return os.getpid()
+
+
+SCRIPT = """
+from pathlib import Path
+from scoresim.data.given import read_notes
+
+print(len(read_notes([Path("tune.abc")])[0]))
+"""
+
+
+def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
+    """Lines outside of functions are not run again in the workers that read its files."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "tune.abc").write_text("X:1\nT:One\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n")
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "8\n", "")

@@ -124,6 +124,7 @@ class HeadConfig:
         temperature: by which its logits are divided, so that its confidence is right on validation pieces.
         weights: SHA-256 of the weights it stands on.
         figures: of its test part: rows of what, metric, value, ci95, n.
+        corpora: that it was trained on.
     """
 
     task: str
@@ -139,6 +140,7 @@ class HeadConfig:
     temperature: float
     weights: str
     figures: tuple[dict[str, Any], ...] = ()
+    corpora: tuple[str, ...] = ()
 
 
 def save_head(path: Path, tagger: Tagger, config: HeadConfig) -> None:

@@ -225,6 +225,7 @@ def head_config(
         temperature=metrics.temperature(known.truth, known.scores),
         weights=origin,
         figures=tuple(result["figures"]),
+        corpora=tuple(sorted(set(parts.train.source.column("corpus")))),
     )
 
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from scoresim.benchmark import metrics
@@ -24,10 +22,10 @@ from scoresim.data.pieces import Piece, pieces
 from scoresim.data.rows import BatchConfig, Row
 from scoresim.data.windows import Segment, Segments, Window, cut, moved
 from scoresim.errors import BadInput
+from scoresim.understand.heads import blended, said
 
 TRANSPOSED = (-5, 6)  # semitones, both included
 HURRIED = (-2, 2)  # twelfths of doubling the tempo
-EDGE = 64  # notes from the edge of a window within which its answers count less
 PARTS = ("train", "valid", "test")
 
 _logger = logging.getLogger("scoresim")
@@ -171,40 +169,13 @@ def labels_of(material: Material, part: str) -> Ints:
 
 
 def answers(module: nn.Module, asked: Windows, pieces_asked: Sequence[Piece], inputs: str) -> Answers:
-    """What a trained head says about all windows; a note that stands in two gets the weighted mean of both.
-
-    Near the edge of a window less is known: there an answer weighs less.
-    """
+    """What a trained head says about all windows; a note that stands in two gets the weighted mean of both."""
     groups, _ = metrics.groups_of([piece.work for piece in pieces_asked])
-    said = _said(module, asked, inputs)
+    scores = said(module, asked, inputs)
     if asked.classes is not None:
         piece = np.array([window.piece for window in asked.windows], dtype=np.int64)
-        return Answers(asked.classes, np.concatenate(said), groups[piece], piece)
-    sums = [np.zeros((len(piece), said[0].shape[1])) for piece in pieces_asked]
-    for window, scores in zip(asked.windows, said, strict=True):
-        n = np.arange(window.end - window.first)
-        weight = np.minimum(np.minimum(n, n[::-1]) + 1, EDGE).astype(np.float64)
-        sums[window.piece][window.first : window.end] += weight[:, None] * scores
-    piece = np.repeat(np.arange(len(pieces_asked)), [len(p) for p in pieces_asked])
+        return Answers(asked.classes, np.concatenate(scores), groups[piece], piece)
+    lengths = [len(piece) for piece in pieces_asked]
+    piece = np.repeat(np.arange(len(lengths)), lengths)
     truth = np.concatenate(asked.segments.marks or []).astype(np.int64)
-    return Answers(truth, np.concatenate(sums).astype(np.float32), groups[piece], piece)
-
-
-def _said(module: nn.Module, asked: Windows, inputs: str) -> list[NDArray[np.float32]]:
-    """Log-probabilities of every window, [1, C], or of its notes, [n, C]."""
-    device = next(module.parameters()).device
-    order = np.argsort(asked.size, kind="stable")
-    said: dict[int, NDArray[np.float32]] = {}
-    module.eval()
-    with torch.inference_mode():
-        for start in range(0, len(order), asked.config.batch_size):
-            index = order[start : start + asked.config.batch_size]
-            batch = asked.gather(index).to(device)
-            logits = module(*batch.inputs(inputs), batch.window)
-            scores = torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
-            if asked.classes is not None:
-                said |= {int(i): scores[b : b + 1] for b, i in enumerate(index)}
-            elif batch.window is not None:
-                window, mask = batch.window.cpu().numpy(), batch.notes.mask.cpu().numpy()
-                said |= {int(i): scores[window == b][mask[window == b]] for b, i in enumerate(index)}
-    return [said[i] for i in range(len(order))]
+    return Answers(truth, np.concatenate(blended(asked.windows, scores, lengths)), groups[piece], piece)

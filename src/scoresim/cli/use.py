@@ -1,14 +1,21 @@
-"""Commands that use a trained model on somebody's files: embed, match, locate, index, search."""
+"""Commands that use a trained model on somebody's files: analyze, melody, embed, match, locate, index, search."""
+
+from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from scoresim.cli.output import Json, results_only, show_json, show_table
+from scoresim.errors import BadInput
 
-__all__ = ["embed", "index", "locate", "match", "search"]
+if TYPE_CHECKING:
+    from scoresim.understand import Sim
+    from scoresim.understand.analysis import Analysis
+
+__all__ = ["analyze", "embed", "index", "locate", "match", "melody", "search"]
 
 Model = Annotated[
     str,
@@ -22,20 +29,147 @@ Picture = Annotated[
 Notes = Annotated[Path, Parameter(help="Its notes: MIDI, MusicXML, MXL, MEI, kern or ABC.")]
 
 
+Workers = Annotated[int, Parameter(help="Processes that read files.")]
+
+
+def load(model: str) -> Sim:
+    """The weights; a worker that will read files is started first, and gets ready while they are loaded."""
+    from scoresim.data.given import warm
+    from scoresim.score import sandbox
+
+    workers = sandbox.Workers()
+    warm(workers)
+    from scoresim import understand
+
+    return understand.load(model, workers)
+
+
+def analyze(
+    files: Annotated[tuple[Path, ...], Parameter(help="Files of notes, or pictures of scores.")],
+    /,
+    *,
+    image: Annotated[
+        Path | None, Parameter(help="Picture of the score of the one file of notes: both are read together.")
+    ] = None,
+    html: Annotated[
+        Path | None, Parameter(help="Report to look at and listen to; with several files, a folder for their reports.")
+    ] = None,
+    model: Model = "small",
+    workers: Workers = 1,
+    json: Json = False,
+) -> None:
+    """Say what some music is: style, composer, emotion, key, metre; which notes are melody, how loud each is meant."""
+    if not files:
+        raise BadInput("there is nothing to analyze; give at least one file.")
+    if image is not None and len(files) > 1:
+        raise BadInput("--image is the picture of one file of notes; give that file alone.")
+    with results_only():
+        sim = load(model)
+        if html is None and image is None and len(files) > 1:
+            outcomes = sim.analyze_each(files, workers)
+            for one in outcomes:
+                if isinstance(one, BadInput):
+                    raise one
+            found = [one for one in outcomes if not isinstance(one, BadInput)]
+        else:
+            pairs = [(files[0], image)] if image is not None else [(file,) for file in files]
+            found = [sim.analyze(*(p for p in pair if p is not None), show=html is not None) for pair in pairs]
+        reports = write_reports(html, found) if html is not None else []
+    if json:
+        values = [one.to_dict() for one in found]
+        show_json({"found": values, "reports": [str(path) for path in reports]})
+        return
+    for one in found:
+        show_analysis(one)
+    for path in reports:
+        print(f"The report: {path}")
+
+
+def write_reports(html: Path, found: list[Analysis]) -> list[Path]:
+    """The report of one piece into a file, those of several into a folder, named as their files."""
+    from scoresim.web.report import write_report
+
+    if len(found) == 1:
+        paths = [html]
+    else:
+        paths = [html / f"{Path(one.files[0]).name}.html" for one in found]
+        if len(set(paths)) < len(paths):
+            raise BadInput("two of the files have the same name, and so would their reports; give them one by one.")
+    for path, one in zip(paths, found, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_report(path, one, one.sheets, one.picture)
+    return paths
+
+
+def show_analysis(found: Analysis) -> None:
+    """An analysis as lines for a person."""
+    print(f"{' and '.join(found.files)}, read as {' and '.join(found.inputs)}")
+    name = ", ".join(part for part in (found.title, found.composer) if part)
+    if name:
+        print(f"  {name}")
+    if found.stated:
+        print("  the file says: " + "; ".join(f"{key} {value}" for key, value in found.stated.items()))
+    if found.notes is not None:
+        words = [f"{len(found.notes)} notes in {found.bars} bars"]
+        if found.notes.melody is not None:
+            words.append(f"{int((found.notes.melody >= 0.5).sum())} of them melody")
+        if found.notes.loudness is not None:
+            words.append(f"expected to be played at velocity {found.notes.loudness.mean():.0f}")
+        print("  " + ", ".join(words))
+    if found.match is not None:
+        print(f"  picture and notes show the same music with probability {found.match.probability:.2f}")
+    rows = [
+        (
+            one.question,
+            one.answer,
+            f"{one.confidence:.2f}",
+            ", ".join(f"{name} {share:.2f}" for name, share in list(one.classes.items())[1:3]),
+            one.inputs,
+            ", ".join(one.corpora),
+        )
+        for one in found.answers
+    ]
+    if rows:
+        show_table("", ("  question", "answer", "confidence", "else", "read from", "learnt from"), rows)
+    for sentence in found.unknown:
+        print(f"  {sentence}")
+
+
+def melody(
+    file: Notes,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=("--out", "-o"), help="File for the notes: .mid.")],
+    only: Annotated[bool, Parameter(help="Write the melody alone.")] = False,
+    least: Annotated[float, Parameter(help="Probability from which a note is melody.")] = 0.5,
+    model: Model = "small",
+    json: Json = False,
+) -> None:
+    """Write the notes of a file as MIDI with its melody on a track of its own."""
+    with results_only():
+        found = load(model).melody(file, out, only, least)
+    notes = found.notes
+    chosen = 0 if notes is None or notes.melody is None else int((notes.melody >= least).sum())
+    if json:
+        show_json({"out": str(out), "notes": 0 if notes is None else len(notes), "melody": chosen})
+        return
+    print(f"{out}: {chosen} of {0 if notes is None else len(notes)} notes are melody.")
+
+
 def embed(
     files: Annotated[tuple[Path, ...], Parameter(help="Files of notes and pictures of scores.")],
     /,
     *,
     out: Annotated[Path, Parameter(name=("--out", "-o"), help="File for the vectors: .npz or .parquet.")],
     model: Model = "small",
-    workers: Annotated[int, Parameter(help="Processes that read files.")] = 1,
+    workers: Workers = 1,
     json: Json = False,
 ) -> None:
     """Turn files into vectors for search: one for every stretch of bars, or for every system of a picture."""
     from scoresim import understand
 
     with results_only():
-        found = understand.load(model).embed(*files, workers=workers)
+        found = load(model).embed(*files, workers=workers)
         understand.write_embeddings(out, found)
     if json:
         show_json(
@@ -47,10 +181,8 @@ def embed(
 
 def match(image: Picture, notes: Notes, /, *, model: Model = "small", json: Json = False) -> None:
     """Say whether a picture of a score and a file of notes show the same music, system by system."""
-    from scoresim import understand
-
     with results_only():
-        found = understand.load(model).match(image, notes)
+        found = load(model).match(image, notes)
     if json:
         show_json(found.to_dict())
         return
@@ -78,10 +210,8 @@ def locate(
     json: Json = False,
 ) -> None:
     """Say where on a picture of a score a bar of a file of notes stands."""
-    from scoresim import understand
-
     with results_only():
-        found = understand.load(model).locate(image, notes, bar - 1)
+        found = load(model).locate(image, notes, bar - 1)
     if json:
         show_json(found.to_dict())
         return
@@ -95,16 +225,15 @@ def index(
     *,
     out: Annotated[str, Parameter(name=("--out", "-o"), help="The index: a folder, or postgresql://user@host/name.")],
     model: Model = "small",
-    workers: Annotated[int, Parameter(help="Processes that read files.")] = 1,
+    workers: Workers = 1,
     json: Json = False,
 ) -> None:
     """Make a folder of music searchable, or bring its index up to date: only new and changed files are read."""
-    from scoresim import understand
     from scoresim.index import open_store
     from scoresim.index.collect import collect
 
     with results_only():
-        sim = understand.load(model)
+        sim = load(model)
         width = sim.model.config.embedding
         with open_store(out, sim.weights, write=True, width=width) as store:
             done = collect(folder, store, sim, workers)
@@ -130,12 +259,11 @@ def search(
     json: Json = False,
 ) -> None:
     """Find what in an index is, or shows, the music of a file."""
-    from scoresim import understand
     from scoresim.index import open_store
     from scoresim.index.collect import search as look_up
 
     with results_only():
-        sim = understand.load(model)
+        sim = load(model)
         with open_store(address, sim.weights) as store:
             found = look_up(store, sim, query, top, folder)
     if json:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,16 @@ from scoresim.data.corpora import FORMATS
 from scoresim.data.corpora.folder import items_of
 from scoresim.data.page import PageSystem, open_pages, systems_of
 from scoresim.data.pair import Pair, png
-from scoresim.data.pieces import Piece, read_piece
+from scoresim.data.pieces import Piece, Whole, read_whole
 from scoresim.data.spacing import POWER
 from scoresim.data.windows import Segment, Segments
 from scoresim.errors import BadInput, ScoresimError
-from scoresim.score.sandbox import Failure, run_all
+from scoresim.files import replacing
+from scoresim.score.midi_write import with_melody
+from scoresim.score.sandbox import Failure, Workers, run_all
 from scoresim.score.tokens import FIRST
 
+T = TypeVar("T")
 Kind = Literal["notes", "image"]
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf")
 KINDS_BY_SUFFIX: dict[str, Kind] = dict.fromkeys(FORMATS, "notes") | dict.fromkeys(PICTURES, "image")  # type: ignore[assignment]
@@ -53,7 +57,7 @@ def kind_of(path: Path) -> Kind:
     return KINDS_BY_SUFFIX[suffix]
 
 
-def read_notes(paths: Sequence[Path], images: bool = False, workers: int = 1) -> list[Piece | Failure]:
+def read_notes(paths: Sequence[Path], images: bool = False, workers: Workers | int = 1) -> list[Piece | Failure]:
     """Files of notes as pieces, or why they are none; of a tune book the first tune.
 
     Args:
@@ -61,32 +65,90 @@ def read_notes(paths: Sequence[Path], images: bool = False, workers: int = 1) ->
         images: whether they are engraved.
         workers: processes.
     """
-    found: list[Piece | Failure] = [Failure("it was not read")] * len(paths)
-    for i, outcome in run_all(_read, [(path, images) for path in paths], workers, SECONDS):
+    found = _each(_read, [(path, images, False) for path in paths], workers)
+    return [one if isinstance(one, Failure) else one.piece for one in found]
+
+
+def read_wholes(paths: Sequence[Path], sheets: bool = False, workers: Workers | int = 1) -> list[Whole | Failure]:
+    """Files of notes as pieces with what they were read from, or why they are none; see `read_notes`.
+
+    Args:
+        paths, workers: as there.
+        sheets: whether they are written down.
+    """
+    return _each(_read, [(path, False, sheets) for path in paths], workers)
+
+
+def _each(function: Callable[[Any], T], tasks: list[Any], workers: Workers | int) -> list[T | Failure]:
+    """What a function gives for each task, in worker processes."""
+    found: list[T | Failure] = [Failure("it was not read")] * len(tasks)
+    if not tasks:
+        return found
+    if isinstance(workers, Workers):
+        outcomes = workers.run_all(function, tasks, SECONDS)
+    else:
+        outcomes = run_all(function, tasks, workers, SECONDS)
+    for i, outcome in outcomes:
         found[i] = outcome
     return found
 
 
-def _read(task: tuple[Path, bool]) -> Piece:
+def warm(workers: Workers) -> None:
+    """Start a worker before there is something to read: it loads what reading needs meanwhile."""
+    workers.begin(_ready)
+
+
+def _ready(nothing: None) -> None:
+    """Runs in a worker: loads the parsers."""
+    importlib.import_module("verovio")
+    importlib.import_module("symusic")
+
+
+def _read(task: tuple[Path, bool, bool]) -> Whole:
     """Runs in a worker."""
-    path, images = task
+    path, images, sheets = task
     try:
-        piece = read_piece("folder", next(items_of(path, PurePosixPath(path.name))), images)
+        whole = read_whole("folder", next(items_of(path, PurePosixPath(path.name))), images, sheets)
     except (ScoresimError, ValueError, MemoryError):
         raise
     except Exception as error:  # whatever a strange file does to a parser costs that file; the reason says what it was
         raise ValueError(f"the reader failed ({type(error).__name__}: {error})") from None
-    if not len(piece):
+    if not len(whole.piece):
         raise ValueError("it holds no notes")
-    return replace(piece, id=path.name)
+    return replace(whole, piece=replace(whole.piece, id=path.name))
 
 
-def read_pages(paths: Sequence[Path], workers: int = 1) -> list[list[list[PageSystem]] | Failure]:
+def write_melody(path: Path, out: Path, melody: NDArray[np.bool_], only: bool, workers: Workers | int = 1) -> None:
+    """Write the notes of a file as MIDI, those of its melody on a track of their own; whole or not at all.
+
+    Args:
+        path: file of notes.
+        out: .mid.
+        melody: [N] which notes of its piece are melody.
+        only: leave all others out.
+
+    Raises:
+        BadInput: it cannot be read or written.
+    """
+    if out.suffix.lower() not in (".mid", ".midi"):
+        raise BadInput(f"{out} is to hold MIDI; name it .mid.")
+    [data] = _each(_melody, [(path, melody, only)], workers)
+    if isinstance(data, Failure):
+        raise BadInput(f"{path} cannot be read: {data.reason.rstrip('.')}.")
+    with replacing(out) as temporary:
+        temporary.write_bytes(data)
+
+
+def _melody(task: tuple[Path, NDArray[np.bool_], bool]) -> bytes:
+    """Runs in a worker."""
+    path, melody, only = task
+    whole = _read((path, False, False))
+    return with_melody(path, whole.score, melody[whole.of_note], only)
+
+
+def read_pages(paths: Sequence[Path], workers: Workers | int = 1) -> list[list[list[PageSystem]] | Failure]:
     """Pictures as pages of systems, or why they are none; a page without staves has no systems."""
-    found: list[list[list[PageSystem]] | Failure] = [Failure("it was not read")] * len(paths)
-    for i, outcome in run_all(_read_page, list(paths), workers, SECONDS):
-        found[i] = outcome
-    return found
+    return _each(_read_page, list(paths), workers)
 
 
 def _read_page(path: Path) -> list[list[PageSystem]]:
@@ -102,6 +164,16 @@ def _read_page(path: Path) -> list[list[PageSystem]]:
     if without is not None and not any(found):
         raise without
     return found
+
+
+def read_first_page(paths: Sequence[Path], workers: Workers | int = 1) -> list[bytes | Failure]:
+    """The first page of every picture as PNG, in its own pixels, or why there is none."""
+    return _each(_read_first_page, list(paths), workers)
+
+
+def _read_first_page(path: Path) -> bytes:
+    """Runs in a worker."""
+    return png(next(iter(open_pages(path))))
 
 
 def pair_of(system: PageSystem, piece: Piece | None = None, stretch: Stretch | None = None) -> Pair:
@@ -169,3 +241,19 @@ def wide(piece: Piece) -> NDArray[np.float64]:
     onsets = np.unique(np.r_[piece.bar_onset, piece.onset])
     room = np.r_[0.0, np.cumsum(np.diff(onsets) ** POWER)]
     return np.interp(piece.bar_onset, onsets, room)
+
+
+def known(outcome: T | Failure, path: Path) -> T:
+    """What was read.
+
+    Raises:
+        BadInput: nothing was.
+    """
+    if isinstance(outcome, Failure):
+        raise refusal(outcome, path)
+    return outcome
+
+
+def refusal(failure: Failure, path: Path) -> BadInput:
+    """Why nothing was read, as a sentence."""
+    return BadInput(f"{path} cannot be read: {failure.reason.rstrip('.')}.")

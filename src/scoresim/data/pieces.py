@@ -146,6 +146,51 @@ def read_piece(corpus: str, item: Item, images: bool = True) -> Piece:
     Raises:
         BadInput, ValueError: it cannot be read.
     """
+    return read_whole(corpus, item, images).piece
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """Some bars of a piece, written down.
+
+    Attributes:
+        first_bar: index of the first in the piece.
+        mei: a complete MEI text; every note has an identifier.
+        note: identifier of a drawn note -> index of the note of the piece that it belongs to.
+    """
+
+    first_bar: int
+    mei: str
+    note: Mapping[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """A piece, with what it was read from.
+
+    Attributes:
+        piece: the piece.
+        score: its source: the notes of a notation, or those of a MIDI file but percussion, in its ticks.
+        of_note: [M] the note of the piece that each note of the source belongs to.
+        sheets: the piece written down, where that was asked for.
+        title, composer: as the source says; "" where it does not.
+    """
+
+    piece: Piece
+    score: Score
+    of_note: Ints
+    sheets: tuple[Sheet, ...] = ()
+    title: str = ""
+    composer: str = ""
+
+
+def read_whole(corpus: str, item: Item, images: bool = False, sheets: bool = False) -> Whole:
+    """Read an item as a piece, and keep what it was read from; see `read_piece`.
+
+    Args:
+        corpus, item, images: as there.
+        sheets: whether to write it down.
+    """
     settings = vary(seeded(0, "piece", corpus, item.id))
     about = {
         "id": item.id,
@@ -159,7 +204,7 @@ def read_piece(corpus: str, item: Item, images: bool = True) -> Piece:
         "staff_space": settings.staff_space,
     }
     if item.format == "midi":
-        return _from_midi(corpus, item, settings, about, images)
+        return _from_midi(corpus, item, settings, about, images, sheets)
     text = read_text(item.path, item.format)
     if item.format == "abc":
         text = check_abc(corpora.abc_text(item), item.path)
@@ -169,10 +214,15 @@ def read_piece(corpus: str, item: Item, images: bool = True) -> Piece:
     piece = _of_score(score, tokens, np.full(len(score.notes), -1), about | {"notation": "composer"})
     piece = replace(piece, staves=tuple(staff.label for staff in score.staves))
     note = dict(zip(score.notes.id, tokens.of_note.tolist(), strict=True))
-    return _engraved(piece, [_Engraved(0, engraving, note)]) if images else piece
+    if images:
+        piece = _engraved(piece, [_Engraved(0, engraving, note)])
+    written = (Sheet(0, engraving.mei(), note),) if sheets else ()
+    return Whole(piece, score, tokens.of_note, written, engraving.reading.title, engraving.reading.composer)
 
 
-def _from_midi(corpus: str, item: Item, settings: EngraveConfig, about: dict[str, Any], images: bool) -> Piece:
+def _from_midi(
+    corpus: str, item: Item, settings: EngraveConfig, about: dict[str, Any], images: bool, sheets: bool
+) -> Whole:
     midi, track, names = read_tracks(item.path)
     kept = np.flatnonzero(midi.notes.program != DRUMS)
     midi, track = replace(midi, notes=midi.notes.take(kept)), track[kept]
@@ -181,18 +231,20 @@ def _from_midi(corpus: str, item: Item, settings: EngraveConfig, about: dict[str
     score = quantized(midi, known)
     tokens = encode(score, default_vocabulary())
     piece = replace(_of_score(score, tokens, track, about), tracks=names)
-    if not images:
-        return piece
     warnings: list[str] = []
     engraved: list[_Engraved] = []
-    for notation in notate_all(midi, known):
+    written: list[Sheet] = []
+    for notation in notate_all(midi, known) if images or sheets else ():
         note = {name: int(tokens.of_note[number]) for name, number in notation.source_note.items()}
+        written.append(Sheet(notation.first_bar, notation.mei, note))
         try:
-            engraving = Engraving(notation.mei, settings, str(item.path))
-            engraved.append(_Engraved(notation.first_bar, engraving, note))
+            if images:
+                engraved.append(_Engraved(notation.first_bar, Engraving(notation.mei, settings, str(item.path)), note))
         except ValueError as error:
             warnings.append(f"bars from {notation.first_bar}: {error}")
-    return _engraved(replace(piece, warnings=tuple(warnings)), engraved)
+    if images:
+        piece = _engraved(replace(piece, warnings=tuple(warnings)), engraved)
+    return Whole(piece, midi, tokens.of_note, tuple(written) if sheets else ())
 
 
 def _of_score(score: Score, tokens: Tokens, track: Ints, about: dict[str, Any]) -> Piece:

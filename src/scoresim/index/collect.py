@@ -23,7 +23,8 @@ from scoresim.index.store import Entry, Kind, Store, Vectors, changed, fingerpri
 from scoresim.progress import Progress
 
 if TYPE_CHECKING:
-    from scoresim.understand import Embedding, Sim
+    from scoresim.understand import Sim
+    from scoresim.understand.results import Embedding
 
 AT_ONCE = 16  # files that are embedded at a time
 ASKED, NEAR = 24, 40  # vectors of a query that are looked up, and answers to each

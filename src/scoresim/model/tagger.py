@@ -25,7 +25,7 @@ class Tagger(nn.Module):
         sim: the body; trained further together with the head.
         level: "sequence" (one class per window) or "note" (one class per note).
         classes: number of classes.
-        context: blocks over the window; 0 where every passage stands for itself.
+        context: blocks over the window; with 0 a note is read in its passage, and a window is the mean of its passages.
         dropout: on the head's input.
     """
 
@@ -71,7 +71,7 @@ class Tagger(nn.Module):
                 states = self.note_context(states, notes, window)
             return self._head(states)
         if self.gather is None:
-            return self._head(passages)
+            return self._head(passages if window is None else mean_of_windows(passages, window))
         return self._head(self.passage_context(self.gather(passages), window))
 
     def read(self, notes: NoteInput | None, image: ImageInput | None) -> tuple[Tensor | None, Tensor]:
@@ -170,6 +170,12 @@ def in_windows(given: Tensor, window: Tensor | None) -> Slots:
     slot = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[of_note]
     mask = torch.arange(int(count.max()), device=row.device) < count[:, None]
     return Slots(row, at, of_note, slot, mask)
+
+
+def mean_of_windows(passages: Tensor, window: Tensor) -> Tensor:
+    """Vectors of passages [B, D] to the mean of each window, [W, D]; `window` is [B]."""
+    total = passages.new_zeros(int(window.max()) + 1, passages.shape[1]).index_add(0, window, passages)
+    return total / torch.bincount(window)[:, None]
 
 
 def line_number(window: Tensor) -> Tensor:

@@ -162,6 +162,10 @@ class Engraving:
         toolkit.redoLayout()
         self.pages = int(toolkit.getPageCount())
 
+    def mei(self) -> str:
+        """The score as an MEI text, with the identifiers of the notes of `reading`."""
+        return str(self._toolkit.getMEI({"scoreBased": True}))
+
     def misleads(self, bars: Collection[int]) -> str:
         """Why a picture of some bars would show other notes than theirs; "" where it does not.
 

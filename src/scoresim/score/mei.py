@@ -9,8 +9,8 @@ since a drawn head has no note), never guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import gcd, lcm
 from typing import Any
 
@@ -26,6 +26,9 @@ DURATIONS = (re.compile(r' dur="([0-9]{1,6})"'), re.compile(r' dur\.ges="([0-9]{
 DOTS = (re.compile(r' dots="([0-9]{1,6})"'), re.compile(r' dots\.ges="([0-9]{1,6})"'))
 SYMBOL = re.compile(r'" symbol="[^"]*(?=[^<>]* symbol=")')  # verovio 6.4 writes this attribute twice
 UNKEPT = ("home", "written", "drum", "drawn", "signature")  # columns that only the walk needs
+NAMESPACES = {"m": "http://www.music-encoding.org/ns/mei"}
+TITLES = ("m:meiHead//m:titleStmt/m:title", "m:meiHead//m:workList//m:title")
+COMPOSERS = ("m:meiHead//m:titleStmt//m:persName[@role='composer']", "m:meiHead//m:composer")
 LARGEST_TICKS = 1 << 40  # ticks per quarter note; 64 bits then hold 8 million quarter notes
 
 
@@ -40,6 +43,7 @@ class Reading:
         undrawn: id of a note whose accidental is neither drawn nor in force -> its alteration (`accidentals.missing`).
         contradicted: indices of bars with accidentals that contradict their notes, whatever is drawn at those notes.
         carried: indices of bars that begin with a note whose accidental only a tie from before tells.
+        title, composer: as the head of the text says; "" where it does not.
     """
 
     score: Score
@@ -48,6 +52,8 @@ class Reading:
     undrawn: dict[str, int]
     contradicted: frozenset[int]
     carried: frozenset[int]
+    title: str = ""
+    composer: str = ""
 
 
 def read_mei(mei: str, source: str = "", bar_accidentals: bool = False) -> Reading:
@@ -85,7 +91,17 @@ def read_mei(mei: str, source: str = "", bar_accidentals: bool = False) -> Readi
     if not walk.bars:
         raise ValueError("no bars in it")
     _ties(walk)
-    return _finish(walk, source)
+    return replace(_finish(walk, source), title=_words(root, TITLES), composer=_words(root, COMPOSERS))
+
+
+def _words(root: Any, places: Sequence[str]) -> str:
+    """The words of the first element with any that stands in one of some places of the head."""
+    for place in places:
+        for element in root.iterfind(place, NAMESPACES):
+            words = " ".join("".join(element.itertext()).split())
+            if words:
+                return words
+    return ""
 
 
 def tree(mei: str) -> Any:

@@ -6,10 +6,13 @@ import multiprocessing
 import os
 import resource
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures import TimeoutError as TaskTimeout
 from dataclasses import dataclass
+from multiprocessing import spawn
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -45,6 +48,73 @@ def _begin_worker(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
 
 
+class Workers:
+    """Worker processes that stay from one call to the next: a program that reads many files one by one opens them once.
+
+    They are started when they first have something to do; `close` them, or open them in a with statement. Calls from
+    several threads share them.
+
+    Args:
+        count: number of processes.
+        memory: bytes of address space for each.
+        tasks_per_worker: after so many tasks a worker is replaced by a fresh one.
+        main: whether a worker loads the program that runs here, whose functions it then knows. Without, it knows those
+            of modules, and the lines of a script that stand outside its functions are not run in it.
+    """
+
+    def __init__(
+        self, count: int = 1, memory: int = MEMORY, tasks_per_worker: int = TASKS_PER_WORKER, main: bool = False
+    ) -> None:
+        self.count = count
+        self._pool = ProcessPool(
+            max_workers=count,
+            max_tasks=tasks_per_worker,
+            initializer=_begin_worker,
+            initargs=[memory],
+            context=multiprocessing.get_context("forkserver") if main else _Apart(),
+        )
+
+    def begin(self, function: Callable[[Any], Any]) -> None:
+        """Start a worker, and let it load what a function needs: it is called with None, whatever comes of it."""
+        self._pool.schedule(function, args=[None])
+
+    def run_all(
+        self, function: Callable[[Any], Any], tasks: list[Any], timeout: float = 60.0
+    ) -> Iterator[tuple[int, Any]]:
+        """See `run_all`."""
+        waiting: dict[Any, int] = {}
+        following, killed = 0, set[int]()
+        try:
+            while waiting or following < len(tasks):
+                for i in range(following, min(following + AHEAD * self.count - len(waiting), len(tasks))):
+                    waiting[self._pool.schedule(function, args=[tasks[i]], timeout=timeout)] = i
+                    following = i + 1
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    i, outcome = waiting.pop(future), _outcome(future, timeout)
+                    if outcome is KILLED and i not in killed:
+                        killed.add(i)
+                        waiting[self._pool.schedule(function, args=[tasks[i]], timeout=timeout)] = i
+                        continue
+                    yield i, Failure("its worker was killed twice", may_be_load=True) if outcome is KILLED else outcome
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def close(self, at_once: bool = True) -> None:
+        """End the processes."""
+        if at_once:
+            self._pool.stop()  # type: ignore[no-untyped-call]
+        else:
+            self._pool.close()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self.close(at_once=kind is not None)
+
+
 def run_all(
     function: Callable[[Any], Any],
     tasks: list[Any],
@@ -69,31 +139,46 @@ def run_all(
     Expected errors (`ScoresimError`, ValueError, MemoryError, a crash, a time-out) become a `Failure`. Any other
     exception is a bug and is raised here.
     """
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPool(
-        max_workers=workers,
-        max_tasks=tasks_per_worker,
-        initializer=_begin_worker,
-        initargs=[memory],
-        context=context,
-    ) as pool:
+    with Workers(workers, memory, tasks_per_worker, main=function.__module__ == "__main__") as pool:
+        yield from pool.run_all(function, tasks, timeout)
+
+
+class _ApartProcess(ForkServerProcess):
+    """A process that does not load the program that started it."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the name is multiprocessing's
+        return _start_apart(process_obj)
+
+
+class _Apart(ForkServerContext):
+    """Starts processes that do not load the program that started them (multiprocessing always lets them)."""
+
+    Process = _ApartProcess
+
+
+def _start_apart(process: Any) -> Any:
+    """Start a process; what multiprocessing tells it of this one's main module is left out."""
+    from multiprocessing.popen_forkserver import Popen
+
+    me = threading.get_ident()
+    with _STARTING:
+        describe = spawn.get_preparation_data
+
+        def without_main(name: str) -> dict[str, Any]:
+            told: dict[str, Any] = describe(name)
+            if threading.get_ident() == me:
+                told = {key: value for key, value in told.items() if not key.startswith("init_main")}
+            return told
+
+        spawn.get_preparation_data = without_main
         try:
-            waiting: dict[Any, int] = {}
-            following, killed = 0, set[int]()
-            while waiting or following < len(tasks):
-                for i in range(following, min(following + AHEAD * workers - len(waiting), len(tasks))):
-                    waiting[pool.schedule(function, args=[tasks[i]], timeout=timeout)] = i
-                    following = i + 1
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    i, outcome = waiting.pop(future), _outcome(future, timeout)
-                    if outcome is KILLED and i not in killed:
-                        killed.add(i)
-                        waiting[pool.schedule(function, args=[tasks[i]], timeout=timeout)] = i
-                        continue
-                    yield i, Failure("its worker was killed twice", may_be_load=True) if outcome is KILLED else outcome
-        except BaseException:
-            pool.stop()  # type: ignore[no-untyped-call]
-            raise
+            return Popen(process)
+        finally:
+            spawn.get_preparation_data = describe
+
+
+_STARTING = threading.Lock()
 
 
 def _outcome(future: Any, timeout: float) -> Any:

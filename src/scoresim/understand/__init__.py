@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,17 @@ from scoresim import checkpoint
 from scoresim.checkpoint import Loaded
 from scoresim.data.align import Place, align, around
 from scoresim.data.batches import Batch, Passages, batch_config, collate
-from scoresim.data.given import Stretch, kind_of, pair_of, read_notes, read_pages, stretches
+from scoresim.data.given import (
+    Stretch,
+    kind_of,
+    known,
+    pair_of,
+    read_notes,
+    read_pages,
+    refusal,
+    stretches,
+    write_melody,
+)
 from scoresim.data.page import PageSystem
 from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
@@ -30,96 +41,13 @@ from scoresim.data.windows import Segment, Segments
 from scoresim.errors import BadInput
 from scoresim.files import replacing
 from scoresim.model.precision import use_bf16
-from scoresim.score.sandbox import Failure
+from scoresim.score.sandbox import Failure, Workers
+from scoresim.understand.analysis import Analysis, Given, analyses, read_each, read_given
+from scoresim.understand.heads import Head, load_heads
+from scoresim.understand.results import Embedding, Located, Match, Shown, Vectors
 
-TOGETHER = 64  # passages that are read at a time
+TOGETHER, FILES = 64, 32  # passages, and files, that are read at a time
 FAR, SKIP_LOGIT = -30.0, 2.0  # logits: of what was not asked; of a bar that stands on no system
-
-Vectors = NDArray[np.float32]
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, eq=False)
-class Embedding:
-    """A file as vectors for search.
-
-    Attributes:
-        file: the file.
-        kind: "notes" or "image".
-        places: what each vector stands for.
-        vectors: [P, E] float32 of unit length; those of notes and of images lie in one space.
-    """
-
-    file: str
-    kind: str
-    places: tuple[Place, ...]
-    vectors: Vectors
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        places = [place._asdict() for place in self.places]
-        return {"file": self.file, "kind": self.kind, "places": places, "vectors": self.vectors.tolist()}
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A system of a picture and the bars that it is taken to show.
-
-    Attributes:
-        page, system: where it stands, from 0.
-        box: x0, y0, x1, y1 in pixels of the page.
-        first_bar, end_bar: the bars, from 0; the second is the first after it.
-        probability: that system and bars show the same music.
-        missing: of these bars, those with a note that does not seem to stand on the system.
-    """
-
-    page: int
-    system: int
-    box: tuple[float, float, float, float]
-    first_bar: int
-    end_bar: int
-    probability: float
-    missing: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Located:
-    """Where a bar of the notes stands on a picture.
-
-    Attributes:
-        bar: from 0; page, system: from 0.
-        box: x0, y0, x1, y1 in pixels of the page.
-        probability: that its system shows the bars that it is taken to show.
-    """
-
-    bar: int
-    page: int
-    system: int
-    box: tuple[float, float, float, float]
-    probability: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Match:
-    """Whether a picture and notes show the same music.
-
-    Attributes:
-        probability: mean over the systems.
-        similarity: mean cosine of each system and its bars, each read alone.
-        systems: which bars each system shows, and where they do not agree.
-    """
-
-    probability: float
-    similarity: float
-    systems: tuple[Shown, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
 
 
 class Sim:
@@ -128,30 +56,87 @@ class Sim:
     Args:
         loaded: a checkpoint.
         name: what it was found by.
+        folder: in which its heads lie beside it; None is without.
+        workers: processes that read files, kept until the program ends; None is one of its own.
     """
 
-    def __init__(self, loaded: Loaded, name: str) -> None:
+    def __init__(self, loaded: Loaded, name: str, folder: Path | None = None, workers: Workers | None = None) -> None:
         self.loaded, self.name = loaded, name
         self.model = loaded.model.eval()
         self.weights = loaded.weights
         self.rows = batch_config(self.model.config, TOGETHER)
+        self.folder, self.workers = folder, workers or Workers()
+
+    @cached_property
+    def heads(self) -> dict[str, Head]:
+        """The heads that came with the weights, by name; read when they are first asked."""
+        return load_heads(self.folder, self.model, self.weights) if self.folder is not None else {}
 
     @classmethod
-    def from_pretrained(cls, name: str | Path) -> Sim:
+    def from_pretrained(cls, name: str | Path, workers: Workers | None = None) -> Sim:
         """The weights of a folder, those that come with the package, or of the hub (see `checkpoint.locate`).
 
         Raises:
             BadInput: they are nowhere, or damaged.
         """
-        return cls(checkpoint.load(checkpoint.locate(name)), str(name))
+        folder = checkpoint.locate(name)
+        return cls(checkpoint.load(folder), str(name), folder, workers)
 
     def save_pretrained(self, folder: Path | str, half: bool = False) -> None:
-        """Write the weights into a folder that `from_pretrained` reads.
+        """Write the weights, without heads, into a folder that `from_pretrained` reads.
 
         Raises:
             BadInput: it cannot be written.
         """
         checkpoint.save(Path(folder), self.model, self.loaded.vocabulary, self.loaded.provenance, half)
+
+    def analyze(self, *files: Path | str, show: bool = False) -> Analysis:
+        """What is this music: its style, emotion, key, and which of its notes are melody?
+
+        Args:
+            files: one of notes, one picture of a score, or one of each, which are then also matched.
+            show: whether to keep what a report shows: the notes written down, and the first page of the picture.
+
+        Raises:
+            BadInput: a file cannot be read.
+        """
+        [found] = analyses(self, [read_given([Path(file) for file in files], self.workers, show)])
+        return found
+
+    def analyze_each(self, paths: Sequence[Path | str], workers: int = 1) -> list[Analysis | BadInput]:
+        """As `analyze`, every file for itself, many together; what is wrong with a file stands in its place."""
+        out: list[Analysis | BadInput] = []
+        files = [Path(path) for path in paths]
+        with ExitStack() as stack:
+            pool = self.workers if workers == self.workers.count else stack.enter_context(Workers(workers))
+            for start in range(0, len(files), FILES):
+                given = read_each(files[start : start + FILES], pool)
+                answers = iter(analyses(self, [one for one in given if isinstance(one, Given)]))
+                out += [one if isinstance(one, BadInput) else next(answers) for one in given]
+        return out
+
+    def melody(self, file: Path | str, out: Path | str, only: bool = False, least: float = 0.5) -> Analysis:
+        """Write the notes of a file as MIDI, its melody on a track of its own.
+
+        Args:
+            file: of notes.
+            out: .mid, written whole or not at all.
+            only: leave all other notes out.
+            least: probability from which a note is melody.
+
+        Returns:
+            What else is said about the file.
+
+        Raises:
+            BadInput: it cannot be read or written, or these weights have no head for melody.
+        """
+        if "melody" not in self.heads:
+            raise BadInput(f"{self.name} has no head that hears melodies; take weights with heads/melody.safetensors.")
+        found = self.analyze(file)
+        if found.notes is None or found.notes.melody is None:
+            raise BadInput(f"{file} is a picture; melodies are heard in notes.")
+        write_melody(Path(file), Path(out), found.notes.melody >= least, only, self.workers)
+        return found
 
     def embed(self, *files: Path | str, workers: int = 1) -> list[Embedding]:
         """Files as vectors: of notes, one for every stretch of bars; of a picture, one for every system.
@@ -178,9 +163,10 @@ class Sim:
                 kinds.append("")
                 found[path] = error
         notes, pictures = ([p for p, k in zip(paths, kinds, strict=True) if k == kind] for kind in ("notes", "image"))
-        for path, piece in zip(notes, read_notes(notes, workers=workers) if notes else (), strict=True):
+        pool = self.workers if workers == self.workers.count else workers
+        for path, piece in zip(notes, read_notes(notes, workers=pool), strict=True):
             found[path] = refusal(piece, path) if isinstance(piece, Failure) else self.embed_piece(piece, str(path))
-        for path, pages in zip(pictures, read_pages(pictures, workers) if pictures else (), strict=True):
+        for path, pages in zip(pictures, read_pages(pictures, pool), strict=True):
             found[path] = refusal(pages, path) if isinstance(pages, Failure) else self.embed_pages(pages, str(path))
         return [found[path] for path in paths]
 
@@ -221,7 +207,7 @@ class Sim:
         Raises:
             BadInput: a file cannot be read, or is not what it is given for.
         """
-        return self.match_pages(*read_both(Path(image), Path(notes)))
+        return self.match_pages(*read_both(Path(image), Path(notes), self.workers))
 
     def locate(self, image: Path | str, notes: Path | str, bar: int) -> Located:
         """Where on a picture of a score does a bar (from 0) of a file of notes stand?
@@ -229,7 +215,7 @@ class Sim:
         Raises:
             BadInput: a file cannot be read, or the bar is on no system of the picture.
         """
-        pages, piece = read_both(Path(image), Path(notes))
+        pages, piece = read_both(Path(image), Path(notes), self.workers)
         for shown in self.match_pages(pages, piece).systems:
             if not shown.first_bar <= bar < shown.end_bar:
                 continue
@@ -343,7 +329,7 @@ def write_embeddings(path: Path, found: Sequence[Embedding]) -> None:
             pq.write_table(pa.table({**columns, "vector": vector}), temporary)
 
 
-def read_both(image: Path, notes: Path) -> tuple[list[list[PageSystem]], Piece]:
+def read_both(image: Path, notes: Path, workers: Workers) -> tuple[list[list[PageSystem]], Piece]:
     """A picture as pages of systems, and notes as a piece.
 
     Raises:
@@ -352,26 +338,10 @@ def read_both(image: Path, notes: Path) -> tuple[list[list[PageSystem]], Piece]:
     for path, kind, wanted in ((image, "image", "picture"), (notes, "notes", "file of notes")):
         if kind_of(path) != kind:
             raise BadInput(f"{path} is no {wanted}; give the picture first, then the notes.")
-    [pages], [piece] = read_pages([image]), read_notes([notes])
+    [pages], [piece] = read_pages([image], workers), read_notes([notes], workers=workers)
     return known(pages, image), known(piece, notes)
 
 
-def known(outcome: T | Failure, path: Path) -> T:
-    """What was read.
-
-    Raises:
-        BadInput: nothing was.
-    """
-    if isinstance(outcome, Failure):
-        raise refusal(outcome, path)
-    return outcome
-
-
-def refusal(failure: Failure, path: Path) -> BadInput:
-    """Why nothing was read, as a sentence."""
-    return BadInput(f"{path} cannot be read: {failure.reason.rstrip('.')}.")
-
-
-def load(name: str | Path = "small") -> Sim:
-    """See `scoresim.load`."""
-    return Sim.from_pretrained(name)
+def load(name: str | Path = "small", workers: Workers | None = None) -> Sim:
+    """See `scoresim.load`; `workers` read files, and may have been started before."""
+    return Sim.from_pretrained(name, workers)

@@ -1,0 +1,316 @@
+"""What a model says about somebody's music: the answers of its heads, note by note and for the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoresim.data.given import kind_of, known, pair_of, read_first_page, read_pages, read_wholes, refusal
+from scoresim.data.page import PageSystem
+from scoresim.data.pieces import Sheet, Whole
+from scoresim.errors import BadInput
+from scoresim.score.notes import Ints
+from scoresim.score.performance import seconds
+from scoresim.score.sandbox import Failure, Workers
+from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, default_vocabulary
+from scoresim.understand.heads import Head, Scores
+
+if TYPE_CHECKING:
+    from scoresim.understand import Sim
+    from scoresim.understand.results import Match
+
+Floats = NDArray[np.float64]
+LOUDNESS = np.array([16.0, 40.0, 56.0, 72.0, 88.0, 112.0])  # middle of each of the six classes of velocity
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a head says about the whole of the music.
+
+    Attributes:
+        question: "style", "composer", "emotion", "key", "meter" or "difficulty".
+        answer: the likeliest class.
+        confidence: its probability, as sure as the validation part showed such answers to be right.
+        classes: the probability of every class, likeliest first.
+        inputs: what it was read from, "notes" or "image".
+        corpora: what the head has learnt from; music of other kinds it has not seen.
+    """
+
+    question: str
+    answer: str
+    confidence: float
+    classes: dict[str, float]
+    inputs: str
+    corpora: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class NoteAnswers:
+    """The N notes of a piece, and what heads say about each.
+
+    Attributes:
+        bar: [N] from 0.
+        onset, duration: [N] quarter notes.
+        seconds, length: [N] when it begins and how long it sounds, by the tempos of the file.
+        pitch, velocity: [N] MIDI numbers as given.
+        staff: [N] from 1; 0 is unknown.
+        melody: [N] probability that it is melody; None without a head for that.
+        loudness: [N] the MIDI velocity that is expected of it; None without a head for that.
+    """
+
+    bar: Ints
+    onset: Floats
+    duration: Floats
+    seconds: Floats
+    length: Floats
+    pitch: Ints
+    velocity: Ints
+    staff: Ints
+    melody: Scores | None = None
+    loudness: Scores | None = None
+
+    def __len__(self) -> int:
+        return len(self.pitch)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values: a list for every attribute."""
+        columns = {name: value for name, value in vars(self).items() if value is not None}
+        return {
+            name: (value if value.dtype.kind == "i" else value.astype(np.float64).round(4)).tolist()
+            for name, value in columns.items()
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """What is said about some music.
+
+    Attributes:
+        files: what it was read from; inputs: of which kinds, "notes", "image".
+        title, composer: as the file says; "" where it does not.
+        stated: what the file itself states: key signature, time signature, tempo.
+        bars: how many; 0 for a picture.
+        answers: about the whole.
+        unknown: what cannot be known from these inputs, in sentences.
+        model: name of the weights.
+        notes: about each note; None for a picture.
+        match: whether picture and notes show the same music, where both were given.
+        sheets: the notes written down, where that was asked for.
+        picture: the first page as PNG, where that was asked for.
+    """
+
+    files: tuple[str, ...]
+    inputs: tuple[str, ...]
+    title: str
+    composer: str
+    stated: dict[str, str]
+    bars: int
+    answers: tuple[Answer, ...]
+    unknown: tuple[str, ...]
+    model: str
+    notes: NoteAnswers | None = None
+    match: Match | None = None
+    sheets: tuple[Sheet, ...] = ()
+    picture: bytes | None = None
+
+    def answer(self, question: str) -> Answer | None:
+        """The answer to a question, from notes where it was read from both; None where there is none."""
+        found = sorted((a for a in self.answers if a.question == question), key=lambda a: a.inputs != "notes")
+        return found[0] if found else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values, without sheets and picture."""
+        return {
+            "files": list(self.files),
+            "inputs": list(self.inputs),
+            "model": self.model,
+            "title": self.title,
+            "composer": self.composer,
+            "stated": dict(self.stated),
+            "bars": self.bars,
+            "answers": [asdict(answer) for answer in self.answers],
+            "notes": None if self.notes is None else self.notes.to_dict(),
+            "match": None if self.match is None else self.match.to_dict(),
+            "unknown": list(self.unknown),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What was read of some music: its notes, the pages of its picture, or both.
+
+    Attributes:
+        files: where it stands.
+        whole: the notes; pages: the systems of every page; picture: the first page as PNG.
+    """
+
+    files: tuple[str, ...]
+    whole: Whole | None = None
+    pages: Sequence[Sequence[PageSystem]] | None = None
+    picture: bytes | None = None
+
+    @property
+    def systems(self) -> list[PageSystem]:
+        """All systems of all pages."""
+        return [system for page in self.pages or () for system in page]
+
+
+def read_given(paths: Sequence[Path], workers: Workers, show: bool = False) -> Given:
+    """A file of notes, a picture, or one of each, as they are to be read together.
+
+    Args:
+        paths: at most one of each kind.
+        workers: read them.
+        show: whether notes are written down and the first page is kept, to be shown.
+
+    Raises:
+        BadInput: a file cannot be read, or they are not one of each kind.
+    """
+    kinds = [kind_of(path) for path in paths]
+    if not kinds or len(set(kinds)) < len(kinds):
+        raise BadInput("give one file of notes, or one picture, or one of each, to be read together.")
+    given = dict(zip(kinds, paths, strict=True))
+    found = Given(tuple(map(str, paths)))
+    if "notes" in given:
+        [read] = read_wholes([given["notes"]], show, workers)
+        found = replace(found, whole=known(read, given["notes"]))
+    if "image" in given:
+        [seen] = read_pages([given["image"]], workers)
+        found = replace(found, pages=known(seen, given["image"]))
+        if show:
+            [first] = read_first_page([given["image"]], workers)
+            found = replace(found, picture=known(first, given["image"]))
+    return found
+
+
+def read_each(paths: Sequence[Path], workers: Workers) -> list[Given | BadInput]:
+    """Every file for itself, or why it cannot be read."""
+    found: dict[int, Given | BadInput] = {}
+    of_kind: dict[str, list[int]] = {"notes": [], "image": []}
+    for i, path in enumerate(paths):
+        try:
+            of_kind[kind_of(path)].append(i)
+        except BadInput as error:
+            found[i] = error
+    notes, images = of_kind["notes"], of_kind["image"]
+    for i, whole in zip(notes, read_wholes([paths[i] for i in notes], False, workers), strict=True):
+        path = paths[i]
+        found[i] = refusal(whole, path) if isinstance(whole, Failure) else Given((str(path),), whole)
+    for i, pages in zip(images, read_pages([paths[i] for i in images], workers), strict=True):
+        path = paths[i]
+        found[i] = refusal(pages, path) if isinstance(pages, Failure) else Given((str(path),), None, pages)
+    return [found[i] for i in range(len(paths))]
+
+
+def analyses(sim: Sim, asked: Sequence[Given]) -> list[Analysis]:
+    """What the heads of some weights say about music that was read; many pieces are asked together."""
+    with_notes = [i for i, one in enumerate(asked) if one.whole is not None]
+    pieces = [one.whole.piece for one in asked if one.whole is not None]
+    answers: list[list[Answer]] = [[] for _ in asked]
+    of_notes: dict[str, dict[int, Scores]] = {"melody": {}, "velocity": {}}
+    with sim.reading():
+        for name, head in sim.heads.items():
+            question, inputs = name.split("-")[0], head.config.inputs
+            if inputs == "notes" and pieces:
+                for i, said in zip(with_notes, head.of_pieces(pieces, sim.rows), strict=True):
+                    if head.config.level == "sequence":
+                        answers[i].append(answer_of(question, head, said))
+                    elif name in of_notes:
+                        of_notes[name][i] = said
+            if inputs == "image" and head.config.level == "sequence":
+                for i, one in enumerate(asked):
+                    if one.systems:
+                        said = head.of_systems(sim.batches([pair_of(system) for system in one.systems]))
+                        answers[i].append(answer_of(question, head, said))
+    found = []
+    for i, one in enumerate(asked):
+        whole, melody, loudness = one.whole, of_notes["melody"].get(i), of_notes["velocity"].get(i)
+        notes = None
+        if whole is not None:
+            notes = notes_of(
+                whole,
+                None if melody is None else melody[:, 0],
+                None if loudness is None else (loudness @ LOUDNESS).astype(np.float32),
+            )
+        found.append(
+            Analysis(
+                files=one.files,
+                inputs=(*(["notes"] if whole is not None else []), *(["image"] if one.pages is not None else [])),
+                title=whole.title if whole is not None else "",
+                composer=whole.composer if whole is not None else "",
+                stated=stated(whole) if whole is not None else {},
+                bars=len(whole.piece.bar_onset) - 1 if whole is not None else 0,
+                answers=tuple(answers[i]),
+                unknown=tuple(unknown(sim.heads, one)),
+                model=sim.name,
+                notes=notes,
+                match=sim.match_pages(one.pages, whole.piece) if whole is not None and one.pages is not None else None,
+                sheets=whole.sheets if whole is not None else (),
+                picture=one.picture,
+            )
+        )
+    return found
+
+
+def answer_of(question: str, head: Head, probabilities: Scores) -> Answer:
+    """Probabilities [C] of a head as an answer."""
+    order = np.argsort(-probabilities, kind="stable").tolist()
+    classes = {head.config.classes[k]: round(float(probabilities[k]), 4) for k in order}
+    best = head.config.classes[order[0]]
+    return Answer(question, best, classes[best], classes, head.config.inputs, head.config.corpora)
+
+
+def notes_of(whole: Whole, melody: Scores | None = None, loudness: Scores | None = None) -> NoteAnswers:
+    """The notes of a piece with the times of its source."""
+    piece, score = whole.piece, whole.score
+    grid = np.array(default_vocabulary().durations)
+    duration = grid[piece.ids[:, ATTRIBUTES.index("duration")] - FIRST] / GRID
+    begin, end = np.full(len(piece), np.inf), np.zeros(len(piece))
+    kept = whole.of_note >= 0
+    np.minimum.at(begin, whole.of_note[kept], seconds(score, score.notes.onset)[kept])
+    np.maximum.at(end, whole.of_note[kept], seconds(score, score.notes.onset + score.notes.duration)[kept])
+    pitch = piece.ids[:, ATTRIBUTES.index("pitch")].astype(np.int64) - FIRST
+    return NoteAnswers(
+        piece.bar, piece.onset, duration, begin, end - begin, pitch, piece.velocity, piece.staff, melody, loudness
+    )
+
+
+def stated(whole: Whole) -> dict[str, str]:
+    """What a source says of its beginning: key signature, time signature, tempo."""
+    found: dict[str, str] = {}
+    for bar in whole.score.bars[:1]:
+        if bar.fifths is not None:
+            name = "sharp" if bar.fifths > 0 else "flat"
+            count = abs(bar.fifths)
+            found["key signature"] = f"{count} {name}{'s' * (count > 1)}" if count else "no sharps or flats"
+        found["time signature"] = f"{bar.numerator}/{bar.denominator}"
+    for _, tempo in whole.score.tempos[:1]:
+        found["tempo"] = f"{tempo:.0f} quarter notes a minute"
+    return found
+
+
+def unknown(heads: Mapping[str, Head], given: Given) -> list[str]:
+    """What cannot be known from some inputs, in sentences."""
+    out = []
+    if given.whole is None:
+        out.append("No notes were given, and scoresim does not transcribe: which notes are melody cannot be said.")
+        of_images = {name.split("-")[0] for name, head in heads.items() if head.config.inputs == "image"}
+        whole_piece = {name.split("-")[0] for name, head in heads.items() if head.config.level == "sequence"}
+        if lost := sorted(whole_piece - of_images):
+            out.append(f"These weights read {', '.join(lost)} from notes alone, not from a picture.")
+        return out
+    whole = given.whole
+    if not whole.score.notes.id:
+        out.append("MIDI holds no spelling, slurs, words or marks: the score shown is written down by a program.")
+        if not whole.score.bars:
+            out.append("The file states no time signature: bar lines are estimated.")
+    if len(np.unique(whole.piece.velocity)) == 1:
+        out.append("All notes are equally loud in the file: nothing is known of how it is played.")
+    if given.pages is None:
+        out.append("No picture was given: what only a page shows, as fingering and marks of the editor, was not read.")
+    return out
