@@ -128,6 +128,8 @@ def allowed(path: Path) -> set[str]:
     optional = CORE.union(*(EXTRAS[extra] for name, extra in OPTIONAL.items() if path == SOURCE / name))
     if room in ("model", "training", "checkpoint.py", "understand") or path == SOURCE / "data" / "batches.py":
         return optional | EXTRAS["train"]
+    if room == "web":
+        return optional | EXTRAS["web"]
     if room == "benchmark":
         return optional | EXTRAS["train"] | EXTRAS["report"]
     return optional
@@ -150,7 +152,7 @@ def test_every_requirement_is_pinned() -> None:
 
 
 def test_rooms_without_torch_are_imported_without_torch() -> None:
-    rooms = ("score", "data", "index", "cli")
+    rooms = ("score", "data", "index", "web", "cli")
     names = [
         ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
         for path in MODULES

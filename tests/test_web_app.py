@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ from scoresim.errors import BadInput, CheckFailed
 from scoresim.files import locked
 from scoresim.index import open_store
 from scoresim.index.collect import collect
+from scoresim.score.sandbox import Workers
+from scoresim.understand.analysis import Analysis
+from scoresim.understand.results import Match, Shown
 from scoresim.web import uploads
 from scoresim.web.app import make_app
 from scoresim.web.guard import HEADERS
@@ -39,27 +42,10 @@ ABC = b"X:1\nT:Song\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|]\n"
 HERE = "http://127.0.0.1:8000"
 
 
-@dataclass(frozen=True)
-class Said:
+def said(*files: Path) -> Analysis:
     """What the fake model says."""
-
-    files: tuple[str, ...]
-    inputs: tuple[str, ...]
-    title: str = "<script>alert(1)</script>"
-    composer: str = ""
-    stated: Any = None
-    bars: int = 4
-    notes: Any = None
-    answers: tuple[Any, ...] = ()
-    match: Any = None
-    unknown: tuple[str, ...] = ("melody",)
-    model: str = "fake"
-    sheets: tuple[Any, ...] = ()
-    picture: bytes | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
+    names, kinds = tuple(map(str, files)), tuple("image" if one.suffix == ".png" else "notes" for one in files)
+    return Analysis(names, kinds, "<script>alert(1)</script>", "", {}, 4, (), ("Who plays.",), "fake")
 
 
 class Fake:
@@ -67,30 +53,33 @@ class Fake:
 
     name, weights = "fake", "f" * 64
 
-    def __init__(self) -> None:
+    def __init__(self, workers: Workers) -> None:
+        self.workers = workers
         self.asked: list[tuple[Path, ...]] = []
         self.act: Callable[[tuple[Path, ...]], None] = lambda paths: None
 
-    def analyze(self, *files: Path, sheets: bool = False) -> Said:
+    def analyze(self, *files: Path, show: bool = False) -> Analysis:
         """As the real one."""
         self.asked.append(files)
         assert all(path.is_file() for path in files)
         self.act(files)
-        return Said(
-            tuple(str(path) for path in files),
-            tuple("image" if f.suffix == ".png" else "notes" for f in files),
-            stated={},
-        )
+        return said(*files)
 
-    def match(self, image: Path, notes: Path) -> understand.Match:
+    def match(self, image: Path, notes: Path) -> Match:
         """As the real one."""
         assert (image.suffix, notes.suffix) == (".png", ".abc")
-        return understand.Match(0.5, 0.25, (understand.Shown(0, 0, (0.0, 0.0, 9.0, 9.0), 0, 2, 0.5, (1,)),))
+        return Match(0.5, 0.25, (Shown(0, 0, (0.0, 0.0, 9.0, 9.0), 0, 2, 0.5, (1,)),))
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with Workers() as pool:
+        yield pool
 
 
 @pytest.fixture
-def fake() -> Fake:
-    return Fake()
+def fake(workers: Workers) -> Fake:
+    return Fake(workers)
 
 
 @pytest.fixture(autouse=True)
@@ -360,11 +349,13 @@ def test_sentences_without_paths() -> None:
         without_paths(text, names)
         == "my tune.mid cannot be read ([Errno 2] 'a file of the server', in 4/4 or 6/8): my tune.mid."
     )
-    said = Said((str(path),), ("notes",), stated={"a": [path.name, 1]})
-    assert renamed(said, names).files == ("my tune.mid",)
-    assert renamed(said, names).stated == {"a": ["my tune.mid", 1]}
-    untouched = Said(("x",), ("notes",))
-    assert renamed(untouched, names) is untouched
+    some = replace(said(path), stated={"a": path.name}, picture=b"x")
+    assert renamed(some, names).files == ("my tune.mid",)
+    assert renamed(some, names).stated == {"a": "my tune.mid"}
+    assert renamed(some, names).picture == b"x"
+    assert renamed(said(Path("x")), names).files == ("x",)
+    untouched = said(Path("x")).answers
+    assert renamed(untouched, names) == untouched
 
 
 # ---- bounds
@@ -613,7 +604,9 @@ def test_a_client_that_goes_away_while_it_waits(fake: Fake) -> None:
     assert call(make_app(fake), receive)[0]["status"] == 400
 
 
-def test_a_client_that_is_too_slow(fake: Fake) -> None:
+def test_a_client_that_is_too_slow(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "DRAIN_SECONDS", 0.1)
+
     async def receive() -> Any:
         await asyncio.sleep(0.01)
         return {"type": "http.request", "body": b"-", "more_body": True}

@@ -16,15 +16,16 @@ import schemathesis
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from scoresim.errors import BadInput
+from scoresim.score.sandbox import Workers
 from scoresim.web.app import make_app
 
 
 class Picky:
     """A model that refuses every file."""
 
-    name, weights = "picky", "f" * 64
+    name, weights, workers = "picky", "f" * 64, Workers()
 
-    def analyze(self, *files: Path, sheets: bool = False) -> Any:
+    def analyze(self, *files: Path, show: bool = False) -> Any:
         """As the real one."""
         raise BadInput(f"{files[0]} cannot be read: it was made up.")
 

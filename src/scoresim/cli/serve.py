@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from scoresim.cli.output import Json, results_only, show_json
-from scoresim.cli.use import Model
+from scoresim.cli.use import Model, load
 from scoresim.web.limits import Limits
 
 __all__ = ["serve"]
@@ -38,11 +38,10 @@ def serve(
 
     with until_signal(), listen(host, port) as socket:
         with results_only():
-            from scoresim import understand
             from scoresim.web.app import make_app
 
-            app = make_app(understand.load(model), index, folder, limits, hosts_of(socket, name))
-            server = server_of(app)
+            sim = load(model)
+            server = server_of(make_app(sim, index, folder, limits, hosts_of(socket, name)))
         address = address_of(socket)
         if json:
             show_json({"address": address, "openapi": f"{address}/api/openapi.json", "index": index})
@@ -50,3 +49,4 @@ def serve(
             print(f"scoresim is at {address} (Ctrl+C ends it).")
         sys.stdout.flush()
         server.run(sockets=[socket])
+        sim.workers.close()

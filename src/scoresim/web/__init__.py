@@ -1,5 +1,6 @@
-"""A web server of one's own: a page for people, and the same as JSON for programs.
+"""What scoresim shows in a browser: the report of an analysis, and a server of one's own, for people and for programs.
 
+    report.py     an analysis as one page
     limits.py     what the server takes from a visitor, and how much
     guard.py      around every request: whose page asks, under which name, and the headers of every answer
     uploads.py    a form's files, written into a folder of their own while they arrive, and removed

@@ -100,7 +100,7 @@ class House:
         """Runs in the thread of the desk."""
         names = {upload.path: upload.shown for upload in uploads}
         try:
-            look(uploads, self.limits)
+            look(uploads, self.limits, self.sim.workers)
             return renamed(work(uploads), names)
         except ScoresimError as error:
             raise Refusal(422, without_paths(self._without_places(str(error)), names)) from None
@@ -137,7 +137,7 @@ class House:
 
     def report(self, inline: bool, uploads: Sequence[Upload]) -> str:
         """The page of an analysis; with `inline` as one file that needs no server."""
-        analysis = self.sim.analyze(*(one.path for one in uploads), sheets=True)
+        analysis = self.sim.analyze(*(one.path for one in uploads), show=True)
         analysis = renamed(analysis, {one.path: one.shown for one in uploads})
         return report_html(analysis, analysis.sheets, analysis.picture, inline=inline)
 

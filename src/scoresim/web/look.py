@@ -10,7 +10,7 @@ from PIL import Image
 
 from scoresim.data.given import read_notes
 from scoresim.data.page import FORMATS
-from scoresim.score.sandbox import Failure, run_all
+from scoresim.score.sandbox import Failure, Workers
 from scoresim.web.limits import Limits
 from scoresim.web.refusal import Refusal
 from scoresim.web.uploads import Upload
@@ -19,27 +19,28 @@ BYTES_PER_NOTE = {".mid": 6, ".midi": 6, ".musicxml": 30, ".xml": 30, ".mei": 20
 PACKED = (".mxl", ".zip")
 
 
-def look(uploads: Sequence[Upload], limits: Limits) -> None:
+def look(uploads: Sequence[Upload], limits: Limits, workers: Workers) -> None:
     """Refuse what has too many pages or notes.
 
-    A worker takes half a second to begin, so a file that is too small to hold so many is not counted.
+    A file that is too small to hold so many is not counted.
 
     Args:
         uploads: files of a request.
         limits: bounds.
+        workers: processes that count.
 
     Raises:
         Refusal: a file has more. One that cannot be read is left to those who read it.
     """
     for upload in uploads:
         if upload.kind == "image" and may_have_pages(upload.path):
-            number = pages(upload.path, limits.seconds)
+            number = pages(upload.path, limits.seconds, workers)
             if number > limits.pages:
                 raise Refusal(
                     413, f"{upload.shown} has {number} pages; this server reads {limits.pages} at a time, at most."
                 )
         elif upload.kind == "notes" and may_have_notes(upload.path, limits.notes):
-            [piece] = read_notes([upload.path])
+            [piece] = read_notes([upload.path], workers=workers)
             if not isinstance(piece, Failure) and len(piece) > limits.notes:
                 raise Refusal(
                     413, f"{upload.shown} has {len(piece)} notes; this server reads {limits.notes} at a time, at most."
@@ -59,9 +60,9 @@ def may_have_notes(path: Path, most: int) -> bool:
     return suffix in PACKED or path.stat().st_size > most * BYTES_PER_NOTE.get(suffix, 1)
 
 
-def pages(path: Path, seconds: float) -> int:
+def pages(path: Path, seconds: float, workers: Workers) -> int:
     """The pages of a picture, counted in a worker process; 0 where they cannot be counted."""
-    [(_, found)] = run_all(_count, [path], 1, seconds)
+    [(_, found)] = workers.run_all(_count, [path], seconds)
     return 0 if isinstance(found, Failure) else int(found)
 
 
