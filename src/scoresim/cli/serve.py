@@ -22,7 +22,10 @@ def serve(
     port: Annotated[int, Parameter(help="Port; 0 for one that is free.")] = 8000,
     name: Annotated[
         tuple[str, ...],
-        Parameter(help="Name under which browsers reach the server, as behind a reverse proxy; may be given again."),
+        Parameter(
+            help="Name under which browsers reach the server, as behind a reverse proxy; may be given again.",
+            show_default=False,
+        ),
     ] = (),
     index: Annotated[
         str | None, Parameter(help="Collection that can be searched: a folder, or postgresql://user@host/name.")
