@@ -8,7 +8,8 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -464,7 +465,13 @@ def asks(app: Any, test: Callable[[httpx2.AsyncClient], Awaitable[None]]) -> Non
         async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=HERE) as client:
             await test(client)
 
-    asyncio.run(run())
+    apart(run)
+
+
+def apart(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a loop in a thread of its own: in this one the browser of other tests may have one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(run())).result()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -571,7 +578,7 @@ def call(app: Any, receive: Callable[[], Awaitable[Any]], headers: dict[str, str
             await app(scope, receive, send)
             assert [path.name for path in app.state.house.cabinet.open().iterdir()] == [".lock"]
 
-    asyncio.run(run())
+    apart(run)
     return sent
 
 

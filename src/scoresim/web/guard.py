@@ -31,7 +31,7 @@ HEADERS = {
     "content-security-policy": "; ".join(f"{name} {sources}" for name, sources in POLICY.items()),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with "no-referrer" a browser names no origin where its form leads to a page
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
@@ -95,8 +95,10 @@ class Guard:
             raise Refusal(400, "This server is not known under this name; start it with --name to allow it.")
         if method in ("GET", "HEAD", "OPTIONS"):
             return
-        site, origin = headers.get("sec-fetch-site", "none"), headers.get("origin")
-        if site not in ("none", "same-origin") or (origin is not None and urlsplit(origin).netloc.lower() != host):
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if site is None:  # an older browser, or a program
+            site = "none" if origin is None or urlsplit(origin).netloc.lower() == host else "cross-site"
+        if site not in ("none", "same-origin"):
             raise Refusal(403, "Pages of other sites may not ask this server; use its own page.")
 
     def own_error(self, headers: Headers) -> Response:
