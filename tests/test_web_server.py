@@ -126,7 +126,7 @@ def test_it_serves_until_ctrl_c(weights: Path, tmp_path: Path) -> None:
                 text += program.stdout.readline()
             about = json.loads(text)
             assert set(about) == {"address", "openapi", "index"}
-            assert ask(about["address"], "/api/v1/health")["model"] == str(weights)
+            assert ask(about["address"], "/api/v1/health")["model"] == weights.name
             found = ask(about["address"], "/api/v1/analyze", FORM)
             assert found["files"] == ["a.abc"] and found["bars"] == 4 and len(found["notes"]["pitch"]) == 16
             assert len(ours(tmp_path)) == 1

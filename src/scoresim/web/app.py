@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -69,6 +70,7 @@ class House:
 
     def __init__(self, sim: Sim, index: str | Path | None, folder: Path | None, limits: Limits) -> None:
         self.sim, self.index, self.folder, self.limits = sim, index, folder, limits
+        self.model = sim.name if sim.name.startswith("hf:") else Path(sim.name).name  # its place is nobody's business
         self.desk, self.cabinet = Desk(limits), Cabinet()
         self._store: Store | None = None
         self.vectors = 0
@@ -114,7 +116,7 @@ class House:
 
     def analyze(self, uploads: Sequence[Upload]) -> Any:
         """See `understand.Sim.analyze`; as JSON values."""
-        return self.sim.analyze(*(one.path for one in uploads)).to_dict()
+        return {**self.sim.analyze(*(one.path for one in uploads)).to_dict(), "model": self.model}
 
     def match(self, uploads: Sequence[Upload]) -> Any:
         """See `understand.Sim.match`; as JSON values."""
@@ -138,7 +140,7 @@ class House:
     def report(self, inline: bool, uploads: Sequence[Upload]) -> str:
         """The page of an analysis; with `inline` as one file that needs no server."""
         analysis = self.sim.analyze(*(one.path for one in uploads), show=True)
-        analysis = renamed(analysis, {one.path: one.shown for one in uploads})
+        analysis = renamed(replace(analysis, model=self.model), {one.path: one.shown for one in uploads})
         return report_html(analysis, analysis.sheets, analysis.picture, inline=inline)
 
     def leave_store(self) -> None:
@@ -265,7 +267,7 @@ def _add_pages(app: FastAPI, house: House) -> None:
     page = template.substitute(
         accept=escape(",".join(KINDS_BY_SUFFIX)),
         version=escape(__version__),
-        model=escape(house.sim.name),
+        model=escape(house.model),
         megabytes=f"{limits.megabytes:g}",
         pages=limits.pages,
         notes=f"{limits.notes:,}",
@@ -301,7 +303,7 @@ def _add_api(app: FastAPI, house: House) -> None:
         return JSONResponse(
             {
                 "version": __version__,
-                "model": house.sim.name,
+                "model": house.model,
                 "index": house.index is not None,
                 "vectors": house.vectors,
             }

@@ -144,7 +144,7 @@
     found.forEach((one, place) => {
       const row = rows.insertRow(), share = one.probability;
       row.setAttribute("role", "row");
-      cell(row, String(place + 1), "#", "number");
+      cell(row, String(place + 1), "", "number rank");
       cell(row, one.file, "", "file");
       cell(row, one.kind === "image" ? "picture" : "notes", "is");
       cell(row, one.first_bar === null ? "" : `${one.first_bar + 1} to ${one.end_bar}`, one.first_bar === null ? "" : "bars");
