@@ -9,8 +9,10 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -113,6 +115,19 @@ def ask(address: str, path: str, body: bytes | None = None) -> Any:
         return json.load(reply)
 
 
+def ask_long(address: str, said: list[int]) -> None:
+    """Say what comes of a question that takes long."""
+    tune = TUNE.replace(b"]", b"CDEF|GABc|" * 2000 + b"]")
+    body = FORM.replace(TUNE, tune)
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    try:
+        request = urllib.request.Request(f"{address}/report", body, headers)
+        said.append(urllib.request.urlopen(request, timeout=60).status)
+    except urllib.error.HTTPError as error:
+        with error:
+            said.append(error.code if "ending" in json.load(error)["error"] else 0)
+
+
 TUNE = b"X:1\nT:Song\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|]\n"
 FORM = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.abc"\r\n\r\n' + TUNE + b"\r\n--b--\r\n"
 
@@ -154,6 +169,7 @@ def test_a_signal_before_it_serves(tmp_path: Path) -> None:
 
 
 def test_one_line_says_where_it_is_and_a_kill_is_cleaned_up_after(weights: Path, tmp_path: Path) -> None:
+    said: list[int] = []
     for how in (signal.SIGKILL, signal.SIGTERM):
         with start(weights, tmp_path) as program:
             try:
@@ -162,8 +178,14 @@ def test_one_line_says_where_it_is_and_a_kill_is_cleaned_up_after(weights: Path,
                 assert line.startswith("scoresim is at http://127.0.0.1:") and line.endswith(" (Ctrl+C ends it).\n")
                 assert ask(line.split()[3], "/api/v1/health")["index"] is False
                 assert len(ours(tmp_path)) == 1, "that of a killed server is gone"
+                if how == signal.SIGTERM:
+                    waiting = Thread(target=ask_long, args=(line.split()[3], said))
+                    waiting.start()
+                    time.sleep(1)
                 program.send_signal(how)
                 assert program.wait(60) == (0 if how == signal.SIGTERM else -how)
             finally:
                 program.kill()
         assert len(ours(tmp_path)) == (how == signal.SIGKILL)
+    waiting.join(10)
+    assert said == [200] or said == [503]

@@ -37,14 +37,15 @@ def serve(
     json: Json = False,
 ) -> None:
     """Open a page in the browser to which files are given, and the same for programs, until Ctrl+C."""
-    from scoresim.web.server import address_of, hosts_of, listen, server_of, until_signal
+    from scoresim.web.server import address_of, end, hosts_of, listen, server_of, until_signal
 
     with until_signal(), listen(host, port) as socket:
         with results_only():
             from scoresim.web.app import make_app
 
             sim = load(model)
-            server = server_of(make_app(sim, index, folder, limits, hosts_of(socket, name)))
+            page = make_app(sim, index, folder, limits, hosts_of(socket, name))
+            server = server_of(page)
         address = address_of(socket)
         if json:
             show_json({"address": address, "openapi": f"{address}/api/openapi.json", "index": index})
@@ -53,3 +54,4 @@ def serve(
         sys.stdout.flush()
         server.run(sockets=[socket])
         sim.workers.close()
+        end(page)

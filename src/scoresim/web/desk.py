@@ -59,9 +59,14 @@ class Desk:
         with self._lock:
             return self._there.total()
 
+    @property
+    def working(self) -> bool:
+        """Whether the thread is there: after `close`, that it still computes."""
+        return self._thread is not None and self._thread.is_alive()
+
     def submit(self, function: Callable[[], T]) -> Future[T]:
         """Have something done when all that came before is done."""
-        if self._thread is None or not self._thread.is_alive():
+        if not self.working:
             # a daemon: a model that computes keeps no server from ending
             self._thread = threading.Thread(target=self._run, name="scoresim-desk", daemon=True)
             self._thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from fastapi.responses import Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scoresim.web.refusal import Refusal, as_response
+from scoresim.web.refusal import Refusal, as_response, later
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 POLICY = {
@@ -77,6 +78,10 @@ class Guard:
             await self.app(scope, receive, sent)
         except Refusal as refusal:
             await as_response(refusal, headers)(scope, receive, sent)
+        except asyncio.CancelledError:  # the server ends, and does not wait any longer
+            if not started:
+                await as_response(later(503, "The server is ending; try again later."), headers)(scope, receive, sent)
+            raise
         except Exception:
             _logger.exception("%s %s failed", scope["method"], scope["path"])
             if started:
