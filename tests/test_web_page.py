@@ -94,7 +94,7 @@ def test_files_are_chosen_and_the_report_opens(page: Any, library: Path, tmp_pat
     report.locator("#play").click()
     report.locator("body.playing").wait_for(timeout=10_000)
     frame = page.frames[-1]
-    frame.wait_for_function("document.querySelectorAll('.sounding').length > 0", timeout=20_000)
+    report.locator(".sounding").first.wait_for(state="attached", timeout=20_000)
     report.locator("#play").click()
     shot(page, "report", tmp_path)
     assert frame.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -154,7 +154,7 @@ def test_what_is_refused_is_said(page: Any, tmp_path: Path) -> None:
     broken.write_bytes(b"MThd nothing")
     page.set_input_files("#files", broken)
     page.click("#analyze")
-    page.wait_for_function("document.getElementById('problem').textContent.startsWith('broken.mid')", timeout=60_000)
+    page.locator("#problem", has_text="broken.mid cannot").wait_for(timeout=60_000)
     assert str(tmp_path) not in page.inner_text("#problem") and "scoresim-serve" not in page.inner_text("#problem")
     assert page.get_by_role("alert").inner_text() == page.inner_text("#problem")
     assert page.evaluate("document.activeElement.id") == "problem"
@@ -198,7 +198,7 @@ def test_a_server_that_is_gone_is_said(page: Any, library: Path) -> None:
     page.set_input_files("#files", library / "page.png")
     page.route("**/report", lambda route: route.fulfill(status=500, body="no JSON"))
     page.click("#analyze")
-    page.wait_for_function("document.getElementById('problem').textContent")
+    page.locator("#problem", has_text="status 500").wait_for()
     assert "status 500" in page.inner_text("#problem")
 
 
