@@ -160,7 +160,7 @@ def run(sim: understand.Sim, n: int, seed: int, folder: Path) -> dict[str, Any]:
                         tally.wrong.append(f"after {i + 1} files a good one was refused")
                     left = [path.name for path in Path(temporary).iterdir() if path.name != ".lock"]
                     tally.wrong += [f"{name} was left" for name in left]
-                    print(f"{i + 1} files: {dict(tally.answers)}", file=sys.stderr)
+                    print(f"{i + 1} files: {dict(tally.answers)}, {len(tally.wrong)} wrong", file=sys.stderr)
         finally:
             server.should_exit = True
             thread.join(30)
