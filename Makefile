@@ -1,4 +1,4 @@
-# make demo | test | check | study | data | setup     see README.md
+# make demo | test | check | study | full | data | setup     see README.md
 #
 # Variables: PYTHON (an interpreter >= 3.11), PIP_ARGS (extra words for pip, for instance
 # PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for the small CPU build of torch).
@@ -8,19 +8,21 @@ PIP_ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := runs/demo
-STUDY := runs/full
+STUDY := runs/study
+FULL := runs/full
 DATA ?= ../shared/data
 OUT ?= runs/all
 SMOKE := runs/smoke
 
-.PHONY: help setup demo study data smoke test check lint format docs clean
+.PHONY: help setup demo study full data smoke test check lint format docs clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo     build pairs, pre-train, fine-tune, benchmark and report, in a quarter of an hour ($(DEMO))"
+	@echo "make demo     analyze a score and its scan with the weights that come along, in half a minute ($(DEMO))"
 	@echo "make test     the test suite"
 	@echo "make check    lint, format, types, floors, then the test suite"
-	@echo "make study    everything that is available, hours ($(STUDY))"
+	@echo "make study    build pairs, pre-train, fine-tune, benchmark and report, in a quarter of an hour ($(STUDY))"
+	@echo "make full     the same with everything that is available, hours ($(FULL))"
 	@echo "make data     the largest data set: music21's corpus and the public sets in DATA=$(DATA), an hour (OUT=$(OUT))"
 	@echo "make smoke    the smallest study, under a minute ($(SMOKE))"
 	@echo "make setup    the environment alone, in .venv"
@@ -42,12 +44,17 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/scoresim study --preset demo --out $(DEMO)
-	@echo "The report: $(CURDIR)/$(DEMO)/report.html"
+	@mkdir -p $(DEMO)
+	$(BIN)/scoresim analyze examples/menuet.krn --image examples/menuet.png --html $(DEMO)/report.html
+	@echo "Open it in a browser: $(CURDIR)/$(DEMO)/report.html"
 
 study: $(STAMP)
-	$(BIN)/scoresim study --preset full --out $(STUDY)
+	$(BIN)/scoresim study --preset demo --out $(STUDY)
 	@echo "The report: $(CURDIR)/$(STUDY)/report.html"
+
+full: $(STAMP)
+	$(BIN)/scoresim study --preset full --out $(FULL)
+	@echo "The report: $(CURDIR)/$(FULL)/report.html"
 
 data: $(STAMP)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh runs/all_data.sh $(DATA) $(OUT)

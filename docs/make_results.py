@@ -1,6 +1,6 @@
-"""Publish a finished demo: results/demo.json, results/demo.md, and the short table in README.md.
+"""Publish a finished ten-minute study: results/demo.json, results/demo.md, and the short table in README.md.
 
-    python docs/make_results.py [runs/demo]
+    python docs/make_results.py [runs/study]
     python docs/make_results.py small        # the table of `small` from results/pretraining.json
 
 The rows are those that `scoresim study` and `scoresim benchmark` wrote; nothing is typed by hand.
@@ -89,7 +89,7 @@ def main(study: Path) -> None:
     shutil.copy(study / "benchmark" / "results.md", ROOT / "results" / "demo.md")
     minutes = sum(step["seconds"] for step in steps["steps"].values()) / 60
     note = (
-        f"Held-out works, one seed; made by `make demo` in {minutes:.1f} minutes on two cores, "
+        f"Held-out works, one seed; made by `make study` in {minutes:.1f} minutes on two cores, "
         f"{steps['peak_memory'] / 1e9:.1f} GB at most. All rows, with their commands:\n"
         "[results/demo.json](results/demo.json), [results/demo.md](results/demo.md)."
     )
@@ -115,4 +115,4 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["small"]:
         small()
     else:
-        main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "demo")
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "study")

@@ -45,6 +45,23 @@ def test_batches_hold_couples_of_one_piece() -> None:
         assert len(set(piece.tolist())) == 8
 
 
+def test_hardly_any_padding() -> None:
+    chance = np.random.default_rng(0)
+    size = np.exp(chance.normal(3, 0.5, 300_000)).astype(np.int64).clip(4, 128)
+    for batch_size in (64, 256):
+        order = epoch_order(np.arange(len(size)), size, batch_size, 0, 0)
+        rows = size[order[: len(order) // batch_size * batch_size]].reshape(-1, batch_size)
+        assert 1 - rows.sum() / (rows.max(axis=1) * batch_size).sum() < 0.11
+
+
+def test_notes_alone_need_no_couples() -> None:
+    """Couples are for matching, which needs pictures."""
+    alone = Passages(synthetic(64, 0), BatchConfig(batch_size=16, images=False))
+    seen = [alone.rows(0, step).tolist() for step in range(4)]
+    assert sorted(i for rows in seen for i in rows) == list(range(64))
+    assert any(len(set(alone.piece[rows].tolist())) > 8 for rows in seen)
+
+
 def test_a_source_smaller_than_a_batch_is_one_batch() -> None:
     passages = Passages(synthetic(5, 0), BatchConfig(batch_size=32))
     assert sorted(passages.batch(0, 9).index.tolist()) == list(range(5))

@@ -105,6 +105,10 @@ def test_style_leaves_out_styles_with_few_works() -> None:
     assert set(style.classes(split)) == found
     assert 0 not in style.rows(split, style.classes(split))
     assert style.labels(split[1], style.classes(split)).shape == (1,)
+    other = next(name for name in sorted(found) if name != split.pairs[2].style)
+    split.pairs[2] = dataclasses.replace(split.pairs[2], style=other)
+    two = [i for i, work in enumerate(split.column("work")) if work == split.pairs[2].work]
+    assert len(two) == 2 and not set(two) & set(style.rows(split, style.classes(split))), "of a work in two styles"
     with pytest.raises(BadInput, match="needs two"):
         style.classes(synthetic(4, 0))
 

@@ -36,6 +36,7 @@ from scoresim.score.tokens import Vocabulary
 
 FORMAT, HEAD_FORMAT = "scoresim checkpoint 1", "scoresim head 1"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+HEADS = "heads"  # folder of heads, beside the weights
 BUNDLED = Path(__file__).parent / "weights"
 BUNDLED_NAME, HUB_NAME = re.compile(r"[a-z][a-z0-9-]*"), re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -239,7 +240,7 @@ def _fetched(repository: str) -> Path:
     except ImportError as error:
         raise BadInput("weights from the hub need huggingface_hub: pip install 'scoresim[hub]'.") from error
     try:
-        folder = snapshot_download(repository, allow_patterns=[WEIGHTS, CONFIG, "heads/*.safetensors", "*.md"])
+        folder = snapshot_download(repository, allow_patterns=[WEIGHTS, CONFIG, f"{HEADS}/*.safetensors", "*.md"])
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BadInput(
@@ -256,7 +257,7 @@ def folder_of(checkpoint: Path) -> Path:
 
 def weights_of(checkpoint: Path) -> str:
     """Identity of a checkpoint's weights: their SHA-256, as it says."""
-    return str(read_json(folder_of(checkpoint) / CONFIG).get("weights_sha256", ""))
+    return str(read_json(locate(checkpoint) / CONFIG).get("weights_sha256", ""))
 
 
 def plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

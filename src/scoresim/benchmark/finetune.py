@@ -28,7 +28,7 @@ from scoresim.benchmark.config import RECIPES, FinetuneConfig, Inputs
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, labels_of, windows
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, some
-from scoresim.checkpoint import HeadConfig, folder_of, save_head, weights_of
+from scoresim.checkpoint import HeadConfig, locate, save_head, weights_of
 from scoresim.data import shards
 from scoresim.data.batches import IGNORE, Passages, Windows, batch_config
 from scoresim.data.pair import Pair
@@ -174,7 +174,7 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
     if checkpoint is None:
         sim, origin = SIM(SIZES[config.size], default_vocabulary().sizes), f"scratch {config.size}"
     else:
-        sim, origin = checkpoints.load(folder_of(checkpoint)).model, weights_of(checkpoint)
+        sim, origin = checkpoints.load(locate(checkpoint)).model, weights_of(checkpoint)
     batches = batch_config(sim.config, config.batch_size)
     if isinstance(asked, PieceTask):
         material = gather(asked, data, out / "pieces", images=config.inputs != "notes")

@@ -22,7 +22,8 @@ from scoresim.data.pieces import Piece, pieces
 from scoresim.data.rows import BatchConfig, Row
 from scoresim.data.windows import Segment, Segments, Window, cut, moved
 from scoresim.errors import BadInput
-from scoresim.understand.heads import blended, said
+from scoresim.understand.heads import answers as windows_said
+from scoresim.understand.heads import blended
 
 TRANSPOSED = (-5, 6)  # semitones, both included
 HURRIED = (-2, 2)  # twelfths of doubling the tempo
@@ -171,7 +172,8 @@ def labels_of(material: Material, part: str) -> Ints:
 def answers(module: nn.Module, asked: Windows, pieces_asked: Sequence[Piece], inputs: str) -> Answers:
     """What a trained head says about all windows; a note that stands in two gets the weighted mean of both."""
     groups, _ = metrics.groups_of([piece.work for piece in pieces_asked])
-    scores = said(module, asked, inputs)
+    module.eval()
+    [scores] = windows_said(lambda *batch: [module(*batch)], asked, inputs, next(module.parameters()).device)
     if asked.classes is not None:
         piece = np.array([window.piece for window in asked.windows], dtype=np.int64)
         return Answers(asked.classes, np.concatenate(scores), groups[piece], piece)

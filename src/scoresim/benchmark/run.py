@@ -43,7 +43,7 @@ from scoresim.benchmark.midibert import MidiBert
 from scoresim.benchmark.piecewise import gather
 from scoresim.benchmark.places import absent, data_of, there
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Probe, Result, Task
-from scoresim.checkpoint import folder_of, weights_of
+from scoresim.checkpoint import locate, weights_of
 from scoresim.data import shards
 from scoresim.data.batches import batch_config
 from scoresim.environment import commit
@@ -110,10 +110,10 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
     """
     every = tuple(task_names) in ((), ("all",))
     asked = {name: tasks.get(name) for name in (tasks.names() if every else task_names)}
-    notes = None if config.notes_checkpoint is None else folder_of(Path(config.notes_checkpoint))
+    notes = None if config.notes_checkpoint is None else locate(config.notes_checkpoint)
     words = [f"scoresim benchmark {' '.join(task_names) or 'all'} --checkpoint {checkpoint} --out {out}"]
     words += [f"--notes-checkpoint {config.notes_checkpoint}"] if notes is not None else []
-    sources = Sources(folder_of(checkpoint), notes, " ".join(words), commit())
+    sources = Sources(locate(checkpoint), notes, " ".join(words), commit())
     pairs, folder = data_of(sources.checkpoint, config, every)
     data = Kept(shards.open(pairs)) if pairs is not None else None
     rows: list[Row] = []

@@ -78,13 +78,13 @@ def finetune(
     """
     from scoresim.benchmark import finetune as step
     from scoresim.benchmark.places import data_of, there
-    from scoresim.checkpoint import folder_of
+    from scoresim.checkpoint import locate
 
     source = None if checkpoint == "scratch" else Path(checkpoint)
     if data is None:
         if source is None:
             raise BadInput("without a checkpoint nobody knows the data set; say where it is with --data.")
-        data = there(data_of(folder_of(source), BenchmarkConfig())[0])
+        data = there(data_of(locate(source), BenchmarkConfig())[0])
     with results_only():
         result = step.finetune(task, source, out, data, config)
     if json:

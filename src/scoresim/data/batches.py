@@ -221,7 +221,8 @@ class Passages:
         if self._order is None or self._order[0] != (seed, epoch):
             drawn = drawn_rows(self.weight, len(self), seed, epoch)
             group = None if self.group is None else self.group[drawn]
-            fresh = epoch_order(self.piece[drawn], self.size[drawn], self.config.batch_size, seed, epoch, group)
+            piece = self.piece[drawn] if self.config.images else np.arange(len(drawn))  # couples are for matching
+            fresh = epoch_order(piece, self.size[drawn], self.config.batch_size, seed, epoch, group)
             self._order = ((seed, epoch), drawn[fresh])
         size, (_, order) = self.config.batch_size, self._order
         return order[at * size : (at + 1) * size]

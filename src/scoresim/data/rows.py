@@ -185,7 +185,8 @@ def epoch_order(
         place = np.argsort(np.lexsort((place, rng.permutation(group.max() + 1)[of_couple])))
     window = place * 2 // together
     rank = np.empty(couples, dtype=np.int64)
-    rank[np.lexsort((rng.random(couples), weight, window))] = np.arange(couples)
+    # Up in one window and down in the next: a batch that reaches over the border has rows of like size too.
+    rank[np.lexsort((rng.random(couples), np.where(window % 2, -weight, weight), window))] = np.arange(couples)
     order = by_piece[np.argsort(rank[couple], kind="stable")]
     whole = len(order) // batch_size
     mixed = rng.permutation(whole)

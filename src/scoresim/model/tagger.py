@@ -61,9 +61,14 @@ class Tagger(nn.Module):
         Raises:
             ValueError: a note-level head is given no notes, or there is nothing to read.
         """
-        if self.level == "note" and notes is None:
-            raise ValueError("a note-level head needs notes")
-        states, passages = self.read(notes, image)
+        return self.judge(*self.read(notes, image), notes, window)
+
+    def judge(self, states: Tensor | None, passages: Tensor, notes: NoteInput | None, window: Tensor | None) -> Tensor:
+        """Logits as of `forward`, from what `read` has given: of this tagger, or of another on the same weights.
+
+        Raises:
+            ValueError: a note-level head is given no notes.
+        """
         if self.level == "note":
             if notes is None or states is None:
                 raise ValueError("a note-level head needs notes")

@@ -186,7 +186,7 @@ def make_model(config: PretrainConfig, vocabulary: Vocabulary) -> SIM:
     torch.manual_seed(config.seed)
     model = SIM(shape_of(config), vocabulary.sizes)
     if config.start is not None:
-        begin = checkpoint.load(checkpoint.folder_of(Path(config.start)))
+        begin = checkpoint.load(checkpoint.locate(config.start))
         if (begin.model.config, begin.vocabulary) != (shape_of(config), vocabulary):
             raise BadInput(f"{config.start} is of another shape or vocabulary; give its size and its image tokens.")
         model.load_state_dict(begin.model.state_dict())

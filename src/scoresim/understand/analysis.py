@@ -18,7 +18,7 @@ from scoresim.score.notes import Ints
 from scoresim.score.performance import seconds
 from scoresim.score.sandbox import Failure, Workers
 from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, default_vocabulary
-from scoresim.understand.heads import Head, Scores
+from scoresim.understand.heads import Head, Scores, of_pieces
 
 if TYPE_CHECKING:
     from scoresim.understand import Sim
@@ -214,19 +214,19 @@ def analyses(sim: Sim, asked: Sequence[Given]) -> list[Analysis]:
     answers: list[list[Answer]] = [[] for _ in asked]
     of_notes: dict[str, dict[int, Scores]] = {"melody": {}, "velocity": {}}
     with sim.reading():
+        reading_notes = {name: head for name, head in sim.heads.items() if head.config.inputs == "notes"}
+        said = of_pieces(reading_notes, pieces, sim.rows) if pieces else {}
         for name, head in sim.heads.items():
-            question, inputs = name.split("-")[0], head.config.inputs
-            if inputs == "notes" and pieces:
-                for i, said in zip(with_notes, head.of_pieces(pieces, sim.rows), strict=True):
-                    if head.config.level == "sequence":
-                        answers[i].append(answer_of(question, head, said))
-                    elif name in of_notes:
-                        of_notes[name][i] = said
-            if inputs == "image" and head.config.level == "sequence":
-                for i, one in enumerate(asked):
-                    if one.systems:
-                        said = head.of_systems(sim.batches([pair_of(system) for system in one.systems]))
-                        answers[i].append(answer_of(question, head, said))
+            question = name.split("-")[0]
+            for i, scores in zip(with_notes, said[name], strict=True) if name in said else ():
+                if head.config.level == "sequence":
+                    answers[i].append(answer_of(question, head, scores))
+                elif name in of_notes:
+                    of_notes[name][i] = scores
+            for i, one in enumerate(asked):
+                if head.config.inputs == "image" and head.config.level == "sequence" and one.systems:
+                    scores = head.of_systems(sim.batches([pair_of(system) for system in one.systems]))
+                    answers[i].append(answer_of(question, head, scores))
     found = []
     for i, one in enumerate(asked):
         whole, melody, loudness = one.whole, of_notes["melody"].get(i), of_notes["velocity"].get(i)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor
 
-from scoresim.checkpoint import HeadConfig, load_head
+from scoresim.checkpoint import HEADS, HeadConfig, load_head
 from scoresim.data.batches import Batch, Windows
 from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
@@ -19,9 +21,8 @@ from scoresim.data.windows import Segments, Window, cut
 from scoresim.model.sim import SIM
 from scoresim.model.tagger import Tagger
 
-FOLDER = "heads"  # beside the weights
 EDGE = 64  # notes from the edge of a window within which its answers count less
-WHOLE = 1 << 30  # notes of a window that holds any piece
+WINDOW = 512  # notes of a window for a head that was trained on passages
 TOGETHER = 8  # windows that are read at a time
 
 Scores = NDArray[np.float32]
@@ -38,30 +39,6 @@ class Head:
 
     tagger: Tagger
     config: HeadConfig
-
-    def of_pieces(self, pieces: Sequence[Piece], rows: BatchConfig) -> list[Scores]:
-        """Probabilities of every piece, [C], or of its notes, [N, C].
-
-        Args:
-            pieces: what is asked; the head reads notes.
-            rows: how passages become tensors.
-        """
-        config = self.config
-        size = config.notes or WHOLE
-        hop = size if config.level == "sequence" else max(size // 2, 1)
-        segments, found = cut(pieces, size, hop, whole=config.level == "note", bars=config.bars)
-        source = Segments(pieces, segments, config.hidden)
-        shown = replace(rows, batch_size=TOGETHER, images=False, lines=config.lines)
-        classes = np.zeros(len(found), dtype=np.int64) if config.level == "sequence" else None
-        asked = Windows(source, found, shown, config.task, classes)
-        if config.level == "note":
-            scores = blended(found, said(self.tagger, asked, "notes"), [len(piece) for piece in pieces])
-            return [self.probabilities(of_piece) for of_piece in scores]
-        of_window = said(self.tagger, asked, "notes", alone=not config.notes)
-        out: list[list[Scores]] = [[] for _ in pieces]
-        for window, scores_of in zip(found, of_window, strict=True):
-            out[window.piece].append(scores_of)
-        return [self.probabilities(np.concatenate(some).mean(axis=0)) for some in out]
 
     def of_systems(self, batches: Iterator[Batch]) -> Scores:
         """Probabilities of a picture, [C], from its systems; the head reads images."""
@@ -81,35 +58,86 @@ class Head:
         return out
 
 
-def said(module: nn.Module, asked: Windows, inputs: str, alone: bool = False) -> list[Scores]:
-    """Log-probabilities of every window, [1, C], or of its notes, [n, C].
+def of_pieces(heads: Mapping[str, Head], pieces: Sequence[Piece], rows: BatchConfig) -> dict[str, list[Scores]]:
+    """What heads that read notes say: probabilities of every piece, [C], or of its notes, [N, C].
+
+    Heads that leave the weights under them as they are and are shown the same are asked on one reading.
 
     Args:
-        module: (notes, image, window) -> logits, as those of a `Tagger`.
+        heads: by name.
+        pieces: what is asked.
+        rows: how passages become tensors.
+    """
+    groups: dict[tuple[Any, ...], dict[str, Head]] = {}
+    for name, head in heads.items():
+        config = head.config
+        kind = config.level, config.hidden, config.notes or WINDOW, config.lines, config.bars
+        groups.setdefault((*kind, name if config.rank else ""), {})[name] = head
+    out: dict[str, list[Scores]] = {}
+    for (level, hidden, notes, lines, bars, _), some in groups.items():
+        note_level = level == "note"
+        segments, found = cut(pieces, notes, max(notes // 2, 1) if note_level else notes, whole=note_level, bars=bars)
+        classes = None if note_level else np.zeros(len(found), dtype=np.int64)
+        shown = replace(rows, batch_size=TOGETHER, images=False, lines=lines)
+        asked = Windows(Segments(pieces, segments, hidden), found, shown, "", classes)
+        scores = said([head.tagger for head in some.values()], asked, "notes")
+        for (name, head), of_windows in zip(some.items(), scores, strict=True):
+            if note_level:
+                whole = blended(found, of_windows, [len(piece) for piece in pieces])
+            else:
+                first = np.searchsorted(asked.piece, np.arange(len(pieces) + 1)).tolist()
+                whole = [np.concatenate(of_windows[a:b]).mean(axis=0) for a, b in pairwise(first)]
+            out[name] = [head.probabilities(one) for one in whole]
+    return out
+
+
+def said(taggers: Sequence[Tagger], asked: Windows, inputs: str) -> list[list[Scores]]:
+    """Log-probabilities of every window, [1, C], or of its notes, [n, C], by each of some taggers on one reading.
+
+    Args:
+        taggers: of one level, and on the same weights.
         asked: windows; of classes, or of notes.
         inputs: "notes", "image" or "both".
-        alone: every passage of a window is asked for itself, and the window gets the mean.
     """
-    device = next(module.parameters()).device
+    first = taggers[0]
+
+    def read(*batch: Any) -> list[Tensor]:
+        notes, image, window = batch
+        states, passages = first.read(notes, image)
+        return [tagger.judge(states, passages, notes, window) for tagger in taggers]
+
+    device = next(first.parameters()).device
+    for tagger in taggers:
+        tagger.eval()
+    return answers(read, asked, inputs, device)
+
+
+def answers(
+    read: Callable[..., Sequence[Tensor]], asked: Windows, inputs: str, device: torch.device
+) -> list[list[Scores]]:
+    """What some taggers say of all windows, in the order of the windows.
+
+    Args:
+        read: (notes, image, window) -> logits of each tagger.
+        asked, inputs: as of `said`.
+        device: on which they are asked.
+    """
     order = np.argsort(asked.size, kind="stable")
-    found: dict[int, Scores] = {}
-    module.eval()
+    found: list[dict[int, Scores]] = []
     with torch.inference_mode():
         for start in range(0, len(order), asked.config.batch_size):
             index = order[start : start + asked.config.batch_size]
             batch = asked.gather(index).to(device)
-            logits = module(*batch.inputs(inputs), None if alone else batch.window)
-            scores = torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
-            if batch.window is None or (asked.classes is not None and not alone):
-                found |= {int(i): scores[b : b + 1] for b, i in enumerate(index)}
-                continue
-            window = batch.window.cpu().numpy()
-            if alone:
-                found |= {int(i): scores[window == b].mean(axis=0, keepdims=True) for b, i in enumerate(index)}
-            else:
-                mask = batch.notes.mask.cpu().numpy()
-                found |= {int(i): scores[window == b][mask[window == b]] for b, i in enumerate(index)}
-    return [found[i] for i in range(len(order))]
+            for k, logits in enumerate(read(*batch.inputs(inputs), batch.window)):
+                if k == len(found):
+                    found.append({})
+                scores = torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
+                if asked.classes is not None:
+                    found[k] |= {int(i): scores[b : b + 1] for b, i in enumerate(index)}
+                elif batch.window is not None:
+                    window, mask = batch.window.cpu().numpy(), batch.notes.mask.cpu().numpy()
+                    found[k] |= {int(i): scores[window == b][mask[window == b]] for b, i in enumerate(index)}
+    return [[one[i] for i in range(len(order))] for one in found]
 
 
 def blended(windows: Sequence[Window], scores: Sequence[Scores], lengths: Sequence[int]) -> list[Scores]:
@@ -142,5 +170,5 @@ def load_heads(folder: Path, model: SIM, weights: str) -> dict[str, Head]:
         BadInput: a head is damaged, or was trained on other weights.
     """
     return {
-        path.stem: Head(*load_head(path, model, weights)) for path in sorted((folder / FOLDER).glob("*.safetensors"))
+        path.stem: Head(*load_head(path, model, weights)) for path in sorted((folder / HEADS).glob("*.safetensors"))
     }

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from scoresim import __version__
 from scoresim.files import replacing
@@ -33,6 +33,7 @@ STYLE = "report.css"
 SYNTH = "vendor/webaudio-tinysynth.min.js"
 SCRIPTS = ("plots.js", "player.js", "report.js")  # in this order
 ENGRAVER, VEROVIO = "engraver.js", "vendor/verovio-toolkit-wasm.js.gz"  # both run in a worker
+LICENCES = ("NOTICE", "verovio.COPYING.LESSER", "verovio.COPYING", "webaudio-tinysynth.LICENSE")  # in `vendor`
 POLICY = (
     "default-src 'none'; script-src {scripts} 'wasm-unsafe-eval'; style-src {style}; img-src data:; worker-src blob:; "
     "base-uri 'none'; form-action 'none'"
@@ -192,6 +193,7 @@ def _assets(inline: bool) -> Mapping[str, Any]:
             "scripts": [f"{STATIC}/{name}" for name in scripts],
             "engraver": f"{STATIC}/{ENGRAVER}",
             "verovio": f"{STATIC}/{VEROVIO}",
+            "licences": [(name, f"{STATIC}/vendor/{name}") for name in LICENCES],
             "inline": False,
         }
     style, texts = _text(STYLE), [_text(name) for name in scripts]
@@ -203,6 +205,7 @@ def _assets(inline: bool) -> Mapping[str, Any]:
         "scripts": [Markup(text) for text in texts],
         "engraver": Markup(_text(ENGRAVER)),
         "verovio": Markup(packed),
+        "licences": [(name, escape(_text(f"vendor/{name}"))) for name in LICENCES],
         "inline": True,
     }
 

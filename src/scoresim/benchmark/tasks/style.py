@@ -2,7 +2,7 @@
 
 The classes are the styles that have at least five works in the training part (Bach chorales, trecento,
 fiddle tunes, ...), in alphabetical order; passages of rarer styles are not asked. The label is the collection
-that the score stands in, decided by its editors, so it is sure.
+that the score stands in, decided by its editors, so it is sure; a work that stands in two is not asked.
 
 Works, not passages, are independent: the passages of one mass are alike. So figures are given twice. For
 **passages**, each one counts. For **works**, the log-probabilities of a work's passages are averaged and the
@@ -46,8 +46,12 @@ def classes(train: Split) -> tuple[str, ...]:
 
 
 def rows(split: Split, known: tuple[str, ...]) -> tuple[int, ...]:
-    """Passages whose style is known from the training part."""
-    return tuple(i for i, style in enumerate(split.column("style")) if style in known)
+    """Passages whose style is known from the training part, of works that stand in one style."""
+    works, styles = split.column("work"), split.column("style")
+    several = {work for work, count in Counter(w for w, _ in set(zip(works, styles, strict=True))).items() if count > 1}
+    return tuple(
+        i for i, (work, style) in enumerate(zip(works, styles, strict=True)) if style in known and work not in several
+    )
 
 
 def labels(pair: Pair, known: tuple[str, ...]) -> metrics.Ints:

@@ -37,7 +37,11 @@ const player = new Player(notes, {
   velocity: notes.velocity,
   onMove: (position, sounding) => {
     mark(new Set(started ? sounding : []));
-    $("time").textContent = `${clockText(position)} of ${clockText(player.end)}`;
+    const time = `${clockText(position)} of ${clockText(player.end)}`;
+    if (time !== $("time").textContent) {
+      $("time").textContent = time;
+      $("position").setAttribute("aria-valuetext", time);
+    }
     if (document.activeElement !== $("position") || player.playing) $("position").value = position;
     roll?.move(position, player.playing);
     loudness?.move(position, player.playing);
