@@ -125,7 +125,8 @@ def test_the_keyboard_is_enough(page: Any, library: Path) -> None:
     page.focus("#analyze")
     page.keyboard.press("Enter")
     page.frame_locator("#report").locator("h1").wait_for(timeout=60_000)
-    page.locator("#report:focus").wait_for()
+    while page.evaluate("document.activeElement.id") != "report":  # when all of it is loaded
+        page.wait_for_timeout(50)
     page.go_back()
     page.locator("#analyze").wait_for(state="visible")
 
