@@ -17,7 +17,7 @@ from scoresim.errors import BadInput
 
 COMMANDS = (
     *("corpora", "build", "verify", "card", "pack", "pretrain", "finetune", "benchmark", "study", "report"),
-    *("analyze", "melody", "embed", "match", "locate", "index", "search"),
+    *("analyze", "melody", "embed", "match", "locate", "index", "search", "serve"),
 )
 
 

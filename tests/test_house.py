@@ -119,6 +119,7 @@ OPTIONAL = {  # modules that need an extra, which they import when they are used
     "index/server.py": "postgres",
     "score/degrade.py": "degrade",
     "score/warp.py": "degrade",
+    "web/look.py": "pages",
 }
 
 

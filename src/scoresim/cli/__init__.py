@@ -29,6 +29,10 @@ _EXTRAS = {
     "sklearn": "report",
     "cv2": "pages",
     "pypdfium2": "pages",
+    "fastapi": "web",
+    "python_multipart": "web",
+    "starlette": "web",
+    "uvicorn": "web",
 }
 
 app = App(
@@ -74,6 +78,9 @@ app.command("scoresim.cli.use:match", help="Do a picture and a file of notes sho
 app.command("scoresim.cli.use:locate", help="Where on a picture does a bar of the notes stand?", sort_key=12)
 app.command("scoresim.cli.use:index", help="Make a folder of music searchable.", sort_key=13)
 app.command("scoresim.cli.use:search", help="Find what in an index is, or shows, the music of a file.", sort_key=14)
+app.command(
+    "scoresim.cli.serve:serve", help="Open a page in the browser that reads your files, and a JSON API.", sort_key=15
+)
 
 
 def run(tokens: Sequence[str] | None = None) -> int:
