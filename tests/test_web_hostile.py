@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.mark.slow
 def test_damaged_files_cost_nobody_else(weights: Path) -> None:
-    command = [sys.executable, ROOT / "benchmarks" / "hostile.py", weights, "--n", "200"]
+    command = [sys.executable, ROOT / "benchmarks" / "hostile.py", "--model", weights, "--n", "200"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=230)
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["wrong"] == []

@@ -134,7 +134,7 @@ def write_melody(path: Path, out: Path, melody: NDArray[np.bool_], only: bool, w
         raise BadInput(f"{out} is to hold MIDI; name it .mid.")
     [data] = _each(_melody, [(path, melody, only)], workers)
     if isinstance(data, Failure):
-        raise BadInput(f"{path} cannot be read: {data.reason.rstrip('.')}.")
+        raise refusal(data, path)
     with replacing(out) as temporary:
         temporary.write_bytes(data)
 
@@ -255,5 +255,6 @@ def known(outcome: T | Failure, path: Path) -> T:
 
 
 def refusal(failure: Failure, path: Path) -> BadInput:
-    """Why nothing was read, as a sentence."""
-    return BadInput(f"{path} cannot be read: {failure.reason.rstrip('.')}.")
+    """Why nothing was read, as a sentence that begins with the file."""
+    reason = failure.reason.rstrip(".")
+    return BadInput(f"{reason}." if reason.startswith(str(path)) else f"{path} cannot be read: {reason}.")
