@@ -199,7 +199,7 @@ def test_a_real_model_matches_and_searches(
             assert found["file"] in ("tune.abc", "page.png")
         reply = client.post("/api/v1/search", files=files(("asked.abc", b"no music")))
         assert reply.status_code == 422
-        assert sentence(reply).startswith("asked.abc cannot be read: ")
+        assert sentence(reply).startswith("asked.abc is not ABC")
         (tmp_path / "index" / "passages.sqlite").write_bytes(b"not any more")
         client.app.state.house._store = None
         reply = client.post("/api/v1/search", files=files(("asked.png", page)))

@@ -35,7 +35,9 @@ POLICY = (
 
 def answer(question: str, name: str, confidence: float, inputs: str = "notes", **others: float) -> Any:
     classes = {name: confidence} | others
-    return SimpleNamespace(question=question, answer=name, confidence=confidence, classes=classes, inputs=inputs)
+    return SimpleNamespace(
+        question=question, answer=name, confidence=confidence, classes=classes, inputs=inputs, learnt_from=""
+    )
 
 
 def analysis(score: Score | None = None, **changes: Any) -> Any:
@@ -338,11 +340,13 @@ def test_a_browser_engraves_and_plays_it(browser: Any, piece: tuple[Score, Any],
         arg=sorted(first),
         polling=50,
     )
-    assert page.get_attribute("#play", "aria-label") == "Pause"
     page.click("#plots")  # the space bar belongs to a button that has the focus
     page.evaluate("document.activeElement.blur()")
+    if page.get_attribute("#play", "aria-label") == "Play":  # a busy machine: it has come to its end meanwhile
+        page.keyboard.press(" ")
+        page.wait_for_selector("#play[aria-label=Pause]")
     page.keyboard.press(" ")
-    assert page.get_attribute("#play", "aria-label") == "Play"
+    page.wait_for_selector("#play[aria-label=Play]")
     assert page.inner_text("#status").startswith("Paused in bar")
     still = page.input_value("#position")
     page.wait_for_timeout(300)

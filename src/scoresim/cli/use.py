@@ -125,7 +125,7 @@ def show_analysis(found: Analysis) -> None:
             f"{one.confidence:.2f}",
             ", ".join(f"{name} {share:.2f}" for name, share in list(one.classes.items())[1:3]),
             one.inputs,
-            ", ".join(one.corpora),
+            one.learnt_from,
         )
         for one in found.answers
     ]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scoresim.understand import Sim
     from scoresim.understand.results import Match
 
+FEW = 3  # sources that are named one by one
 Floats = NDArray[np.float64]
 LOUDNESS = np.array([16.0, 40.0, 56.0, 72.0, 88.0, 112.0])  # middle of each of the six classes of velocity
 
@@ -47,6 +48,11 @@ class Answer:
     classes: dict[str, float]
     inputs: str
     corpora: tuple[str, ...] = ()
+
+    @property
+    def learnt_from(self) -> str:
+        """What its head has learnt from, in few words."""
+        return ", ".join(self.corpora) if len(self.corpora) <= FEW else f"{len(self.corpora)} sources"
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,6 +136,7 @@ def _card(answer: Answer) -> dict[str, Any]:
         "confidence": answer.confidence,
         "others": others[:NEXT_BEST],
         "inputs": READ_FROM.get(answer.inputs, answer.inputs),
+        "learnt_from": answer.learnt_from,
     }
 
 
