@@ -53,6 +53,10 @@ def test_what_cannot_be_read_is_said_in_one_sentence(weights: Path, tmp_path: Pa
     with pytest.raises(BadInput, match=r"bad\.mid is not a MIDI file") as refused:
         sim.embed(tmp_path / "bad.mid")
     assert "\n" not in str(refused.value)
+    (tmp_path / "bad.xml").write_bytes(b"<score-partwise>\n<part-list\x00/>\n</score-partwise>")
+    with pytest.raises(BadInput, match=r"bad\.xml is not well-formed") as refused:  # the parser says it on two lines
+        sim.embed(tmp_path / "bad.xml")
+    assert "\n" not in str(refused.value)
     with pytest.raises(BadInput, match="at least one file"):
         sim.embed()
     with pytest.raises(BadInput, match="no folder of a checkpoint"):

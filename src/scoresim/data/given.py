@@ -256,5 +256,5 @@ def known(outcome: T | Failure, path: Path) -> T:
 
 def refusal(failure: Failure, path: Path) -> BadInput:
     """Why nothing was read, as a sentence that begins with the file."""
-    reason = failure.reason.rstrip(".")
+    reason = " ".join(failure.reason.split()).rstrip(".")  # parsers write over several lines
     return BadInput(f"{reason}." if reason.startswith(str(path)) else f"{path} cannot be read: {reason}.")
