@@ -123,7 +123,7 @@ def one(tally: Tally, place: str, temporary: str, some: dict[str, list[bytes]], 
     name = NAMES[int(chance.integers(len(NAMES)))].format(suffix, suffix)
     begin = time.perf_counter()
     try:
-        status, said = ask(place, name, data)
+        status, said = ask(place, name, data, "/report" if chance.random() < 0.2 else "/api/v1/analyze")
     except (OSError, http.client.HTTPException, ValueError) as error:
         tally.wrong.append(f"no answer to {name!r} ({type(error).__name__}: {error})")
         return

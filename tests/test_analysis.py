@@ -15,6 +15,8 @@ import scoresim
 from scoresim.cli import run
 from scoresim.data.windows import Window
 from scoresim.errors import BadInput
+from scoresim.score.midi_write import with_melody
+from scoresim.score.read import read_tracks
 from scoresim.understand import Sim
 from scoresim.understand.heads import blended
 
@@ -126,6 +128,24 @@ def test_the_melody_of_midi_is_moved_and_nothing_else_changes(sim: Sim, song: Pa
     sim.melody(song, tmp_path / "only.mid", only=True, least=least)
     [only] = symusic.Score(tmp_path / "only.mid").tracks
     assert sorted(n.time for n in only.notes) == sorted(n.time for n in out.tracks[0].notes)
+
+
+def test_the_right_one_of_two_notes_is_moved(tmp_path: Path) -> None:
+    """A note of the melody that the accompaniment doubles, shorter; the melody keeps its instrument and its pedal."""
+    midi = symusic.Score(480)
+    for name, program, length in (("Piano", 0, 240), ("Flute", 73, 1920), ("Strings", 0, 960)):
+        track = symusic.Track(name, program)
+        track.notes.append(symusic.Note(0, length, 60, 80))
+        track.controls.append(symusic.ControlChange(10, 64, program))
+        midi.tracks.append(track)
+    midi.dump_midi(tmp_path / "song.mid")
+    score, track_of, _ = read_tracks(tmp_path / "song.mid")
+    for chosen, name, length in ((1, "Flute", 1920), (2, "Strings", 960)):
+        out = symusic.Score.from_midi(with_melody(tmp_path / "song.mid", score, track_of == chosen, False))
+        assert (out.tracks[0].name, out.tracks[0].notes[0].duration) == ("Melody", length)
+        assert out.tracks[0].program == {"Flute": 73, "Strings": 0}[name]
+        assert out.tracks[0].controls[0].value == {"Flute": 73, "Strings": 0}[name]
+        assert sorted(n.duration for t in out.tracks for n in t.notes) == [240, 960, 1920]
 
 
 def test_the_melody_of_a_notation_becomes_two_tracks(sim: Sim, tmp_path: Path) -> None:

@@ -87,6 +87,15 @@ def test_workers_stay_and_live_through_what_their_tasks_do() -> None:
         assert late == "LATE"
 
 
+def test_workers_outlive_one_that_is_killed_while_it_waits() -> None:
+    with Workers(1) as workers:
+        for _ in range(2):
+            [(_, number)] = workers.run_all(whose, [""])
+            os.kill(number, signal.SIGKILL)
+            time.sleep(0.5)
+            assert dict(workers.run_all(behave, ["a", "b"])) == {0: "A", 1: "B"}
+
+
 def whose(task: str) -> int:
     """Which process does this."""
     return os.getpid()

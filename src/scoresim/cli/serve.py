@@ -52,6 +52,8 @@ def serve(
         else:
             print(f"scoresim is at {address} (Ctrl+C ends it).")
         sys.stdout.flush()
-        server.run(sockets=[socket])
-        sim.workers.close()
-        end(page)
+        try:
+            server.run(sockets=[socket])
+        finally:
+            sim.workers.close()
+            end(page)

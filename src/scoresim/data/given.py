@@ -28,7 +28,7 @@ T = TypeVar("T")
 Kind = Literal["notes", "image"]
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf")
 KINDS_BY_SUFFIX: dict[str, Kind] = dict.fromkeys(FORMATS, "notes") | dict.fromkeys(PICTURES, "image")  # type: ignore[assignment]
-LARGEST = 64 << 20  # bytes of a file
+LARGEST, LONGEST = 64 << 20, 400  # bytes of a file; characters of the reason why it cannot be read
 SECONDS = 60.0  # for a file
 WIDTHS = (
     4.5,
@@ -256,5 +256,6 @@ def known(outcome: T | Failure, path: Path) -> T:
 
 def refusal(failure: Failure, path: Path) -> BadInput:
     """Why nothing was read, as a sentence that begins with the file."""
-    reason = " ".join(failure.reason.split()).rstrip(".")  # parsers write over several lines
+    reason = " ".join(failure.reason.split())  # parsers write over several lines, and quote what is in the file
+    reason = f"{reason[:LONGEST].rstrip()}..." if len(reason) > LONGEST else reason.rstrip(".")
     return BadInput(f"{reason}." if reason.startswith(str(path)) else f"{path} cannot be read: {reason}.")

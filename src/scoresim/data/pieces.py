@@ -225,6 +225,8 @@ def _from_midi(
 ) -> Whole:
     midi, track, names = read_tracks(item.path)
     kept = np.flatnonzero(midi.notes.program != DRUMS)
+    if not len(kept):
+        raise BadInput(f"{item.path} has no notes but percussion; scoresim reads pitches.")
     midi, track = replace(midi, notes=midi.notes.take(kept)), track[kept]
     beats = corpora.get(corpus).beats
     known = beats(item) if beats is not None else None

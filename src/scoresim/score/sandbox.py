@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures import TimeoutError as TaskTimeout
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import spawn
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -65,18 +66,31 @@ class Workers:
     def __init__(
         self, count: int = 1, memory: int = MEMORY, tasks_per_worker: int = TASKS_PER_WORKER, main: bool = False
     ) -> None:
-        self.count = count
-        self._pool = ProcessPool(
-            max_workers=count,
-            max_tasks=tasks_per_worker,
-            initializer=_begin_worker,
-            initargs=[memory],
-            context=multiprocessing.get_context("forkserver") if main else _Apart(),
-        )
+        self.count, self._changing = count, threading.Lock()
+        self._options: dict[str, Any] = {
+            "max_workers": count,
+            "max_tasks": tasks_per_worker,
+            "initializer": _begin_worker,
+            "initargs": [memory],
+            "context": multiprocessing.get_context("forkserver") if main else _Apart(),
+        }
+        self._pool = ProcessPool(**self._options)
 
     def begin(self, function: Callable[[Any], Any]) -> None:
         """Start a worker, and let it load what a function needs: it is called with None, whatever comes of it."""
-        self._pool.schedule(function, args=[None])
+        self._schedule(function, None, None)
+
+    def _schedule(self, function: Callable[[Any], Any], task: Any, timeout: float | None) -> Any:
+        """Hand out a task. A pool whose worker died while it had nothing to do is broken: another is opened."""
+        pool = self._pool
+        try:
+            return pool.schedule(function, args=[task], timeout=timeout)
+        except RuntimeError:
+            with self._changing:
+                if self._pool is pool:
+                    pool.stop()  # type: ignore[no-untyped-call]
+                    self._pool = ProcessPool(**self._options)
+            return self._pool.schedule(function, args=[task], timeout=timeout)
 
     def run_all(
         self, function: Callable[[Any], Any], tasks: list[Any], timeout: float = 60.0
@@ -87,13 +101,13 @@ class Workers:
         try:
             while waiting or following < len(tasks):
                 for i in range(following, min(following + AHEAD * self.count - len(waiting), len(tasks))):
-                    waiting[self._pool.schedule(function, args=[tasks[i]], timeout=timeout)] = i
+                    waiting[self._schedule(function, tasks[i], timeout)] = i
                     following = i + 1
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                     i, outcome = waiting.pop(future), _outcome(future, timeout)
                     if outcome is KILLED and i not in killed:
                         killed.add(i)
-                        waiting[self._pool.schedule(function, args=[tasks[i]], timeout=timeout)] = i
+                        waiting[self._schedule(function, tasks[i], timeout)] = i
                         continue
                     yield i, Failure("its worker was killed twice", may_be_load=True) if outcome is KILLED else outcome
         finally:
@@ -186,6 +200,8 @@ def _outcome(future: Any, timeout: float) -> Any:
         return future.result()
     except TaskTimeout:
         return Failure(f"took longer than {timeout:g} s", may_be_load=True)
+    except BrokenProcessPool:
+        return KILLED  # a worker died between two tasks
     except ProcessExpired as error:
         if abs(error.exitcode) in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
             return KILLED  # from outside, or by a system short of memory: the task is tried once more

@@ -72,6 +72,10 @@ class Sim:
         """The heads that came with the weights, by name; read when they are first asked."""
         return load_heads(self.folder, self.model, self.weights) if self.folder is not None else {}
 
+    def close(self) -> None:
+        """End the processes that read files; the end of the program does so too."""
+        self.workers.close()
+
     @classmethod
     def from_pretrained(cls, name: str | Path, workers: Workers | None = None) -> Sim:
         """The weights of a folder, those that come with the package, or of the hub (see `checkpoint.locate`).

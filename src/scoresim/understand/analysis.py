@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scoresim.understand import Sim
     from scoresim.understand.results import Match
 
+NO_ANSWER = ("unknown", "")  # classes that a source gives where it does not know
 FEW = 3  # sources that are named one by one
 Floats = NDArray[np.float64]
 LOUDNESS = np.array([16.0, 40.0, 56.0, 72.0, 88.0, 112.0])  # middle of each of the six classes of velocity
@@ -265,7 +266,9 @@ def analyses(sim: Sim, asked: Sequence[Given]) -> list[Analysis]:
 
 def answer_of(question: str, head: Head, probabilities: Scores) -> Answer:
     """Probabilities [C] of a head as an answer."""
-    order = np.argsort(-probabilities, kind="stable").tolist()
+    known = np.array([name not in NO_ANSWER for name in head.config.classes])
+    probabilities = probabilities * known / (probabilities * known).sum()
+    order = np.argsort(-probabilities, kind="stable")[: known.sum()].tolist()
     classes = {head.config.classes[k]: round(float(probabilities[k]), 4) for k in order}
     best = head.config.classes[order[0]]
     return Answer(question, best, classes[best], classes, head.config.inputs, head.config.corpora)

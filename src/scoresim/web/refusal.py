@@ -72,9 +72,8 @@ def with_names(text: str, names: Mapping[Path, str]) -> str:
         names: for each file of the server, how it is called for the visitor.
     """
     for path, shown in names.items():
-        text = text.replace(str(path), shown)
-        text = re.sub(rf"(?:/[^\s'\"]*)?{re.escape(path.name)}", lambda _, shown=shown: shown, text)  # type: ignore[misc]
-        text = text.replace(path.stem, shown)
+        for own in (str(path), path.name, path.stem):
+            text = text.replace(own, shown)
     return text
 
 

@@ -132,6 +132,7 @@ def server_of(app: FastAPI) -> uvicorn.Server:
         access_log=False,
         log_level=logging.CRITICAL,
         lifespan="on",
+        http="h11",
         ws="none",
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,

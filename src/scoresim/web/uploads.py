@@ -27,6 +27,7 @@ from scoresim.web.refusal import Refusal, later
 
 PREFIX = "scoresim-serve-"
 FIELD = "files"
+HEADER = 8192  # bytes of a header of a part
 SHOWN = 80  # characters of a name that are shown
 HARMLESS = str.maketrans({"<": "‹", ">": "›", '"': "”", "&": "+"})  # wherever a name is put, it is no markup
 DRAIN_SECONDS = 3.0  # how long what is refused is still read, so that the visitor gets to see why
@@ -135,10 +136,16 @@ class Form:
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
         """A piece of a header's name."""
         self._header += data[start:end]
+        self._bounded()
 
     def on_header_value(self, data: bytes, start: int, end: int) -> None:
         """A piece of a header's value."""
         self._value += data[start:end]
+        self._bounded()
+
+    def _bounded(self) -> None:
+        if len(self._header) + len(self._value) > HEADER:
+            raise Refusal(422, "The form has a part with a header that is too long.")
 
     def on_header_end(self) -> None:
         """A header is complete."""

@@ -37,7 +37,8 @@ def classes(train: Split) -> tuple[str, ...]:
         BadInput: there are fewer than two.
     """
     works = Counter(style for style, _ in set(zip(train.column("style"), train.column("work"), strict=True)))
-    found = tuple(sorted(style for style, count in works.items() if count >= FEWEST_WORKS))
+    named = ((style, count) for style, count in works.items() if style not in ("unknown", ""))
+    found = tuple(sorted(style for style, count in named if count >= FEWEST_WORKS))
     if len(found) < 2:
         raise BadInput(
             f"{len(found)} style(s) of the training part have {FEWEST_WORKS} works; the style task needs two."
