@@ -22,7 +22,7 @@ from scoresim.data import corpora
 from scoresim.files import read_json
 
 QUESTIONS = {
-    "melody": "which notes of a pop song for piano are melody",
+    "melody": "which notes are melody",
     "velocity": "how loud a note of a pop song is played (six classes)",
     "emotion": "which of four moods a clip of a pop song for piano has",
     "composer": "which of ten composers of piano music wrote it",
@@ -80,6 +80,7 @@ def model_card(
         batch=pretrain["batch_size"],
         pairs=", ".join(f"{n:,} {part}" for part, n in manifest["pairs"].items()),
         corpora=len(sources),
+        questions=", ".join(sorted({name.split("-")[0] for name, *_ in heads})),
         terms=terms,
         figures=figure_table(figures),
         heads="\n".join(head_row(*head) for head in heads),
@@ -135,8 +136,8 @@ musicians ask. The idea is that of SIM: Qin et al., *Score Images as a Modality*
 
 ## What it is for
 Research and tools on Western staff notation and on MIDI: finding the score of a page, saying whether a page and a file
-show the same music and where they do not, vectors for search, and, with its heads, melody, loudness, style, composer,
-emotion, key, metre and difficulty as `scoresim analyze` gives them. It also is a body to fine-tune.
+show the same music and where they do not, vectors for search, and what its heads say ({questions}), as
+`scoresim analyze` gives it. It also is a body to fine-tune.
 
 It is not for transcription, for handwriting, tablature or chant, or for deciding who a work belongs to. Its heads have
 learnt from the sources that stand beside them; of other music their confidence means less.
@@ -170,7 +171,7 @@ Each trained on the notes or pictures of the sources named, and asked about the 
 |---|---|---|---|---|--:|
 {heads}
 
-### Three figures that anyone can make again
+### Figures that anyone can make again
 `python runs/check_card.py` builds a small set from music21's corpus (held-out works alone are asked) and asks these
 weights, without a network:
 

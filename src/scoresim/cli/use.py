@@ -58,7 +58,7 @@ def analyze(
     workers: Workers = 1,
     json: Json = False,
 ) -> None:
-    """Say what some music is: style, composer, emotion, key, metre; which notes are melody, how loud each is meant."""
+    """Say what some music is, as far as the heads of the weights know, and which of its notes are melody."""
     if not files:
         raise BadInput("there is nothing to analyze; give at least one file.")
     if image is not None and len(files) > 1:
