@@ -25,7 +25,7 @@ QUESTIONS = {
     "melody": "which notes are melody",
     "velocity": "how loud a note of a pop song is played (six classes)",
     "emotion": "which of four moods a clip of a pop song for piano has",
-    "composer": "which of ten composers of piano music wrote it",
+    "composer": "which of eight pianists and composers of pop and jazz plays",
     "style": "of which repertoire a passage is",
     "style-image": "the same, from the picture alone",
     "key": "in which of 24 keys a pop song is",

@@ -95,6 +95,16 @@ class Row:
         return self.ink.nbytes + self.ids.nbytes + 16 * len(self.ids) + 14 * len(self.cells) + 1000
 
 
+Picture = tuple[NDArray[np.uint8], NDArray[np.int16], NDArray[np.float32], NDArray[np.int16]]
+BLANK: Picture = (
+    np.zeros((1, 1), np.uint8),
+    np.zeros((0, 2), np.int16),
+    np.zeros((0, 2), np.float32),
+    np.zeros(0, np.int16),
+)
+"""No picture, as `_picture` gives one."""
+
+
 def following(source: Split) -> NDArray[np.int64]:
     """[R] row of the passage that begins where each ends, in the same piece and in the next row; -1 where none does."""
     first, bars = (np.array(source.column(name), dtype=np.int64) for name in ("first_bar", "n_bars"))
@@ -203,7 +213,26 @@ def prepare(pair: Pair | Row, config: BatchConfig, labels: Labels | None) -> Row
         return pair if config.images else replace(pair, **nothing, cell_bar=pair.cell_bar[:0])
     named = labels(pair) if labels is not None else {}
     n = notes_that_fit(pair.bar_of_note, config.max_notes)
-    ink = decode(pair.image) if config.images else np.zeros((1, 1), dtype=np.uint8)
+    ink, cells, place, cell_bar = _picture(pair, config) if config.images else BLANK
+    return Row(
+        ids=pair.notes[:n].astype(np.int16),
+        bar=pair.bar_of_note[:n].astype(np.int16),
+        time=along(pair.onset, pair.length)[:n],
+        onset=pair.onset[:n],
+        length=pair.length if n == len(pair.onset) else 0.0,
+        edges=np.array([0.0, pair.length], dtype=np.float32),
+        bars=pair.n_bars,
+        ink=ink,
+        cells=cells,
+        place=place,
+        cell_bar=cell_bar,
+        labels={name: value if np.ndim(value) == 0 else value[:n] for name, value in named.items()},
+    )
+
+
+def _picture(pair: Pair, config: BatchConfig) -> Picture:
+    """The picture of a pair as cells: its ink, where they stand in it and in the music, and in which bar."""
+    ink = decode(pair.image)
     boxes = pair.bar_boxes
     if config.staves:
         ink, moved = upright(ink, pair.staff_space)
@@ -219,20 +248,8 @@ def prepare(pair: Pair | Row, config: BatchConfig, labels: Labels | None) -> Row
         ink = scaled(ink, scale)
     cells = inked_cells(ink, config.patch_height, config.patch_width)
     size = config.patch_height / scale, config.patch_width / scale
-    return Row(
-        ids=pair.notes[:n].astype(np.int16),
-        bar=pair.bar_of_note[:n].astype(np.int16),
-        time=along(pair.onset, pair.length)[:n],
-        onset=pair.onset[:n],
-        length=pair.length if n == len(pair.onset) else 0.0,
-        edges=np.array([0.0, pair.length], dtype=np.float32),
-        bars=pair.n_bars,
-        ink=ink,
-        cells=cells,
-        place=places(cells, staves, config.patch_width, (begin, ink.shape[1])),
-        cell_bar=bars_of_cells(cells, staves, size, boxes),
-        labels={name: value if np.ndim(value) == 0 else value[:n] for name, value in named.items()},
-    )
+    place = places(cells, staves, config.patch_width, (begin, ink.shape[1]))
+    return ink, cells, place, bars_of_cells(cells, staves, size, boxes)
 
 
 def lines_of(config: BatchConfig, seed: int, step: int) -> tuple[int, bool]:

@@ -44,6 +44,7 @@ def merge_low_rank(sim: SIM) -> None:
         for name in MATRICES:
             layer = getattr(block, name)
             if isinstance(layer, LowRank):
+                old = layer.linear.weight  # may be shared with other heads: it is left as it is
                 with torch.no_grad():
-                    layer.linear.weight += layer.up.weight @ layer.down.weight
+                    layer.linear.weight = nn.Parameter(old + layer.up.weight @ layer.down.weight, old.requires_grad)
                 setattr(block, name, layer.linear)

@@ -18,6 +18,7 @@ from scoresim.data.batches import Batch, Windows
 from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
 from scoresim.data.windows import Segments, Window, cut
+from scoresim.model.lowrank import merge_low_rank
 from scoresim.model.sim import SIM
 from scoresim.model.tagger import Tagger
 
@@ -169,6 +170,8 @@ def load_heads(folder: Path, model: SIM, weights: str) -> dict[str, Head]:
     Raises:
         BadInput: a head is damaged, or was trained on other weights.
     """
-    return {
-        path.stem: Head(*load_head(path, model, weights)) for path in sorted((folder / HEADS).glob("*.safetensors"))
-    }
+    files = sorted((folder / HEADS).glob("*.safetensors"))
+    found = {path.stem: Head(*load_head(path, model, weights)) for path in files}
+    for head in found.values():
+        merge_low_rank(head.tagger.sim)
+    return found
