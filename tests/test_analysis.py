@@ -66,6 +66,16 @@ def test_a_file_of_notes_is_answered_note_by_note_and_as_a_whole(sim: Sim, song:
     assert len(values["notes"]["melody"]) == 160 and "sheets" not in values
 
 
+def test_one_voice_is_all_melody(sim: Sim, tmp_path: Path) -> None:
+    found = {}
+    for name, bars in (("one", "CDEF|GABc|"), ("two", "C[DA]EF|GABc|")):
+        (tmp_path / f"{name}.abc").write_text(f"X:1\nT:One\nM:4/4\nL:1/4\nK:C\n{bars}\n")
+        notes = sim.analyze(tmp_path / f"{name}.abc").notes
+        assert notes is not None and notes.melody is not None
+        found[name] = notes.melody
+    assert (found["one"] == 1).all() and (found["two"] < 1).all()
+
+
 def test_what_a_picture_cannot_say_is_said(sim: Sim, drawn_tune: Path) -> None:
     found = sim.analyze(drawn_tune / "page.png", show=True)
     assert found.inputs == ("image",) and found.notes is None and found.match is None

@@ -66,7 +66,7 @@ class NoteAnswers:
         seconds, length: [N] when it begins and how long it sounds, by the tempos of the file.
         pitch, velocity: [N] MIDI numbers as given.
         staff: [N] from 1; 0 is unknown.
-        melody: [N] probability that it is melody; None without a head for that.
+        melody: [N] probability that it is melody, 1 where never two notes sound together; None without a head for it.
         loudness: [N] the MIDI velocity that is expected of it; None without a head for that.
     """
 
@@ -214,6 +214,12 @@ def read_each(paths: Sequence[Path], workers: Workers) -> list[Given | BadInput]
     return [found[i] for i in range(len(paths))]
 
 
+def one_voice(notes: NoteAnswers) -> bool:
+    """Whether never two notes sound together: such a piece is all melody, whatever a head says that knows songs."""
+    end = np.maximum.accumulate(notes.onset + notes.duration)
+    return len(notes) > 0 and bool((notes.onset[1:] >= end[:-1] - 1 / GRID).all())
+
+
 def analyses(sim: Sim, asked: Sequence[Given]) -> list[Analysis]:
     """What the heads of some weights say about music that was read; many pieces are asked together."""
     with_notes = [i for i, one in enumerate(asked) if one.whole is not None]
@@ -244,6 +250,8 @@ def analyses(sim: Sim, asked: Sequence[Given]) -> list[Analysis]:
                 None if melody is None else melody[:, 0],
                 None if loudness is None else (loudness @ LOUDNESS).astype(np.float32),
             )
+        if notes is not None and notes.melody is not None and one_voice(notes):
+            notes = replace(notes, melody=np.ones_like(notes.melody))
         found.append(
             Analysis(
                 files=one.files,
