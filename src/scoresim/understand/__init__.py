@@ -29,7 +29,6 @@ from scoresim.data.given import (
     pair_of,
     read_notes,
     read_pages,
-    refusal,
     stretches,
     write_melody,
 )
@@ -41,7 +40,7 @@ from scoresim.data.windows import Segment, Segments
 from scoresim.errors import BadInput
 from scoresim.files import replacing
 from scoresim.model.precision import use_bf16
-from scoresim.score.sandbox import Failure, Workers
+from scoresim.score.sandbox import Workers
 from scoresim.understand.analysis import Analysis, Given, analyses, read_each, read_given
 from scoresim.understand.heads import Head, load_heads
 from scoresim.understand.results import Embedding, Located, Match, Shown, Vectors
@@ -158,21 +157,15 @@ class Sim:
 
     def embed_each(self, paths: Sequence[Path], workers: int = 1) -> list[Embedding | BadInput]:
         """As `embed`, but a file that cannot be read costs that file alone: what is wrong stands in its place."""
-        kinds: list[str] = []
-        found: dict[Path, Embedding | BadInput] = {}
-        for path in paths:
-            try:
-                kinds.append(kind_of(path))
-            except BadInput as error:
-                kinds.append("")
-                found[path] = error
-        notes, pictures = ([p for p, k in zip(paths, kinds, strict=True) if k == kind] for kind in ("notes", "image"))
         pool = self.workers if workers == self.workers.count else workers
-        for path, piece in zip(notes, read_notes(notes, workers=pool), strict=True):
-            found[path] = refusal(piece, path) if isinstance(piece, Failure) else self.embed_piece(piece, str(path))
-        for path, pages in zip(pictures, read_pages(pictures, pool), strict=True):
-            found[path] = refusal(pages, path) if isinstance(pages, Failure) else self.embed_pages(pages, str(path))
-        return [found[path] for path in paths]
+        return [one if isinstance(one, BadInput) else self._embedded(one) for one in read_each(paths, pool)]
+
+    def _embedded(self, given: Given) -> Embedding:
+        """One file as vectors."""
+        [file] = given.files
+        if given.whole is not None:
+            return self.embed_piece(given.whole.piece, file)
+        return self.embed_pages(given.pages or (), file)
 
     @contextmanager
     def reading(self) -> Iterator[None]:

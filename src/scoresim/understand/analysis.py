@@ -195,7 +195,7 @@ def read_given(paths: Sequence[Path], workers: Workers, show: bool = False) -> G
     return found
 
 
-def read_each(paths: Sequence[Path], workers: Workers) -> list[Given | BadInput]:
+def read_each(paths: Sequence[Path], workers: Workers | int) -> list[Given | BadInput]:
     """Every file for itself, or why it cannot be read."""
     found: dict[int, Given | BadInput] = {}
     of_kind: dict[str, list[int]] = {"notes": [], "image": []}
