@@ -121,7 +121,8 @@ class HeadConfig:
         inputs: what it was trained on: "notes", "image" or "both".
         hidden: attributes of notes that it must not see.
         notes: of a window; lines: that are read as one; bars: whether these are the lines of the score.
-        context: blocks that see all of a window; rank: of the additions to the matrices below, 0 for none.
+        context: blocks that see all of a window; views: weighted means of its notes that answer for it, 0 for none.
+        rank: of the additions to the matrices below, 0 for none.
         temperature: by which its logits are divided, so that its confidence is right on validation pieces.
         weights: SHA-256 of the weights it stands on.
         figures: of its test part: rows of what, metric, value, ci95, n.
@@ -142,6 +143,7 @@ class HeadConfig:
     weights: str
     figures: tuple[dict[str, Any], ...] = ()
     corpora: tuple[str, ...] = ()
+    views: int = 0
 
 
 def save_head(path: Path, tagger: Tagger, config: HeadConfig) -> None:
@@ -172,14 +174,19 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
             raise ValueError("its checksum or format differs")
         values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in about.items()}
         config = HeadConfig(**values)
-        if not (0 <= config.rank <= 256 and 0 <= config.context <= 16 and 1 <= len(config.classes) <= 4096):
+        if not (
+            0 <= config.rank <= 256
+            and 0 <= config.context <= 16
+            and 0 <= config.views <= 16
+            and 1 <= len(config.classes) <= 4096
+        ):
             raise ValueError("it asks for too much")
         if config.weights != weights:
             raise BadInput(f"{path} is a head for other weights; take the one that came with them.")
         body = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
         if config.rank:
             add_low_rank(body, config.rank)
-        tagger = Tagger(body, config.level, len(config.classes), config.context)
+        tagger = Tagger(body, config.level, len(config.classes), config.context, views=config.views)
         lost, foreign = tagger.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
         own = {f"sim.{name}" for name in _names(model.config, model.vocabulary_sizes)}
         if foreign or {name.replace(".linear.", ".") for name in lost} != own:

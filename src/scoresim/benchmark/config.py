@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Inputs = Literal["notes", "both", "image"]
@@ -14,25 +14,44 @@ class Recipe:
     """How heads of one kind are trained where nothing else is said; chosen on validation parts (docs/benchmark.md).
 
     Attributes:
-        epochs: passes over the training part; steps: instead of them.
+        epochs: passes over the training part; steps: at least so many optimiser steps.
+        windows: of a step, for whole pieces.
         lr: highest learning rate.
         layer_decay: what it is multiplied by for every layer below the head.
         validations: how often the validation part is asked.
         muon: matrices are trained by Muon with so many times the learning rate; 0 is by AdamW.
+        context: blocks that see all of a window.
+        views: weighted means of a window's notes that answer for it; 0 is the mean of its passages.
+        dropout: share of what each block under the head adds that is dropped in training.
     """
 
     epochs: float
     steps: int
+    windows: int
     lr: float
     layer_decay: float
     validations: int
     muon: float = 0.0
+    context: int = 0
+    views: int = 0
+    dropout: float = 0.0
 
 
 RECIPES = {
-    "passages": Recipe(epochs=0, steps=600, lr=5e-4, layer_decay=1.0, validations=4),
-    "note": Recipe(epochs=4, steps=0, lr=1e-3, layer_decay=0.9, validations=8, muon=4.0),
-    "sequence": Recipe(epochs=12, steps=0, lr=5e-4, layer_decay=0.8, validations=12),
+    "passages": Recipe(epochs=0, steps=600, windows=1, lr=5e-4, layer_decay=1.0, validations=4),
+    "note": Recipe(epochs=2.25, steps=120, windows=16, lr=1e-3, layer_decay=0.9, validations=3, muon=4.0, context=4),
+    "sequence": Recipe(
+        epochs=2.1,
+        steps=250,
+        windows=16,
+        lr=5e-4,
+        layer_decay=0.9,
+        validations=5,
+        muon=4.0,
+        context=2,
+        views=4,
+        dropout=0.1,
+    ),
 }
 
 
@@ -43,12 +62,28 @@ class FinetuneConfig:
     inputs: Inputs = field(default="both", metadata={"help": "What the model reads: the notes, the image, or both."})
     steps: int = field(default=0, metadata={"help": "Optimiser steps, at most; 0 is the recipe of the task's kind."})
     batch_size: int = field(default=32, metadata={"help": "Passages per step, for tasks of passages."})
-    windows: int = field(default=4, metadata={"help": "Windows per step, for tasks of whole pieces."})
+    windows: int = field(
+        default=0, metadata={"help": "Windows per step, for tasks of whole pieces; 0 is the recipe of the task's kind."}
+    )
     notes: int = field(default=0, metadata={"help": "Notes of a window, for tasks of whole pieces; 0: the task's own."})
     lines: int = field(default=1, metadata={"help": "Lines that are read as one, for tasks of whole pieces."})
-    context: int = field(default=2, metadata={"help": "Blocks that see all of a window, for tasks of whole pieces."})
+    context: int = field(
+        default=-1,
+        metadata={"help": "Blocks that see all of a window, for tasks of whole pieces; below 0 is the recipe's."},
+    )
     augment: bool = field(
         default=True, metadata={"help": "Transpose and hurry training pieces where the task says that it may be done."}
+    )
+    views: int = field(
+        default=-1,
+        metadata={
+            "help": "Weighted means of its notes that answer for a window; 0 is the mean of its passages, below 0 the "
+            "recipe's."
+        },
+    )
+    dropout: float = field(
+        default=-1.0,
+        metadata={"help": "Share of what each block adds that is dropped in training; below 0 is the recipe's."},
     )
     rank: int = field(
         default=0,
@@ -86,6 +121,27 @@ class FinetuneConfig:
         default="tiny", metadata={"help": "Size of the model where it starts from scratch."}
     )
     seed: int = field(default=0, metadata={"help": "Seed of the head, the order of passages and dropout."})
+
+
+def filled(config: FinetuneConfig, kind: str) -> FinetuneConfig:
+    """The options of a fine-tuning with the recipe in the place of what nobody has said, but for the steps.
+
+    Args:
+        kind: "passages", or the level of a task of whole pieces.
+    """
+    recipe = RECIPES[kind]
+    views = recipe.views if config.views < 0 else config.views
+    return replace(
+        config,
+        windows=config.windows or recipe.windows,
+        lr=config.lr or recipe.lr,
+        layer_decay=config.layer_decay or recipe.layer_decay,
+        validations=config.validations or recipe.validations,
+        muon=recipe.muon if config.muon < 0 else config.muon,
+        context=recipe.context if config.context < 0 else config.context,
+        views=0 if config.inputs == "image" else views,  # there are no notes to weigh
+        dropout=recipe.dropout if config.dropout < 0 else config.dropout,
+    )
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import metrics, tasks
-from scoresim.benchmark.config import RECIPES, FinetuneConfig, Inputs
+from scoresim.benchmark.config import RECIPES, FinetuneConfig, Inputs, filled
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, labels_of, windows
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, some
@@ -191,12 +191,21 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
         origin: identity of the weights that it starts from.
     """
     torch.manual_seed(config.seed)
-    of_pieces = isinstance(parts.task, PieceTask)
+    config = resolved(parts, config)
     if config.rank:
         add_low_rank(sim, config.rank)
     if config.frozen:
         sim.requires_grad_(False)
-    tagger: nn.Module = Tagger(sim, parts.task.level, len(parts.classes), config.context if of_pieces else 0)
+    for part in sim.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = config.dropout
+    tagger: nn.Module = Tagger(
+        sim,
+        parts.task.level,
+        len(parts.classes),
+        config.context,
+        views=config.views if parts.task.level != "note" else 0,
+    )
     if blank(parts.task, config.inputs):
         tagger = Blanks(tagger)  # type: ignore[arg-type]
     result = fit_module(parts, tagger, origin, config, out)
@@ -209,7 +218,7 @@ def head_config(
     parts: Parts, tagger: Tagger, origin: str, config: FinetuneConfig, result: dict[str, Any]
 ) -> HeadConfig:
     """What a trained head is for; its confidence is set by the validation part."""
-    task, of_pieces = parts.task, isinstance(parts.task, PieceTask)
+    task = parts.task
     known = parts.answers(tagger, "valid", config.inputs)
     return HeadConfig(
         task=task.name,
@@ -220,7 +229,8 @@ def head_config(
         notes=(config.notes or task.notes) if isinstance(task, PieceTask) else 0,
         lines=config.lines,
         bars=not (isinstance(task, PieceTask) and "bar" in task.hidden),
-        context=config.context if of_pieces else 0,
+        context=config.context,
+        views=config.views,
         rank=config.rank,
         temperature=metrics.temperature(known.truth, known.scores),
         weights=origin,
@@ -292,18 +302,17 @@ def fit_module(parts: Parts, module: nn.Module, origin: str, config: FinetuneCon
     return result
 
 
+def kind_of(task: Task | PieceTask) -> str:
+    """Which recipe a task is trained by."""
+    return "passages" if isinstance(task, Task) else task.level
+
+
 def resolved(parts: Parts, config: FinetuneConfig) -> FinetuneConfig:
     """The options of a fine-tuning with the recipe of its kind in the place of what nobody has said."""
-    recipe = RECIPES["passages" if isinstance(parts.task, Task) else parts.task.level]
-    steps = recipe.steps or round(recipe.epochs * parts.train.steps_per_epoch)
-    return replace(
-        config,
-        steps=config.steps or steps,
-        lr=config.lr or recipe.lr,
-        layer_decay=config.layer_decay or recipe.layer_decay,
-        validations=config.validations or recipe.validations,
-        muon=recipe.muon if config.muon < 0 else config.muon,
-    )
+    kind = kind_of(parts.task)
+    recipe = RECIPES[kind]
+    steps = max(round(recipe.epochs * parts.train.steps_per_epoch), recipe.steps)
+    return replace(filled(config, kind), steps=config.steps or steps)
 
 
 def predict(module: nn.Module, passages: Passages, inputs: str, task: str, level: str) -> Answers:

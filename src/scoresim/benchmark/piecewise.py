@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from scoresim.benchmark import metrics
-from scoresim.benchmark.config import FinetuneConfig
+from scoresim.benchmark.config import FinetuneConfig, filled
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.task import Answers, Elsewhere, PieceTask
 from scoresim.data import corpora
@@ -130,6 +130,7 @@ def windows(material: Material, part: str, batches: BatchConfig, config: Finetun
     Notes that are asked are seen in two windows wherever that can be; windows that are asked do not overlap.
     """
     task, some = material.task, material.parts[part]
+    config = filled(config, task.level)
     segments, found = cut_part(material, part, config.notes)
     note_level = task.level == "note"
 

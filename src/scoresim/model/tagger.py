@@ -1,5 +1,7 @@
 """A SIM with a head that names things: a class for the passage or the piece, or for every note of it."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import torch
@@ -27,16 +29,22 @@ class Tagger(nn.Module):
         classes: number of classes.
         context: blocks over the window; with 0 a note is read in its passage, and a window is the mean of its passages.
         dropout: on the head's input.
+        views: of a window that has one class: blocks read its notes, not its passages, and so many weighted means of
+            them are its vector; 0 reads passages.
     """
 
-    def __init__(self, sim: SIM, level: str, classes: int, context: int = 0, dropout: float = 0.1) -> None:
+    def __init__(
+        self, sim: SIM, level: str, classes: int, context: int = 0, dropout: float = 0.1, views: int = 0
+    ) -> None:
         super().__init__()
         if level not in LEVELS:
             raise ValueError(f"level is {level!r}; choose one of {', '.join(LEVELS)}")
         self.sim = sim
         self.level = level
         width, heads = sim.config.width, sim.config.heads
-        self.gather = nn.Linear(2 * width, width) if level == "sequence" and context else None
+        of_notes = level == "note" or views > 0
+        self.gather = nn.Linear(2 * width, width) if not of_notes and context else None
+        self.views = nn.Linear(width, views) if level == "sequence" and views else None
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(context))
         if context:
             self.where = nn.Sequential(Waves(shortest=0.5, longest=128.0), nn.Linear(2 * FREQUENCIES, width))
@@ -46,7 +54,7 @@ class Tagger(nn.Module):
         self.slopes: Tensor
         self.head = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(2 * width if level == "sequence" and not context else width, width),
+            nn.Linear(width * (views or (2 if level == "sequence" and not context else 1)), width),
             nn.GELU(),
             nn.Linear(width, classes),
         )
@@ -75,6 +83,10 @@ class Tagger(nn.Module):
             if self.blocks:
                 states = self.note_context(states, notes, window)
             return self._head(states)
+        if self.views is not None:
+            if notes is None or states is None:
+                raise ValueError("a head that weighs notes needs notes")
+            return self._head(self.viewed(states, notes, window))
         if self.gather is None:
             return self._head(passages if window is None else mean_of_windows(passages, window))
         return self._head(self.passage_context(self.gather(passages), window))
@@ -106,14 +118,28 @@ class Tagger(nn.Module):
 
     def note_context(self, states: Tensor, notes: NoteInput, window: Tensor | None) -> Tensor:
         """States of notes [B, N, width] after the blocks that see the whole window: the same shape."""
-        row, at, of_window, slot, mask = in_windows(notes.mask, window)
+        slots = in_windows(notes.mask, window)
+        x = self.over_windows(states, notes, window, slots)
+        at = slots.row, slots.at
+        return torch.zeros_like(states).index_put(at, x[slots.window, slots.slot].to(states.dtype))
+
+    def viewed(self, states: Tensor, notes: NoteInput, window: Tensor | None) -> Tensor:
+        """Weighted means of the notes' states, [B, N, width], of each window: [W, views * width]."""
+        slots = in_windows(notes.mask, window)
+        x = self.over_windows(states, notes, window, slots)
+        assert self.views is not None
+        weights = self.views(x).masked_fill(~slots.mask[..., None], -1e4).softmax(dim=1)
+        return (weights.transpose(1, 2).to(x.dtype) @ x).flatten(1)
+
+    def over_windows(self, states: Tensor, notes: NoteInput, window: Tensor | None, slots: Slots) -> Tensor:
+        """States of notes [B, N, width] after the blocks that see the whole window, in windows: [W, T, width]."""
+        row, at, of_window, slot, mask = slots
         line = line_number(window)[row] if window is not None else 0
         place = states.new_zeros(mask.shape, dtype=torch.float32)
         place[of_window, slot] = line + notes.time[row, at]
         x = states.new_zeros(*mask.shape, states.shape[-1])
         x = x.index_put((of_window, slot), states[row, at])
-        x = self.through(x, place, mask)
-        return torch.zeros_like(states).index_put((row, at), x[of_window, slot].to(states.dtype))
+        return self.through(x, place, mask) if self.blocks else x
 
     def passage_context(self, vectors: Tensor, window: Tensor | None) -> Tensor:
         """Vectors of passages [B, width] to one of each window, [W, width]."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -125,6 +125,7 @@ class Vocabulary:
         return table[attribute][index] if attribute in table else index
 
 
+@cache
 def default_vocabulary() -> Vocabulary:
     """The vocabulary of this version; changing it changes its hash, and with it what checkpoints fit."""
     whole = 4 * GRID
