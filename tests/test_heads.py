@@ -25,11 +25,11 @@ def micro() -> SIM:
     return SIM(MICRO, default_vocabulary().sizes).eval()
 
 
-def trained(rank: int = 2) -> Tagger:
+def trained(rank: int = 2, views: int = 0) -> Tagger:
     body = micro()
     if rank:
         add_low_rank(body, rank)
-    tagger = Tagger(body, "sequence", 2, 1).eval()
+    tagger = Tagger(body, "sequence", 2, 1, views=views).eval()
     for parameter in tagger.parameters():
         if parameter.requires_grad and parameter.ndim == 2:
             torch.nn.init.normal_(parameter, std=0.1)
@@ -42,9 +42,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "tune.safetensors"
 
 
-@pytest.mark.parametrize("rank", [0, 2])
-def test_a_head_comes_back_on_the_same_weights(tmp_path: Path, rank: int) -> None:
-    tagger, config = trained(rank), replace(CONFIG, rank=rank)
+@pytest.mark.parametrize(("rank", "views"), [(0, 0), (2, 0), (2, 3)])
+def test_a_head_comes_back_on_the_same_weights(tmp_path: Path, rank: int, views: int) -> None:
+    tagger, config = trained(rank, views), replace(CONFIG, rank=rank, views=views)
     if not rank:
         tagger.sim.load_state_dict(micro().state_dict())
     save_head(tmp_path / "head", tagger, config)

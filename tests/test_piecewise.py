@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from scoresim import checkpoint
 from scoresim.benchmark import piece_baselines, piecewise, run, tasks
-from scoresim.benchmark.config import RECIPES, BenchmarkConfig, FinetuneConfig
+from scoresim.benchmark.config import RECIPES, BenchmarkConfig, FinetuneConfig, filled
 from scoresim.benchmark.finetune import fit, load_answers, prepare_pieces, resolved
 from scoresim.benchmark.piecewise import Material, answers, gather, windows
 from scoresim.benchmark.task import Answers, PieceTask
@@ -68,7 +68,7 @@ def composer(songs: Path, kept: Path) -> Material:
 
 
 def notes_only(**changes: Any) -> FinetuneConfig:
-    return FinetuneConfig(inputs="notes", windows=3, **changes)
+    return FinetuneConfig(inputs="notes", **({"windows": 3} | changes))
 
 
 def test_parts_and_classes_come_from_the_source(melody: Material, composer: Material) -> None:
@@ -133,12 +133,15 @@ def test_windows_of_a_piece_that_is_asked_do_not_overlap(composer: Material) -> 
     )
 
 
-@pytest.mark.parametrize(("level", "context"), [("note", 2), ("sequence", 2), ("sequence", 0)])
+@pytest.mark.parametrize(
+    ("level", "context", "views"),
+    [("note", 2, 0), ("sequence", 2, 0), ("sequence", 0, 0), ("sequence", 2, 3), ("sequence", 0, 1)],
+)
 def test_a_window_says_the_same_alone_and_among_others(
-    melody: Material, level: str, context: int, monkeypatch: pytest.MonkeyPatch
+    melody: Material, level: str, context: int, views: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = windows(melody, "valid", BATCHES, FinetuneConfig(inputs="both", windows=3))
-    tagger = Tagger(micro(), level, 3, context).eval()
+    tagger = Tagger(micro(), level, 3, context, views=views).eval()
     with torch.inference_mode():
         together, alone = found.gather(np.array([0, 1, 2])), found.gather(np.array([1]))
         whole = tagger(together.notes, together.image, together.window)
@@ -156,6 +159,12 @@ def test_a_window_says_the_same_alone_and_among_others(
         again = tagger(together.notes, together.image, together.window)
         monkeypatch.undo()
         assert torch.allclose(again, tagger(together.notes, together.image, together.window), atol=1e-5)
+
+
+def test_a_head_that_weighs_notes_asks_for_notes(melody: Material) -> None:
+    batch = windows(melody, "valid", BATCHES, FinetuneConfig(inputs="both")).gather(np.array([0]))
+    with pytest.raises(ValueError, match="needs notes"):
+        Tagger(micro(), "sequence", 3, views=2)(None, batch.image, batch.window)
 
 
 def test_context_reaches_over_lines(melody: Material) -> None:
@@ -218,11 +227,19 @@ def test_a_piece_says_what_its_windows_say_together() -> None:
 
 
 def test_recipes_fill_in_what_nobody_has_said(melody: Material) -> None:
-    parts = prepare_pieces(melody, BATCHES, notes_only())
-    found = resolved(parts, notes_only())
-    assert found.steps == round(RECIPES["note"].epochs * parts.train.steps_per_epoch)
-    assert (found.lr, found.layer_decay) == (RECIPES["note"].lr, RECIPES["note"].layer_decay)
-    assert resolved(parts, notes_only(steps=3, lr=0.5)).steps == 3
+    parts = prepare_pieces(melody, BATCHES, notes_only(windows=0))
+    found, recipe = resolved(parts, notes_only(windows=0)), RECIPES["note"]
+    assert found.steps == max(round(recipe.epochs * parts.train.steps_per_epoch), recipe.steps)
+    assert (found.lr, found.layer_decay, found.context) == (recipe.lr, recipe.layer_decay, recipe.context)
+    assert found.windows == recipe.windows == parts.train.config.batch_size
+    assert resolved(parts, found) == found
+    said = resolved(parts, notes_only(steps=3, lr=0.5, context=0, windows=2, dropout=0.0))
+    assert (said.steps, said.lr, said.context, said.windows, said.dropout) == (3, 0.5, 0, 2, 0.0)
+
+
+def test_a_picture_alone_has_no_notes_to_weigh() -> None:
+    assert filled(FinetuneConfig(inputs="both"), "sequence").views == RECIPES["sequence"].views > 0
+    assert filled(FinetuneConfig(inputs="image"), "sequence").views == 0
 
 
 @pytest.mark.parametrize(("frozen", "rank"), [(False, 0), (True, 0), (False, 2)])

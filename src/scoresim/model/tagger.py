@@ -127,9 +127,11 @@ class Tagger(nn.Module):
         """Weighted means of the notes' states, [B, N, width], of each window: [W, views * width]."""
         slots = in_windows(notes.mask, window)
         x = self.over_windows(states, notes, window, slots)
-        assert self.views is not None
+        if self.views is None:
+            raise ValueError("this head weighs no notes")
         weights = self.views(x).masked_fill(~slots.mask[..., None], -1e4).softmax(dim=1)
-        return (weights.transpose(1, 2).to(x.dtype) @ x).flatten(1)
+        means: Tensor = weights.transpose(1, 2).to(x.dtype) @ x
+        return means.flatten(1)
 
     def over_windows(self, states: Tensor, notes: NoteInput, window: Tensor | None, slots: Slots) -> Tensor:
         """States of notes [B, N, width] after the blocks that see the whole window, in windows: [W, T, width]."""
