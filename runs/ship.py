@@ -20,6 +20,7 @@ from scoresim.benchmark import tasks
 from scoresim.benchmark.task import PieceTask
 from scoresim.data import corpora
 from scoresim.files import read_json
+from scoresim.model.lowrank import merge_low_rank
 
 QUESTIONS = {
     "melody": "which notes are melody",
@@ -53,8 +54,10 @@ def main() -> None:
     model = checkpoint.load(given.out).model
     (given.out / checkpoint.HEADS).mkdir()
     heads = []
-    for file in sorted(given.heads.glob("*/head.safetensors")):
-        tagger, config = checkpoint.load_head(file, model, weights)
+    stands = {file: checkpoint.head_stands(file) for file in sorted(given.heads.glob("*/head.safetensors"))}
+    bodies = {"": model}
+    for file, (_, on) in sorted(stands.items(), key=lambda item: item[1][1] != ""):
+        tagger, config = checkpoint.load_head(file, bodies[on], weights)
         if not config.corpora:
             asked = tasks.learnt(config.task)
             config = replace(config, corpora=asked.corpora if isinstance(asked, PieceTask) else ())
@@ -62,6 +65,9 @@ def main() -> None:
         target = given.out / checkpoint.HEADS / f"{name}.safetensors"
         checkpoint.save_head(target, tagger, config)
         heads.append((name, config, target.stat().st_size))
+        merge_low_rank(tagger.sim)
+        bodies[checkpoint.head_stands(target)[0]] = tagger.sim  # what stands on it was trained on it as it ships
+    heads.sort()
     check = read_json(given.check) if given.check.is_file() else []
     card = model_card(provenance, read_json(given.data / "manifest.json"), heads, read_json(given.figures), check)
     (given.out / "README.md").write_text(card, encoding="utf-8")

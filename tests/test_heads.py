@@ -7,14 +7,15 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from scoresim.checkpoint import HeadConfig, load_head, save_head
+from scoresim.checkpoint import HeadConfig, head_stands, load_head, save_head
 from scoresim.data.batches import Passages
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
-from scoresim.model.lowrank import add_low_rank
+from scoresim.model.lowrank import add_low_rank, merge_low_rank
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import default_vocabulary
+from scoresim.understand.heads import load_heads
 
 MICRO = SIMConfig(width=32, layers=2, heads=2, stem_channels=(4, 4), embedding=32)
 CONFIG = HeadConfig("tune", "sequence", ("jig", "reel"), "both", (), 512, 1, True, 1, 2, 1.5, "abc", ({"value": 1.0},))
@@ -57,6 +58,31 @@ def test_a_head_comes_back_on_the_same_weights(tmp_path: Path, rank: int, views:
     torch.testing.assert_close(expected, found, rtol=1e-2, atol=1e-2)
     assert again.sim.note_encoder.table.data_ptr() == model.note_encoder.table.data_ptr(), "shared"
     assert [name for name, _ in model.named_parameters()] == [name for name, _ in micro().named_parameters()]
+
+
+def test_a_head_stands_on_what_another_has_added(tmp_path: Path) -> None:
+    (tmp_path / "heads").mkdir()
+    base, over = tmp_path / "heads" / "base.safetensors", tmp_path / "heads" / "another.safetensors"
+    save_head(base, trained(), CONFIG)
+    digest, on = head_stands(base)
+    assert on == ""
+    below, _ = load_head(base, micro(), "abc")
+    merge_low_rank(below.sim)
+    tagger = Tagger(below.sim, "sequence", 2, 0).eval()
+    save_head(over, tagger, replace(CONFIG, rank=0, context=0, on=digest))
+    assert head_stands(over)[1] == digest
+    assert not any(name.startswith("sim.") for name in load_file(over))
+    found = load_heads(tmp_path, micro(), "abc")
+    assert [head.body for head in found.values()] == [digest, digest]
+    batch = Passages(synthetic(4, seed=5)).batch(0, 0)
+    expected, said = tagger(batch.notes, batch.image), found["another"].tagger(batch.notes, batch.image)
+    torch.testing.assert_close(expected, said, rtol=1e-2, atol=1e-2)
+    base.unlink()
+    with pytest.raises(BadInput, match="not beside it"):
+        load_heads(tmp_path, micro(), "abc")
+    over.write_bytes(b"no head")
+    with pytest.raises(BadInput, match="damaged head"):
+        load_heads(tmp_path, micro(), "abc")
 
 
 def test_a_head_of_other_weights_is_refused(file: Path) -> None:

@@ -20,14 +20,16 @@ from scoresim.benchmark.config import RECIPES, BenchmarkConfig, FinetuneConfig, 
 from scoresim.benchmark.finetune import fit, load_answers, prepare_pieces, resolved
 from scoresim.benchmark.piecewise import Material, answers, gather, windows
 from scoresim.benchmark.task import Answers, PieceTask
-from scoresim.checkpoint import load_head
+from scoresim.checkpoint import HeadConfig, head_stands, load_head
 from scoresim.data.batches import Windows, batch_config
 from scoresim.errors import BadInput
 from scoresim.files import read_json
 from scoresim.model import tagger as tagger_module
+from scoresim.model.lowrank import merge_low_rank
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.model.tagger import Tagger, line_number
 from scoresim.score.tokens import default_vocabulary
+from scoresim.understand.heads import Head, of_pieces
 
 MICRO = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)
 BATCHES = batch_config(MICRO, 4)
@@ -159,6 +161,40 @@ def test_a_window_says_the_same_alone_and_among_others(
         again = tagger(together.notes, together.image, together.window)
         monkeypatch.undo()
         assert torch.allclose(again, tagger(together.notes, together.image, together.window), atol=1e-5)
+
+
+def test_heads_on_one_body_are_asked_on_one_reading(melody: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = HeadConfig("melody", "note", ("a", "b"), "notes", ("velocity",), 40, 1, True, 0, 0, 1.0, "micro")
+    tagger, other = (Tagger(micro(), "note", 2).eval() for _ in range(2))
+    read = Tagger.read
+    asked: list[Tagger] = []
+
+    def counted(self: Tagger, *given: Any) -> Any:
+        asked.append(self)
+        return read(self, *given)
+
+    monkeypatch.setattr(Tagger, "read", counted)
+    pieces = melody.parts["valid"]
+    both = of_pieces({"one": Head(tagger, config, "x"), "two": Head(tagger, config, "x")}, pieces, BATCHES)
+    once = len(asked)
+    apart = of_pieces({"one": Head(tagger, config, "x"), "two": Head(other, config, "y")}, pieces, BATCHES)
+    assert len(asked) == 3 * once
+    assert np.array_equal(both["one"][0], apart["one"][0])
+
+
+def test_a_head_is_trained_on_what_another_has_added(melody: Material, tmp_path: Path) -> None:
+    said = {"steps": 3, "validations": 1, "context": 0}
+    config = notes_only(rank=2, **said)
+    fit(prepare_pieces(melody, BATCHES, config), micro(), "micro", config, tmp_path / "first")
+    first = tmp_path / "first" / "head.safetensors"
+    below, _ = load_head(first, micro(), "micro")
+    merge_low_rank(below.sim)
+    config = notes_only(on=str(first), **said)
+    parts = prepare_pieces(melody, BATCHES, config)
+    fit(parts, below.sim, "micro", config, tmp_path / "second")
+    assert head_stands(tmp_path / "second" / "head.safetensors")[1] == head_stands(first)[0]
+    with pytest.raises(BadInput, match="choose one"):
+        fit(parts, below.sim, "micro", dataclasses.replace(config, rank=2), tmp_path / "third")
 
 
 def test_a_head_that_weighs_notes_asks_for_notes(melody: Material) -> None:

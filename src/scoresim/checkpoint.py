@@ -127,6 +127,7 @@ class HeadConfig:
         weights: SHA-256 of the weights it stands on.
         figures: of its test part: rows of what, metric, value, ci95, n.
         corpora: that it was trained on.
+        on: digest of the head whose additions it stands on, as they are; "" where it stands on the weights alone.
     """
 
     task: str
@@ -144,6 +145,7 @@ class HeadConfig:
     figures: tuple[dict[str, Any], ...] = ()
     corpora: tuple[str, ...] = ()
     views: int = 0
+    on: str = ""
 
 
 def save_head(path: Path, tagger: Tagger, config: HeadConfig) -> None:
@@ -160,7 +162,7 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
 
     Args:
         path: that `save_head` wrote.
-        model: what it stands on.
+        model: what it stands on; of a head that stands on another, the model with the other's additions in it.
         weights: their SHA-256, as the checkpoint says.
 
     Raises:
@@ -169,18 +171,9 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
     try:
         with safe_open(path, framework="pt") as file:
             words, tensors = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        about = json.loads(words["about"])
-        if about.pop("format") != HEAD_FORMAT or words["digest"] != _digest(tensors, words["about"]):
-            raise ValueError("its checksum or format differs")
-        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in about.items()}
-        config = HeadConfig(**values)
-        if not (
-            0 <= config.rank <= 256
-            and 0 <= config.context <= 16
-            and 0 <= config.views <= 16
-            and 1 <= len(config.classes) <= 4096
-        ):
-            raise ValueError("it asks for too much")
+        if words["digest"] != _digest(tensors, words["about"]):
+            raise ValueError("its checksum differs")
+        config = _head_config(words["about"])
         if config.weights != weights:
             raise BadInput(f"{path} is a head for other weights; take the one that came with them.")
         body = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
@@ -194,6 +187,37 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise BadInput(f"{path} is a damaged head ({error}); take another copy.") from error
     return tagger.eval(), config
+
+
+def head_stands(path: Path) -> tuple[str, str]:
+    """Digest of a head, and that of the head whose additions it stands on ("" where there is none).
+
+    Raises:
+        BadInput: it is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            words = file.metadata() or {}
+        return words["digest"], _head_config(words["about"]).on
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadInput(f"{path} is a damaged head ({error}); take another copy.") from error
+
+
+def _head_config(words: str) -> HeadConfig:
+    """What a head says about itself.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is of another format, or asks for too much.
+    """
+    about = json.loads(words)
+    if about.pop("format") != HEAD_FORMAT:
+        raise ValueError("its format differs")
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in about.items()}
+    config = HeadConfig(**values)
+    sizes = ((config.rank, 256), (config.context, 16), (config.views, 16))
+    if not (all(0 <= size <= most for size, most in sizes) and 1 <= len(config.classes) <= 4096):
+        raise ValueError("it asks for too much")
+    return config
 
 
 def _names(config: SIMConfig, sizes: tuple[int, ...]) -> set[str]:

@@ -89,6 +89,13 @@ class FinetuneConfig:
         default=0,
         metadata={"help": "Train additions of this rank to the blocks' matrices, beside the head; 0: all weights."},
     )
+    on: str = field(
+        default="",
+        metadata={
+            "help": "Train the head alone, on what another head has added to the weights (its head.safetensors): both "
+            "are then asked on one reading."
+        },
+    )
     frozen: bool = field(default=False, metadata={"help": "Train the head alone: the model under it stays as it is."})
     lr: float = field(
         default=0.0, metadata={"help": "Highest learning rate, after warm-up; 0 is the recipe of the task's kind."}

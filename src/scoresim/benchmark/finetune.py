@@ -3,7 +3,7 @@
 The state is chosen on the validation part; the test part is read after training has ended. What is left on
 disk is enough to judge again without training: `finetune.json` (options, validation, figures), `answers.npz`
 (truth, scores and work of every test item) and `tagger.safetensors` (weights); and, where the weights below the head
-stay as they are (`rank`, `frozen`), `head.safetensors`: what stands on them, ready for use.
+stay as they are (`rank`, `frozen`, `on`), `head.safetensors`: what stands on them, ready for use.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from scoresim.benchmark.config import RECIPES, FinetuneConfig, Inputs, filled
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, labels_of, windows
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, some
-from scoresim.checkpoint import HeadConfig, locate, save_head, weights_of
+from scoresim.checkpoint import HeadConfig, head_stands, load_head, locate, save_head, weights_of
 from scoresim.data import shards
 from scoresim.data.batches import IGNORE, Passages, Windows, batch_config
 from scoresim.data.pair import Pair
@@ -36,7 +36,7 @@ from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
 from scoresim.files import read_json, replacing, write_json
 from scoresim.model.image_encoder import ImageInput
-from scoresim.model.lowrank import add_low_rank
+from scoresim.model.lowrank import add_low_rank, merge_low_rank
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM, SIZES
 from scoresim.model.tagger import Tagger
@@ -175,6 +175,10 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
         sim, origin = SIM(SIZES[config.size], default_vocabulary().sizes), f"scratch {config.size}"
     else:
         sim, origin = checkpoints.load(locate(checkpoint)).model, weights_of(checkpoint)
+    if config.on:
+        other, _ = load_head(Path(config.on), sim, origin)
+        sim = other.sim
+        merge_low_rank(sim)
     batches = batch_config(sim.config, config.batch_size)
     if isinstance(asked, PieceTask):
         material = gather(asked, data, out / "pieces", images=config.inputs != "notes")
@@ -192,9 +196,12 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     """
     torch.manual_seed(config.seed)
     config = resolved(parts, config)
+    if config.rank and config.on:
+        raise BadInput("a head stands on additions of its own (--rank) or on those of another (--on); choose one.")
     if config.rank:
         add_low_rank(sim, config.rank)
-    if config.frozen:
+    light = config.frozen or config.rank > 0 or config.on != ""
+    if config.frozen or config.on:
         sim.requires_grad_(False)
     for part in sim.modules():
         if isinstance(part, nn.Dropout):
@@ -209,7 +216,7 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     if blank(parts.task, config.inputs):
         tagger = Blanks(tagger)  # type: ignore[arg-type]
     result = fit_module(parts, tagger, origin, config, out)
-    if isinstance(tagger, Tagger) and (config.rank or config.frozen) and not (out / HEAD).is_file():
+    if isinstance(tagger, Tagger) and light and not (out / HEAD).is_file():
         save_head(out / HEAD, tagger, head_config(parts, tagger, origin, config, result))
     return result
 
@@ -236,6 +243,7 @@ def head_config(
         weights=origin,
         figures=tuple(result["figures"]),
         corpora=tuple(sorted(set(parts.train.source.column("corpus")))),
+        on=head_stands(Path(config.on))[0] if config.on else "",
     )
 
 

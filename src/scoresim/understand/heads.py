@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scoresim.checkpoint import HEADS, HeadConfig, load_head
+from scoresim.checkpoint import HEADS, HeadConfig, head_stands, load_head
 from scoresim.data.batches import Batch, Windows
 from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
 from scoresim.data.windows import Segments, Window, cut
+from scoresim.errors import BadInput
 from scoresim.model.lowrank import merge_low_rank
 from scoresim.model.sim import SIM
 from scoresim.model.tagger import Tagger
@@ -36,10 +37,12 @@ class Head:
     Attributes:
         tagger: (notes, image, window) -> logits.
         config: what it is for, and how it is asked.
+        body: digest of the head whose additions are in the weights under it, its own or another's; "" for none.
     """
 
     tagger: Tagger
     config: HeadConfig
+    body: str = ""
 
     def of_systems(self, batches: Iterator[Batch]) -> Scores:
         """Probabilities of a picture, [C], from its systems; the head reads images."""
@@ -62,7 +65,7 @@ class Head:
 def of_pieces(heads: Mapping[str, Head], pieces: Sequence[Piece], rows: BatchConfig) -> dict[str, list[Scores]]:
     """What heads that read notes say: probabilities of every piece, [C], or of its notes, [N, C].
 
-    Heads that leave the weights under them as they are and are shown the same are asked on one reading.
+    Heads that stand on the same weights, with the same additions, and are shown the same are asked on one reading.
 
     Args:
         heads: by name.
@@ -73,7 +76,7 @@ def of_pieces(heads: Mapping[str, Head], pieces: Sequence[Piece], rows: BatchCon
     for name, head in heads.items():
         config = head.config
         kind = config.level, config.hidden, config.notes or WINDOW, config.lines, config.bars
-        groups.setdefault((*kind, name if config.rank else ""), {})[name] = head
+        groups.setdefault((*kind, head.body), {})[name] = head
     out: dict[str, list[Scores]] = {}
     for (level, hidden, notes, lines, bars, _), some in groups.items():
         note_level = level == "note"
@@ -168,10 +171,17 @@ def load_heads(folder: Path, model: SIM, weights: str) -> dict[str, Head]:
         weights: their SHA-256.
 
     Raises:
-        BadInput: a head is damaged, or was trained on other weights.
+        BadInput: a head is damaged, was trained on other weights, or stands on a head that is not there.
     """
-    files = sorted((folder / HEADS).glob("*.safetensors"))
-    found = {path.stem: Head(*load_head(path, model, weights)) for path in files}
-    for head in found.values():
-        merge_low_rank(head.tagger.sim)
-    return found
+    files = {path: head_stands(path) for path in sorted((folder / HEADS).glob("*.safetensors"))}
+    bodies = {"": model}
+    found = {}
+    for path, (digest, on) in sorted(files.items(), key=lambda item: item[1][1] != ""):
+        if on not in bodies:
+            raise BadInput(f"{path} stands on a head that is not beside it; take all heads from one place.")
+        tagger, config = load_head(path, bodies[on], weights)
+        merge_low_rank(tagger.sim)
+        if config.rank:
+            bodies[digest] = tagger.sim
+        found[path.stem] = Head(tagger, config, digest if config.rank else on)
+    return dict(sorted(found.items()))
