@@ -2,6 +2,7 @@
 
     python docs/make_results.py [runs/study]
     python docs/make_results.py small        # the table of `small` from results/pretraining.json
+    python docs/make_results.py understanding OUT...  # results/understanding.{json,md} from what benchmarks wrote
 
 The rows are those that `scoresim study` and `scoresim benchmark` wrote; nothing is typed by hand.
 """
@@ -12,9 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from scoresim.benchmark.run import markdown
+
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results -->\n", "<!-- /results -->"
 SMALL_BEGIN, SMALL_END = "<!-- small -->\n", "<!-- /small -->"
+HEADS_BEGIN, HEADS_END = "<!-- understanding -->\n", "<!-- /understanding -->"
 IMAGE, MIDI = "score images and MIDI", "MIDI alone"
 RULES = (("note heads", "none (bootleg score)"), ("nothing", "none (chance)"))
 SHOWN = (  # what the README says, and which row it is: (what, metric, [(heading, inputs begin with, pre-training)])
@@ -36,6 +40,49 @@ LOOKS = (  # of `small`: (what, what its row says before and after the look, inp
     ("Match, one bar altered", "matching: one bar altered", "", "both", "accuracy"),
     ("Bars found on the picture", "grounding of bars", "", "both", "share right"),
 )
+
+ASKED = (  # of heads: the title of a column, what its rows say, and the metric
+    ("melody, POP909", "melody, notes", "accuracy"),
+    ("loudness, POP909", "velocity, notes", "accuracy"),
+    ("composer, Pianist8", "composer, windows of 512 notes", "accuracy"),
+    ("emotion, EMOPIA (parts of MidiBERT)", "emotion midibert, windows of 512 notes", "accuracy"),
+    ("voice, chorales", "voice chorales, notes", "accuracy"),
+)
+LINES = (  # of heads: the title of a line, how its pre-training begins, and its inputs
+    ("most frequent class", "none (majority", "nothing"),
+    ("the rule of the task", "none (skyline", "notes"),
+    ("hand-crafted features", "none (hand-crafted features)", "notes"),
+    ("MidiBERT's network, from scratch", "none (MidiBERT's", "notes"),
+    ("`small` from scratch", "none (from scratch)", "notes"),
+    ("`small`, pre-trained on MIDI alone", MIDI, "notes"),
+    ("`small`, notes", IMAGE, "notes"),
+    ("`small`, notes and picture", IMAGE, "both"),
+    ("`small`, picture alone", IMAGE, "image"),
+    ("*published: MidiBERT-Piano*", "published: MidiBERT-Piano", "notes"),
+)
+UNDERSTANDING = """Heads on `small` and beside it, by the recipes of [docs/benchmark.md](../docs/benchmark.md),
+trained on one H100; three seeds each, with 95 % intervals over works. Every row names its command; MIDI is the
+checkpoint of the same network pre-trained on MIDI alone with as many passages. Features and rules are made on a CPU.
+"""
+
+
+def table_of_heads(rows: list[dict[str, Any]]) -> str:
+    """The README's table of heads: a line for each system, a column for each question."""
+    lines = [f"| | {' | '.join(title for title, *_ in ASKED)} |", f"|---|{'--:|' * len(ASKED)}"]
+    for title, pretraining, inputs in LINES:
+        cells = []
+        for _, what, metric in ASKED:
+            found = [
+                row
+                for row in rows
+                if row["what"] == what and row["metric"] == metric and row["inputs"].startswith(inputs)
+                and row["pretraining"].startswith(pretraining)
+            ]  # fmt: skip
+            cells.append(
+                "" if not found else percent(found[0]) if found[0]["ci95"] else f"*{100 * found[0]['value']:.1f}*"
+            )
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def table_of_small(rows: list[dict[str, Any]]) -> str:
@@ -104,6 +151,25 @@ def small() -> None:
     between(SMALL_BEGIN, SMALL_END, f"{table_of_small(rows)}\n\n{note}\n")
 
 
+def understanding(folders: list[Path]) -> None:
+    """Join what benchmarks of some tasks have written, without the paths of the machine on which that was."""
+    rows, compared = [], []
+    for folder in folders:
+        rows += json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        compared += json.loads((folder / "comparisons.json").read_text(encoding="utf-8"))
+    for row in rows:
+        if row["command"].startswith("scoresim"):
+            asked = row["command"].partition(" --checkpoint ")[0]
+            row["command"] = f"{asked} --checkpoint small --notes-checkpoint MIDI --data FOLDER --out OUT --seeds 3"
+    whole = {"rows": rows, "comparisons": compared}
+    (ROOT / "results" / "understanding.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    text = f"# What heads know\n\n{UNDERSTANDING}\n{markdown(rows, compared)}"
+    (ROOT / "results" / "understanding.md").write_text(text, encoding="utf-8")
+    note = "Percent right of the test part, mean of three seeds (95 % interval over works); all rows and the paired\n"
+    note += "tests: [results/understanding.md](results/understanding.md)."
+    between(HEADS_BEGIN, HEADS_END, f"{table_of_heads(rows)}\n\n{note}\n")
+
+
 def between(begin: str, end: str, what: str) -> None:
     """Put something between two marks of README.md."""
     readme = ROOT / "README.md"
@@ -114,5 +180,7 @@ def between(begin: str, end: str, what: str) -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == ["small"]:
         small()
+    elif sys.argv[1:2] == ["understanding"]:
+        understanding([Path(name) for name in sys.argv[2:]])
     else:
         main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "study")

@@ -52,6 +52,21 @@ def test_files_become_pieces_in_their_order(tune: Path, tmp_path: Path) -> None:
     assert not piece.lines
 
 
+LONG = """<?xml version="1.0"?><score-partwise version="3.1"><part-list><score-part id="P1"><part-name>x</part-name>
+</score-part></part-list><part id="P1"><measure number="1"><attributes><divisions>1</divisions><time><beats>4</beats>
+<beat-type>4</beat-type></time></attributes><note><pitch><step>C</step><octave>4</octave></pitch>
+<duration>{}</duration><type>whole</type></note></measure></part></score-partwise>"""
+
+
+def test_a_note_that_lasts_for_years_is_refused(tmp_path: Path) -> None:
+    for quarters in (4, 166_000_000):
+        (tmp_path / f"{quarters}.xml").write_text(LONG.format(quarters))
+    short, long = read_notes([tmp_path / "4.xml", tmp_path / "166000000.xml"])
+    assert isinstance(short, Piece)
+    assert isinstance(long, Failure)
+    assert "lasts longer than 100000 quarter notes" in long.reason
+
+
 def test_stretches_begin_at_every_bar_and_are_about_as_wide_as_a_line(tune: Path) -> None:
     [piece] = read_notes([tune])
     assert isinstance(piece, Piece)

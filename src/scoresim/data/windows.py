@@ -10,9 +10,11 @@ them, without a picture, and its time begins with its first note.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -88,16 +90,19 @@ def lines_of(piece: Piece) -> list[tuple[int, int, int]]:
 def _groups(piece: Piece, first: int, end: int) -> list[tuple[int, int, int]]:
     """Bars `first` to `end` in groups about as long as a line."""
     out: list[tuple[int, int, int]] = []
-    start, width, notes = first, 0.0, 0
     edges = np.searchsorted(piece.bar, np.arange(first, end + 1))
-    for bar, (a, b) in zip(range(first, end), pairwise(edges.tolist()), strict=True):
-        begin, stop = float(piece.bar_onset[bar]), float(piece.bar_onset[bar + 1])
-        onsets = np.unique(np.r_[begin, piece.onset[a:b], stop])
-        wide = float((np.diff(onsets) ** POWER).sum())
-        if bar > start and (width + wide > LINE_WIDTH or notes + b - a > LINE_NOTES):
+    counts = np.diff(edges)
+    widths = np.diff(piece.bar_onset[first : end + 1]) ** POWER  # of bars without notes, of which a file may have many
+    for i in np.flatnonzero(counts).tolist():
+        bar = piece.bar_onset[first + i : first + i + 2]
+        onsets = np.unique(np.r_[bar, piece.onset[edges[i] : edges[i + 1]]])
+        widths[i] = (np.diff(onsets) ** POWER).sum()
+    start, width, notes = first, 0.0, 0
+    for bar, (wide, count) in enumerate(zip(widths.tolist(), counts.tolist(), strict=True), first):
+        if bar > start and (width + wide > LINE_WIDTH or notes + count > LINE_NOTES):
             out.append((start, bar, -1))
             start, width, notes = bar, 0.0, 0
-        width, notes = width + wide, notes + b - a
+        width, notes = width + wide, notes + count
     return [*out, (start, end, -1)] if end > start else out
 
 
@@ -140,18 +145,19 @@ Noted = list[tuple[int, int, int, int, int]]
 
 
 def _noted(piece: Piece) -> Noted:
-    """The lines of a piece as in `lines_of`, each with its first note and the first after it."""
+    """The lines of a piece that have notes, as in `lines_of`, each with its first note and the first after it."""
     lines = lines_of(piece)
     edges = np.searchsorted(piece.bar, np.array(lines, dtype=np.int64).reshape(-1, 3)[:, :2]).tolist()
-    return [(*line, *notes) for line, notes in zip(lines, edges, strict=True)]
+    return [(*line, *notes) for line, notes in zip(lines, edges, strict=True) if notes[0] < notes[1]]
 
 
 def _segments(number: int, lines: Noted, first: int, end: int) -> list[Segment]:
     out = []
-    for first_bar, end_bar, line, a, b in lines:
-        a, b = min(max(a, first), end), min(max(b, first), end)
-        parts = -(-(b - a) // MOST_NOTES)
-        edges = np.linspace(a, b, parts + 1).round().astype(int).tolist() if parts else []
+    for first_bar, end_bar, line, a, b in lines[bisect_right(lines, first, key=itemgetter(4)) :]:
+        if a >= end:
+            break
+        a, b = max(a, first), min(b, end)
+        edges = np.linspace(a, b, -(-(b - a) // MOST_NOTES) + 1).round().astype(int).tolist()
         out += [Segment(number, first_bar, end_bar, line, low, high) for low, high in pairwise(edges)]
     return out
 

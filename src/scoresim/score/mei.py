@@ -19,7 +19,18 @@ from lxml import etree
 
 from scoresim.score.accidentals import carried, missing
 from scoresim.score.mei_layer import KINDS, XML_ID, Layer, Part, Walk, clef, fifths
-from scoresim.score.notes import DRUMS, STEP_PITCH, TIED_FROM, TIED_TO, Bar, Ints, Score, Staff, notes_from_columns
+from scoresim.score.notes import (
+    DRUMS,
+    MAX_QUARTERS,
+    STEP_PITCH,
+    TIED_FROM,
+    TIED_TO,
+    Bar,
+    Ints,
+    Score,
+    Staff,
+    notes_from_columns,
+)
 
 # Each begins with plain text: over 23 real scores 13 times as fast to search for as a choice of texts.
 DURATIONS = (re.compile(r' dur="([0-9]{1,6})"'), re.compile(r' dur\.ges="([0-9]{1,6})"'))
@@ -75,7 +86,8 @@ def read_mei(mei: str, source: str = "", bar_accidentals: bool = False) -> Readi
         The score (resolution is the least common denominator) and the staff position of every note.
 
     Raises:
-        ValueError: the text is not MEI, has no bars, or its durations have no common denominator that fits.
+        ValueError: the text is not MEI, has no bars, its durations have no common denominator that fits, or it is too
+            long.
     """
     root = tree(mei)
     score = next((e for e in root.iter() if KINDS[e.tag] == "score"), None)
@@ -86,6 +98,8 @@ def read_mei(mei: str, source: str = "", bar_accidentals: bool = False) -> Readi
         kind = KINDS[element.tag]
         if kind == "measure":
             _measure(walk, element)
+            if walk.now > MAX_QUARTERS * walk.quarter:
+                raise ValueError(f"it lasts longer than {MAX_QUARTERS} quarter notes")
         else:
             _definition(walk, element, kind)
     if not walk.bars:

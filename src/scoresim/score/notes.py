@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 TIED_FROM, TIED_TO = 1, 2  # bits of `Notes.tie`: goes on from the note before; goes on in the note after
 STEPS = "CDEFGAB"
 STEP_PITCH = (0, 2, 4, 5, 7, 9, 11)
+MAX_QUARTERS = 100_000  # that music may last: a file can say that a note lasts for years
 DRUMS = 128  # `Notes.program` of a percussion note; 0-127 are General MIDI programs
 
 Ints = NDArray[np.int64]

@@ -20,11 +20,10 @@ from lxml import etree
 
 from scoresim.errors import BadInput
 from scoresim.score.abc import check_abc as check_abc
-from scoresim.score.notes import DRUMS, Bar, Ints, Score, notes_from_columns
+from scoresim.score.notes import DRUMS, MAX_QUARTERS, Bar, Ints, Score, notes_from_columns
 
 MAX_BYTES = 20_000_000
 MAX_ENTRIES, MAX_RATIO = 100, 200
-MAX_QUARTERS = 100_000
 UNZIP_ERRORS = (
     *(zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, NotImplementedError),  # the last: an unknown compression
     *(RuntimeError, EOFError, OSError, ValueError),
