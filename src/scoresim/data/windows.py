@@ -94,8 +94,8 @@ def _groups(piece: Piece, first: int, end: int) -> list[tuple[int, int, int]]:
     counts = np.diff(edges)
     widths = np.diff(piece.bar_onset[first : end + 1]) ** POWER  # of bars without notes, of which a file may have many
     for i in np.flatnonzero(counts).tolist():
-        bar = piece.bar_onset[first + i : first + i + 2]
-        onsets = np.unique(np.r_[bar, piece.onset[edges[i] : edges[i + 1]]])
+        borders = piece.bar_onset[first + i : first + i + 2]
+        onsets = np.unique(np.r_[borders, piece.onset[edges[i] : edges[i + 1]]])
         widths[i] = (np.diff(onsets) ** POWER).sum()
     start, width, notes = first, 0.0, 0
     for bar, (wide, count) in enumerate(zip(widths.tolist(), counts.tolist(), strict=True), first):
