@@ -286,6 +286,10 @@ def test_staves_are_classes_and_doubles_have_one() -> None:
     assert chorale[:4].tolist() == [2, 2, 2, 0]
     sung = melody_all.label(made_up(**song, corpus="openscore_lieder", labels={"n_parts": "2"}))
     assert sung[:3].tolist() == [2, 0, 0]
+    piano = {"staff": (2, 1, 1), "pitch": (75, 60, 72), "corpus": "kern_mozart"}
+    assert melody_all.label(made_up(**piano))[:3].tolist() == [2, 2, 0]
+    assert (melody_all.label(made_up(**piano, staves=("",))) == -1).all()
+    assert (melody_all.label(made_up(**(piano | {"staff": (2, 2, 2)}))) == -1).all()
     item = items("openscore_lieder")[0]
     assert melody_all.part(dataclasses.replace(item, split="valid")) == "valid"
     assert melody_all.part(dataclasses.replace(item, split=None)) in ("train", "valid", "test")

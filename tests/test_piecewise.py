@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from scoresim.understand.heads import Head, of_pieces
 
 MICRO = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)
 BATCHES = batch_config(MICRO, 4)
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def micro(seed: int = 0) -> SIM:
@@ -214,6 +216,24 @@ def test_context_reaches_over_lines(melody: Material) -> None:
             one = tagger(batch.notes, None, batch.window)[0]
             two = tagger(batch.notes._replace(ids=changed), None, batch.window)[0]
         assert torch.allclose(one, two) != reaches
+
+
+def test_the_order_of_tracks_tells_the_melody_and_the_order_of_pitch_does_not(melody: Material) -> None:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import note_order
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
+    by_pitch, by_track = (note_order.ordered(melody, by_track) for by_track in (False, True))
+    for some in (by_pitch, by_track):
+        for piece, before in zip(some.parts["test"], melody.parts["test"], strict=True):
+            assert sorted(piece.ids[:, 2]) == sorted(before.ids[:, 2])
+            assert (np.diff(piece.bar * 1000 + piece.ids[:, 1]) >= 0).all()
+            assert ((piece.onset * 4) % 1 == 0).all()
+    assert note_order.rule(by_pitch, "test")["told"] == 0
+    found = note_order.rule(by_track, "test")
+    assert found["told"] > 0
+    assert found["told_and_melody_or_bridge"] == 1
 
 
 def test_lines_are_counted_in_their_window() -> None:
