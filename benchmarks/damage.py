@@ -7,6 +7,7 @@ the form, changes a file inside an archive, moves elements of a text that stays 
 
 from __future__ import annotations
 
+import copy
 import io
 import re
 import zipfile
@@ -110,7 +111,9 @@ def branches(data: bytes, chance: np.random.Generator) -> bytes:
         if kind == 0:
             one.getparent().remove(one)
         elif kind == 1:
-            one.addnext(etree.fromstring(etree.tostring(one, with_tail=False)))
+            again = copy.deepcopy(one)
+        again.tail = None
+        one.addnext(again)
         elif kind == 2 and one not in other.iterancestors():
             other.append(etree.fromstring(etree.tostring(one, with_tail=False)))
         elif kind == 3 and one.attrib:

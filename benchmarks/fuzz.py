@@ -1,6 +1,6 @@
 """Hostile files: damaged music and pictures (damage.py), each of which must give a result or one sentence.
 
-    python benchmarks/fuzz.py [--files 10000] [--model small] [--seed 0] [--out FOLDER] [--json OUT]
+    python benchmarks/fuzz.py [--files 10000] [--model small] [--seed 0] [--first 0] [--out FOLDER] [--json OUT]
 
 Every file is read and analyzed as `scoresim analyze` does. The table says what came of them: results; refusals, by
 their sentence; and faults: a traceback, a sentence of several lines or none, a file left behind. Ends with exit code 1
@@ -25,7 +25,7 @@ from damage import mutate, seeds
 BATCH = 100  # files between two looks at the folder
 
 
-def run(files: int, model: str, seed: int, kept: Path | None) -> dict[str, object]:
+def run(files: int, model: str, seed: int, kept: Path | None, first: int = 0) -> dict[str, object]:
     """Mutate, ask, and say what came of it."""
     from scoresim import understand
     from scoresim.data.given import SECONDS
@@ -38,7 +38,7 @@ def run(files: int, model: str, seed: int, kept: Path | None) -> dict[str, objec
     faults: list[str] = []
     begun = time.monotonic()
     slowest = 0.0
-    for start in range(0, files, BATCH):
+    for start in range(first, files, BATCH):
         with tempfile.TemporaryDirectory() as folder:
             paths = []
             for i in range(start, min(start + BATCH, files)):
@@ -75,6 +75,7 @@ def run(files: int, model: str, seed: int, kept: Path | None) -> dict[str, objec
         print(f"{min(start + BATCH, files)} files, {len(faults)} faults", file=sys.stderr, flush=True)
     return {
         "files": files,
+        "first": first,
         "seed": seed,
         "limit_seconds": SECONDS,
         "outcomes": {suffix: dict(counts) for suffix, counts in outcomes.items()},
@@ -91,10 +92,11 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=10000)
     parser.add_argument("--model", default="small")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="begin here: a run that was stopped goes on")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    found = run(given.files, given.model, given.seed, given.out)
+    found = run(given.files, given.model, given.seed, given.out, given.first)
     if given.json is not None:
         given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(found, indent=1))
