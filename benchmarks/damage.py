@@ -13,6 +13,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -92,6 +93,13 @@ def inside(data: bytes, others: list[bytes], chance: np.random.Generator) -> byt
     return out.getvalue()
 
 
+def twin(element: Any) -> Any:
+    """The same element again, with its identities: a document that names two things alike."""
+    again = copy.deepcopy(element)
+    again.tail = None
+    return again
+
+
 def branches(data: bytes, chance: np.random.Generator) -> bytes:
     """A well-formed text in which elements are missing, doubled, moved, or have other values."""
     from lxml import etree
@@ -111,11 +119,9 @@ def branches(data: bytes, chance: np.random.Generator) -> bytes:
         if kind == 0:
             one.getparent().remove(one)
         elif kind == 1:
-            again = copy.deepcopy(one)
-        again.tail = None
-        one.addnext(again)
+            one.addnext(twin(one))
         elif kind == 2 and one not in other.iterancestors():
-            other.append(etree.fromstring(etree.tostring(one, with_tail=False)))
+            other.append(twin(one))
         elif kind == 3 and one.attrib:
             names = sorted(one.attrib)
             one.set(names[int(chance.integers(len(names)))], value)
