@@ -296,6 +296,7 @@ def test_recipes_fill_in_what_nobody_has_said(melody: Material) -> None:
 def test_a_picture_alone_has_no_notes_to_weigh() -> None:
     assert filled(FinetuneConfig(inputs="both"), "sequence").views == RECIPES["sequence"].views > 0
     assert filled(FinetuneConfig(inputs="image"), "sequence").views == 0
+    assert filled(FinetuneConfig(inputs="notes", views=3), "note").views == 0
 
 
 @pytest.mark.parametrize(("frozen", "rank"), [(False, 0), (True, 0), (False, 2)])

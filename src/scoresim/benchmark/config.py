@@ -146,7 +146,7 @@ def filled(config: FinetuneConfig, kind: str) -> FinetuneConfig:
         validations=config.validations or recipe.validations,
         muon=recipe.muon if config.muon < 0 else config.muon,
         context=recipe.context if config.context < 0 else config.context,
-        views=0 if config.inputs == "image" else views,  # there are no notes to weigh
+        views=0 if kind == "note" or config.inputs == "image" else views,  # without notes there is nothing to weigh
         dropout=recipe.dropout if config.dropout < 0 else config.dropout,
     )
 

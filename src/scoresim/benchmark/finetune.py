@@ -206,13 +206,7 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     for part in sim.modules():
         if isinstance(part, nn.Dropout):
             part.p = config.dropout
-    tagger: nn.Module = Tagger(
-        sim,
-        parts.task.level,
-        len(parts.classes),
-        config.context,
-        views=config.views if parts.task.level != "note" else 0,
-    )
+    tagger: nn.Module = Tagger(sim, parts.task.level, len(parts.classes), config.context, views=config.views)
     if blank(parts.task, config.inputs):
         tagger = Blanks(tagger)  # type: ignore[arg-type]
     result = fit_module(parts, tagger, origin, config, out)

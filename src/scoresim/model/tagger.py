@@ -39,6 +39,8 @@ class Tagger(nn.Module):
         super().__init__()
         if level not in LEVELS:
             raise ValueError(f"level is {level!r}; choose one of {', '.join(LEVELS)}")
+        if level == "note" and views:
+            raise ValueError("views are of windows that have one class")
         self.sim = sim
         self.level = level
         width, heads = sim.config.width, sim.config.heads

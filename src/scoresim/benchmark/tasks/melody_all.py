@@ -4,10 +4,8 @@ A head that has learnt pop songs alone finds little in other music (`melody` ask
 So here it learns from all that says where its melody is: the pop songs of POP909, the songs for one voice and piano of
 OpenScore Lieder, whose voice is the melody, and Bach's four-part chorales, whose soprano is. Of piano music nobody has
 written down which notes are its melody. There the highest of the upper staff stands for it, in the sonatas of Mozart
-and Beethoven and in Chopin: wrong where the left hand sings, right for most listeners elsewhere, and the skyline, which
-looks at both staves, was found to be right for .85 of the melody of such pieces by MidiBERT-Piano's authors. In all but
-the pop songs there is no bridge; a note that the piano plays with the voice is melody, for no MIDI file tells the two
-apart.
+and Beethoven and in Chopin: wrong where the left hand sings, right for most listeners elsewhere. In all but the pop
+songs there is no bridge; a note that the piano plays with the voice is melody, for no MIDI file tells the two apart.
 
 The parts are the official ones, those of the chorales by the lot of the work, so that the test part holds that of
 `melody` and of its questions elsewhere. Inputs are as there.
