@@ -189,6 +189,8 @@ weights, without a network:
 Engraved notation of one program dominates: old prints are read by what was learnt from it. Passages of one or two
 systems; scores of more than four staves were rare. Pop songs in MIDI were written down by a program before they were
 engraved. European art music, folk tunes of Europe and China, and pop for piano are what it knows.
+The head for melody has learnt of piano scores that the highest note of the upper staff is melody; where the left hand
+sings, it does not hear it. Velocity stands on its reading: keep both files.
 
 ## To cite
 Qin, Y.; Xie, H.; Ding, S.; Li, Y.; Tan, B.; Ye, M. Score Images as a Modality: Enhancing Symbolic Music Understanding
