@@ -1,6 +1,6 @@
 """What the order of notes gives away in the published preparation of POP909.
 
-    python benchmarks/note_order.py DATA [--train] [--checkpoint small] [--steps 0] [--seed 0] [--json OUT]
+    python benchmarks/note_order.py DATA [--train small|midibert|FOLDER] [--steps 0] [--seed 0] [--json OUT]
 
 MidiBERT-Piano's public code (wazenmai/MIDI-BERT, `data_creation/`) moves the notes of a song to a grid of 16ths,
 reads its tracks one after the other (vocal, bridge, piano), each by pitch, and then sorts all by their onset alone. The
@@ -26,10 +26,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from scoresim import checkpoint
 from scoresim.benchmark.config import FinetuneConfig
-from scoresim.benchmark.finetune import fit, prepare_pieces
+from scoresim.benchmark.finetune import fit, fit_module, prepare_pieces
+from scoresim.benchmark.midibert import MidiBert
 from scoresim.benchmark.piecewise import Material, gather
 from scoresim.benchmark.tasks import melody
 from scoresim.data.batches import batch_config
@@ -39,6 +41,7 @@ from scoresim.score.tokens import FIRST, GRID
 
 SIXTEENTHS = 4  # of a quarter note
 OTHER = 2  # the class of the piano
+PEER = "midibert"
 
 
 def on_sixteenths(piece: Piece, by_track: bool) -> Piece:
@@ -90,13 +93,18 @@ def rule(material: Material, part: str) -> dict[str, float]:
 
 
 def trained(material: Material, name: str, steps: int, seed: int) -> dict[str, float]:
-    """Accuracy of a head on a checkpoint."""
-    folder = checkpoint.locate(name)
+    """Accuracy of a head on a checkpoint, or of MidiBERT's network from scratch."""
+    folder = checkpoint.locate("small" if name == PEER else name)
     model = checkpoint.load(folder).model
     config = FinetuneConfig(inputs="notes", steps=steps, seed=seed)
     parts = prepare_pieces(material, batch_config(model.config, config.batch_size), config)
     with tempfile.TemporaryDirectory() as out:
-        found: dict[str, Any] = fit(parts, model, checkpoint.weights_of(folder), config, Path(out))
+        found: dict[str, Any]
+        if name == PEER:
+            torch.manual_seed(seed)
+            found = fit_module(parts, MidiBert("note", len(parts.classes)), name, config, Path(out))
+        else:
+            found = fit(parts, model, checkpoint.weights_of(folder), config, Path(out))
     return {"steps": found["steps"], "validation": found["validation"], "test": found["figures"][0]["value"]}
 
 
@@ -105,8 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder that holds pop909")
     parser.add_argument("--pieces", type=Path, help="folder where read songs are kept")
-    parser.add_argument("--train", action="store_true")
-    parser.add_argument("--checkpoint", default="small")
+    parser.add_argument("--train", help=f"a checkpoint on which a head is trained; {PEER}: the network of MidiBERT")
     parser.add_argument("--steps", type=int, default=0, help="0 is the recipe")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
@@ -118,7 +125,7 @@ def main() -> None:
             some = ordered(material, by_track)
             out["by track" if by_track else "by pitch"] = row = rule(some, "test")
             if given.train:
-                row |= trained(some, given.checkpoint, given.steps, given.seed)
+                row |= trained(some, given.train, given.steps, given.seed)
     if given.json is not None:
         given.json.write_text(json.dumps(out, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(out, indent=1))

@@ -169,12 +169,9 @@ class Sim:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """No gradients, and bfloat16 where that is faster.
-
-        Not `inference_mode`: in it autocast makes the weights small again for every batch.
-        """
+        """No gradients, and bfloat16 where that is faster."""
         device = next(self.model.parameters()).device
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=use_bf16("auto", device)):
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=use_bf16("auto", device)):
             yield
 
     def embed_pages(self, pages: Sequence[Sequence[PageSystem]], file: str) -> Embedding:

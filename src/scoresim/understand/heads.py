@@ -47,7 +47,7 @@ class Head:
     def of_systems(self, batches: Iterator[Batch]) -> Scores:
         """Probabilities of a picture, [C], from its systems; the head reads images."""
         scores = []
-        with torch.no_grad():
+        with torch.inference_mode():
             for batch in batches:
                 window = torch.zeros(len(batch.index), dtype=torch.long) if self.config.context else None
                 logits = self.tagger(*batch.inputs("image"), window)
@@ -128,7 +128,7 @@ def answers(
     """
     order = np.argsort(asked.size, kind="stable")
     found: list[dict[int, Scores]] = []
-    with torch.no_grad():
+    with torch.inference_mode():
         for start in range(0, len(order), asked.config.batch_size):
             index = order[start : start + asked.config.batch_size]
             batch = asked.gather(index).to(device)
@@ -181,7 +181,6 @@ def load_heads(folder: Path, model: SIM, weights: str) -> dict[str, Head]:
             raise BadInput(f"{path} stands on a head that is not beside it; take all heads from one place.")
         tagger, config = load_head(path, bodies[on], weights)
         merge_low_rank(tagger.sim)
-        tagger.requires_grad_(True)  # autocast keeps small copies of such weights alone
         if config.rank:
             bodies[digest] = tagger.sim
         found[path.stem] = Head(tagger, config, digest if config.rank else on)
