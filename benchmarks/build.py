@@ -3,11 +3,12 @@
     python benchmarks/build.py [--scores 100] [--repeat 3] [--memory 5000] [--lilypond 10] [--workers]
 
 The scores are the first of ``build_scores.txt``, MusicXML files of music21's corpus that all programs read. Times are
-CPU seconds (user and system, children included) of one process, the median of `--repeat` runs in turns; the ratio that
-counts is taken within one run. MuseScore and LilyPond run once, after the others.
-The limit is verovio alone: load, lay out, write every page as SVG, nothing else.
+CPU seconds (user and system, children included) of one process, the median of `--repeat` runs in turns; the ratios that
+count are taken within one run. LilyPond runs once, after the others.
+The limit is verovio alone: load the file, lay out, write every page as SVG, nothing else. As pictures show no lyrics,
+ours takes them out first; the second limit is verovio alone on that text.
 MuseScore converts the same files to PNG in one process; LilyPond takes one after the other, so it gets fewer of them.
-Neither gives boxes or notes. A program that is not installed is left out with a message.
+Both draw the lyrics, and neither gives boxes or notes. A program that is not installed is left out with a message.
 Prints tables and ends with one line of JSON.
 """
 
@@ -23,9 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from scoresim.data.corpora import Item
 from scoresim.data.pair import PassageRules, Rejected, excerpt, make_pair
 from scoresim.data.shards import to_table, write_table
 from scoresim.score.engrave import EngraveConfig, Engraving
+from scoresim.score.lyrics import without_lyrics
 from scoresim.score.read import read_text
 from scoresim.score.sandbox import Failure, run_all
 from scoresim.score.source import doubtful_bars
@@ -65,26 +66,28 @@ def items(count: int) -> list[Item]:
 
 
 class Clock:
-    """CPU seconds by stage."""
+    """CPU seconds of this process by stage; asked for some ten times a passage, so by the quickest call there is."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        begun = cpu()
+        begun = time.process_time()
         try:
             yield
         finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + cpu() - begun
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.process_time() - begun
 
 
-def limit(todo: list[Item]) -> float:
+def limit(todo: list[Item], lyrics: bool) -> float:
     """CPU seconds of verovio alone."""
     import verovio
 
     verovio.enableLog(verovio.LOG_OFF)
     texts = [read_text(item.path, item.format) for item in todo]
+    if not lyrics:
+        texts = [without_lyrics(text, item.format) for text, item in zip(texts, todo, strict=True)]
     begun = cpu()
     for text in texts:
         toolkit = verovio.toolkit()
@@ -101,13 +104,14 @@ def ours(todo: list[Item], folder: Path) -> tuple[Clock, int, int]:
     bars = made = 0
     for number, item in enumerate(todo):
         with clock("read"):
-            text = read_text(item.path, item.format)
+            stated = read_text(item.path, item.format)
+            text = without_lyrics(stated, item.format)
         with clock("engrave, notes"):
             engraving = Engraving(text, SETTINGS, str(item.path))
         score = engraving.reading.score
         bars += len(score.bars)
         with clock("verify against the file"):
-            doubtful = doubtful_bars(text, score)
+            doubtful = doubtful_bars(stated, score)
         pairs = []
         for page in range(engraving.pages):
             with clock("engrave, SVG"):
@@ -133,14 +137,13 @@ def ours(todo: list[Item], folder: Path) -> tuple[Clock, int, int]:
     return clock, bars, made
 
 
-def musescore(todo: list[Item], folder: Path) -> float:
+def musescore(program: str, todo: list[Item], folder: Path) -> float:
     """CPU seconds of MuseScore, files to PNG pages at the resolution of 8 pixels per staff space."""
-    program = shutil.which("mscore3") or shutil.which("mscore")
     jobs = [{"in": str(item.path), "out": str(folder / f"m{i}.png")} for i, item in enumerate(todo)]
     (folder / "jobs.json").write_text(json.dumps(jobs))
     environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)}
     begun = cpu()
-    command = [str(program), "-r", "115", "-j", str(folder / "jobs.json")]
+    command = [program, "-r", "115", "-j", str(folder / "jobs.json")]
     subprocess.run(command, env=environment, capture_output=True, check=False)
     seconds = cpu() - begun
     pages = len(list(folder.glob("m*.png")))
@@ -227,34 +230,41 @@ def speed(todo: list[Item], asked: argparse.Namespace, folder: Path) -> dict[str
     """The table of stages and programs."""
     runs: list[dict[str, float]] = []
     bars = made = 0
-    others: dict[str, tuple[Callable[[], float], int]] = {}
-    if shutil.which("mscore3") or shutil.which("mscore"):
-        others["MuseScore"] = (partial(musescore, todo, folder), 0)
-    else:
+    muse = shutil.which("mscore3") or shutil.which("mscore")
+    if not muse:
         print("MuseScore is not installed and left out (Debian: musescore3)", file=sys.stderr)
     few = todo[:: max(len(todo) // asked.lilypond, 1)][: asked.lilypond] if asked.lilypond else []
-    if few and shutil.which("lilypond"):
-        others["LilyPond"] = (partial(lilypond, few, folder), bars_of(few))
-    elif few:
+    if few and not shutil.which("lilypond"):
         print("LilyPond is not installed and left out (Debian: lilypond)", file=sys.stderr)
+        few = []
     for _ in range(asked.repeat):
-        bare = limit(todo)
+        bare = {"limit": limit(todo, True), "limit, no lyrics": limit(todo, False)}
         clock, bars, made = ours(todo, folder)
         total = sum(clock.seconds.values())
-        runs.append({"limit": bare, "ours": total} | {f"  {k}": v for k, v in clock.seconds.items()})
+        runs.append(bare | {"ours": total} | {f"  {k}": v for k, v in clock.seconds.items()})
+        if muse:
+            runs[-1]["MuseScore"] = musescore(muse, todo, folder)
     per_bar = {name: statistics.median(run[name] for run in runs) / bars for name in runs[0]}
-    for name, (run, count) in others.items():
-        per_bar[name] = run() / (count or bars)
+    if few:
+        per_bar["LilyPond"] = lilypond(few, folder) / bars_of(few)
     print(f"{len(todo)} scores, {bars} bars, {made} pairs; median of {asked.repeat}, one core")
     print(f"{'':24}{'ms per bar':>12}{'bars/s':>10}{'of the limit':>14}")
     for name, seconds in per_bar.items():
         print(f"{name:24}{1000 * seconds:12.2f}{1 / seconds:10.1f}{per_bar['limit'] / seconds:14.2f}")
-    ratio = statistics.median(run["limit"] / run["ours"] for run in runs)
-    result: dict[str, Any] = {"bars": bars, "pairs": made, "share_of_limit": round(ratio, 3)}
+
+    def ratio(over: str, under: str) -> float:
+        return statistics.median(run[over] / run[under] for run in runs)
+
+    result: dict[str, Any] = {"bars": bars, "pairs": made, "share_of_limit": round(ratio("limit", "ours"), 3)}
+    result["share_of_limit_without_lyrics"] = round(ratio("limit, no lyrics", "ours"), 3)
     result["ms_per_bar"] = {name.strip(): round(1000 * seconds, 3) for name, seconds in per_bar.items()}
-    for name in others:
-        result[f"times_{name.lower()}"] = round(per_bar[name] / per_bar["ours"], 2)
-        print(f"ours is {result[f'times_{name.lower()}']} times as fast as {name}")
+    if muse:
+        result["times_musescore"] = round(ratio("MuseScore", "ours"), 2)
+    if few:
+        result["times_lilypond"] = round(per_bar["LilyPond"] / per_bar["ours"], 2)
+    for name in ("MuseScore", "LilyPond"):
+        if (times := result.get(f"times_{name.lower()}")) is not None:
+            print(f"ours is {times} times as fast as {name}")
     return result
 
 

@@ -30,6 +30,7 @@ from scoresim.errors import BadInput, ScoresimError
 from scoresim.files import Place
 from scoresim.score.degrade import degrade
 from scoresim.score.engrave import STAFF_SPACES, EngraveConfig, Engraving, Layout, vary
+from scoresim.score.lyrics import without_lyrics
 from scoresim.score.notate import notate_all
 from scoresim.score.notes import DRUMS, TIED_FROM, Score
 from scoresim.score.performance import performed
@@ -214,10 +215,12 @@ def _stretches(task: Task, settings: EngraveConfig) -> Iterator[_Stretch]:
             how = BEATS[notation.how]
             yield _Stretch(f"{i}.", notation.first_bar, engraving, score, midi, share=share, beats=how)
         return
-    text = stated = read_text(item.path, item.format)
+    stated = read_text(item.path, item.format)
     if item.format == "abc":
         stated = corpora.abc_text(item)
-        text = check_abc(stated, item.path)
+    text = stated if settings.texts else without_lyrics(stated, item.format)
+    if item.format == "abc":
+        text = check_abc(text, item.path)
     engraving = Engraving(text, settings, str(item.path), bar_accidentals=item.format == "abc")
     score = engraving.reading.score
     yield _Stretch("", 0, engraving, score, score, doubtful(stated, item.format, score))
