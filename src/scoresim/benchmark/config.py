@@ -169,6 +169,19 @@ class BenchmarkConfig:
             "scratch-both, midibert-notes (the network of MidiBERT, for whole pieces); none is all."
         },
     )
+    frozen: bool = field(
+        default=False,
+        metadata={
+            "help": "Ask what the weights know as they are, by a linear model of their states, instead of training "
+            "heads: minutes for hours."
+        },
+    )
+    rules: Literal["all", "ours", "none"] = field(
+        default="all",
+        metadata={
+            "help": "Rows without a network, of tasks of whole pieces: all; ours, without music21's slow features; none."
+        },
+    )
     seeds: int = field(default=1, metadata={"help": "How many trainings of every head, with seeds from SEED on."})
     seed: int = field(default=0, metadata={"help": "The first seed."})
     style_steps: int = field(default=600, metadata={"help": "Optimiser steps of a style head."})

@@ -255,10 +255,7 @@ def fit_module(parts: Parts, module: nn.Module, origin: str, config: FinetuneCon
         "data_manifest_sha256": parts.identity,
         "finetune": json.loads(json.dumps(asdict(config))),
     }
-    if (out / CONFIG).is_file() and read_json(out / CONFIG) != asked:
-        raise BadInput(f"{out} holds another fine-tuning; choose another folder, or remove this one.")
-    if (out / RESULT).is_file() and (out / ANSWERS).is_file():
-        done: dict[str, Any] = read_json(out / RESULT)
+    if (done := kept_result(out, asked)) is not None:
         return done
     write_json(out / CONFIG, asked)
     task, device = parts.task, "cuda" if torch.cuda.is_available() else "cpu"
@@ -302,6 +299,20 @@ def fit_module(parts: Parts, module: nn.Module, origin: str, config: FinetuneCon
     write_json(out / RESULT, result)
     shutil.rmtree(out / "state", ignore_errors=True)
     return result
+
+
+def kept_result(out: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a folder holds of a run that was asked the same, None where it has not ended.
+
+    Raises:
+        BadInput: it holds another run.
+    """
+    if (out / CONFIG).is_file() and read_json(out / CONFIG) != asked:
+        raise BadInput(f"{out} holds another fine-tuning; choose another folder, or remove this one.")
+    if not ((out / RESULT).is_file() and (out / ANSWERS).is_file()):
+        return None
+    done: dict[str, Any] = read_json(out / RESULT)
+    return done
 
 
 def kind_of(task: Task | PieceTask) -> str:

@@ -12,15 +12,19 @@ weight of a class is that which a network gets (`PieceTask.balance`).
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.benchmark import baselines, metrics
+from scoresim.benchmark.finetune import load_answers, save_answers
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.note_features import note_features, seen
 from scoresim.benchmark.piecewise import Material, cut_part, labels_of
@@ -29,6 +33,7 @@ from scoresim.benchmark.window_features import music21_features, music21_is_ther
 from scoresim.data.pair import Pair
 from scoresim.data.windows import Window
 from scoresim.errors import BadInput
+from scoresim.files import read_json, write_json
 from scoresim.score.tokens import Vocabulary, default_vocabulary
 
 LEAVES = (31, 127)  # of a tree of notes
@@ -81,7 +86,31 @@ def items_of(material: Material, part: str, notes: int = 0) -> Items:
     return Items(labels[piece], groups[piece], piece, windows)
 
 
-def rules(material: Material, notes: int = 0, seed: int = 0, part: str = "test") -> Iterator[tuple[str, str, Answers]]:
+def kept_rules(material: Material, folder: Path, seed: int, which: str) -> list[tuple[str, str, Answers]]:
+    """What `rules` gives, from a folder where it was left before, or made now and left there.
+
+    Args:
+        which: "all", "ours" or "none" (`BenchmarkConfig.rules`).
+    """
+    if which == "none":
+        return []
+    music21 = which == "all"
+    asked = json.dumps([material.identity, seed, music21 and music21_is_there()])
+    name = f"{material.task.name}-rules-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+    listed = folder / f"{name}.json"
+    if not listed.is_file():
+        names = []
+        for number, (rule, inputs, said) in enumerate(rules(material, seed=seed, music21=music21)):
+            save_answers(folder / f"{name}-{number}.npz", said)
+            names.append([rule, inputs])
+        write_json(listed, names)
+    found = enumerate(read_json(listed))
+    return [(rule, inputs, load_answers(folder / f"{name}-{number}.npz")) for number, (rule, inputs) in found]
+
+
+def rules(
+    material: Material, notes: int = 0, seed: int = 0, part: str = "test", music21: bool = True
+) -> Iterator[tuple[str, str, Answers]]:
     """All rules, the quick ones first: (name, inputs, answers).
 
     Args:
@@ -89,6 +118,7 @@ def rules(material: Material, notes: int = 0, seed: int = 0, part: str = "test")
         notes: of a window; 0 is the task's own number.
         seed: of the choice of training items, and of the trees.
         part: that is answered.
+        music21: whether its features are asked too, where it is installed.
 
     Raises:
         BadInput: the training part has fewer than two classes.
@@ -117,7 +147,7 @@ def rules(material: Material, notes: int = 0, seed: int = 0, part: str = "test")
 
     x = table(window_features)
     yield "hand-crafted features", "notes", _learnt(material, x, truth[chosen], items, part, candidates)
-    if music21_is_there():
+    if music21 and music21_is_there():
         theirs = table(music21_features)
         yield "features of music21", "notes", _learnt(material, theirs, truth[chosen], items, part, candidates)
         both = {name: np.concatenate([x[name], theirs[name]], axis=1) for name in items}

@@ -39,6 +39,7 @@ from scoresim.benchmark.finetune import (
     prepare,
     prepare_pieces,
 )
+from scoresim.benchmark.linear import probe
 from scoresim.benchmark.midibert import MidiBert
 from scoresim.benchmark.piecewise import gather
 from scoresim.benchmark.places import absent, data_of, there
@@ -55,6 +56,7 @@ __all__ = ["BenchmarkConfig", "FinetuneConfig", "benchmark", "finetune", "markdo
 
 BOTH, MIDI, SCRATCH = "score images and MIDI", "MIDI alone", "none (from scratch)"
 PEER = "none (MidiBERT's network, from scratch)"
+FROZEN = " [frozen, linear]"
 KINDS = {BOTH: "sim", MIDI: "midi", SCRATCH: "scratch", PEER: "midibert"}
 Row = dict[str, Any]
 
@@ -146,7 +148,8 @@ def systems(sources: Sources, config: BenchmarkConfig) -> list[System]:
     """The trained systems of a learnt task that are asked for, in the order of the table."""
     midi = [System(MIDI, "notes")] if sources.notes_checkpoint is not None else []
     ours = [System(BOTH, "notes"), System(BOTH, "both"), System(BOTH, "image")]
-    every = [*ours, *midi, System(SCRATCH, "notes"), System(SCRATCH, "both"), System(PEER, "notes")]
+    peer = [] if config.frozen else [System(PEER, "notes")]
+    every = [*ours, *midi, System(SCRATCH, "notes"), System(SCRATCH, "both"), *peer]
     return [one for one in every if f"{KINDS[one.pretraining]}-{one.inputs}" in (config.systems or SYSTEMS)]
 
 
@@ -182,8 +185,8 @@ def judge_pieces(
         return kept[settings.inputs]
 
     first: list[tuple[System, Parts, Answers]] = []
-    beside = piece_baselines.rules(material, seed=config.seed)
-    rows, compared = judge_task(task, ready, beside, chosen, sources, out, config, first)
+    rules = piece_baselines.kept_rules(material, out / "runs", config.seed, config.rules)
+    rows, compared = judge_task(task, ready, rules, chosen, sources, out, config, first)
     if first and find_spec("matplotlib") is not None:
         from scoresim.benchmark.task_pictures import draw_task
 
@@ -220,12 +223,13 @@ def judge_task(
         for seed in seeds:
             settings = config.finetuning(task.name, system.inputs, seed)
             parts = ready(settings)
-            where = train_one(parts, system, sources, out, settings)
+            where = train_one(parts, system, sources, out, settings, config.frozen)
             said = load_answers(where / ANSWERS)
             figures.append(parts.evaluate(said, load_elsewhere(where, parts)))
             if answered is not None and seed == config.seed:
                 answered.append((system, parts, said))
-        judged.append(Judged(describe(system.inputs, task), system.pretraining, seeds, tuple(figures)))
+        inputs = describe(system.inputs, task) + (FROZEN if config.frozen else "")
+        judged.append(Judged(inputs, system.pretraining, seeds, tuple(figures)))
     parts = ready(config.finetuning(task.name, "notes", config.seed))
     for name, inputs, answers in beside:
         judged.append(Judged(inputs, f"none ({name})", (), (parts.evaluate(answers),)))
@@ -238,8 +242,10 @@ def judge_task(
     return rows, compare(judged, config.seed)
 
 
-def train_one(parts: Parts, system: System, sources: Sources, out: Path, config: FinetuneConfig) -> Path:
-    """The folder of one fine-tuning, trained now or before."""
+def train_one(
+    parts: Parts, system: System, sources: Sources, out: Path, config: FinetuneConfig, frozen: bool = False
+) -> Path:
+    """The folder of one fine-tuning, or of one linear model of frozen states, made now or before."""
     folder = sources.notes_checkpoint if system.pretraining == MIDI else sources.checkpoint
     if folder is None:
         raise BadInput("there is no checkpoint pre-trained on MIDI alone.")
@@ -249,10 +255,11 @@ def train_one(parts: Parts, system: System, sources: Sources, out: Path, config:
     if system.pretraining == SCRATCH:
         origin = f"scratch {json.dumps(read_json(folder / checkpoints.CONFIG)['model'], sort_keys=True)}"
     asked = json.dumps([origin, parts.identity, asdict(config)], sort_keys=True)
-    name = f"{parts.task.name}-{KINDS[system.pretraining]}-{system.inputs}-seed{config.seed}"
+    kind = "linear-" if frozen else ""
+    name = f"{parts.task.name}-{kind}{KINDS[system.pretraining]}-{system.inputs}-seed{config.seed}"
     where = out / "runs" / f"{name}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
     if not (where / "finetune.json").is_file():
-        _logger.info("benchmark: fine-tuning %s", name)
+        _logger.info("benchmark: %s %s", "reading for" if frozen else "fine-tuning", name)
         if system.pretraining == PEER:
             torch.manual_seed(config.seed)
             fit_module(parts, MidiBert(parts.task.level, len(parts.classes)), origin, config, where)
@@ -261,7 +268,7 @@ def train_one(parts: Parts, system: System, sources: Sources, out: Path, config:
         if system.pretraining == SCRATCH:
             torch.manual_seed(config.seed)
             sim = SIM(sim.config, sim.vocabulary_sizes)
-        fit(parts, sim, origin, config, where)
+        (probe if frozen else fit)(parts, sim, origin, config, where)
     return where
 
 
