@@ -45,7 +45,7 @@ from scoresim.model.sim import SIM
 from scoresim.model.tagger import Tagger, mean_of_windows
 from scoresim.score.tokens import MASK
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # C of the logistic regression
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C of the logistic regression
 ITEMS = {"train": 4000, "valid": 400}  # windows or passages that are read, at most, a seeded choice
 NOTE_ITEMS, NOTES_OF_ITEM = 600, 100  # of questions about notes: windows of a part, and notes of each
 READ_AT_ONCE = 16  # windows
