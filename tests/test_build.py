@@ -175,6 +175,35 @@ def test_a_build_killed_at_any_moment_ends_with_the_same_shards(
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in built.iterdir())
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
+def test_a_signal_ends_a_build_and_its_workers(source: Path, tmp_path: Path) -> None:
+    """SIGTERM to the program alone, as a batch system sends it: 143, a sentence, and no process is left."""
+    out = tmp_path / "set"
+    words = [sys.executable, "-m", "scoresim", "build", str(out), "--corpus", f"folder={source}", "--workers", "2"]
+    process = subprocess.Popen(words, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list((out / "parts").glob("*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGTERM)
+    assert "run the same command again" in process.communicate(timeout=60)[1]
+    assert process.returncode == 143
+    while of_session(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert of_session(process.pid) == []
+
+
+def of_session(leader: int) -> list[int]:
+    """The processes of a session."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            _, state, _, _, session, *_ = ("x " + stat.read_text().rpartition(")")[2]).split()
+        except OSError:
+            continue
+        found += [int(stat.parent.name)] if int(session) == leader and state != "Z" else []
+    return found
+
+
 def test_two_builds_in_one_folder_are_refused_and_a_killed_one_is_not_in_the_way(
     built: Path, source: Path, build_config: BuildConfig, tmp_path: Path
 ) -> None:

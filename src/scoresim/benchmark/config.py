@@ -179,7 +179,7 @@ class BenchmarkConfig:
     rules: Literal["all", "ours", "none"] = field(
         default="all",
         metadata={
-            "help": "Rows without a network, of tasks of whole pieces: all; ours, without music21's slow features; none."
+            "help": "Rows without a network, of tasks of pieces: all; ours, without music21's slow features; none."
         },
     )
     seeds: int = field(default=1, metadata={"help": "How many trainings of every head, with seeds from SEED on."})

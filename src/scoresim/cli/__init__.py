@@ -8,8 +8,10 @@ only room that prints: results to standard output, everything else to standard e
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -18,7 +20,7 @@ from scoresim.errors import ScoresimError
 
 __all__ = ["app", "main", "run"]
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 BROKEN_PIPE = 141
 _EXTRAS = {
     "torch": "train",
@@ -91,7 +93,8 @@ def run(tokens: Sequence[str] | None = None) -> int:
 
     Returns:
         0 done, 1 a check failed, 2 bad input or usage, 130 interrupted, 141 the reader of our output went
-        away. Any other exception is a bug and comes through with its traceback.
+        away, 143 terminated (by a signal that `main` hears). Any other exception is a bug and comes through
+        with its traceback.
     """
     _log_to_stderr()
     try:
@@ -101,8 +104,9 @@ def run(tokens: Sequence[str] | None = None) -> int:
         return _say(str(error), error.exit_code)
     except CycloptsError as error:
         return _say(_usage(error), 2)
-    except KeyboardInterrupt:
-        return _say("interrupted; run the same command again to go on.", INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
+        return _say("interrupted; run the same command again to go on.", code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
@@ -115,9 +119,19 @@ def run(tokens: Sequence[str] | None = None) -> int:
     return 0
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came; unlike the signal itself, it lets worker processes be ended on the way out."""
+
+
 def main() -> None:
-    """Entry point of the ``scoresim`` program."""
+    """Entry point of the ``scoresim`` program. SIGTERM ends a command as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run())
+
+
+def _terminate(number: int, frame: Any) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second one does not wait
+    raise Terminated
 
 
 def _say(sentence: str, code: int) -> int:
