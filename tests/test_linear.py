@@ -69,8 +69,9 @@ def test_a_window_is_the_mean_and_the_deviation_of_its_lines(composer: Material)
     module = LinearProbe(micro(), "sequence", len(composer.classes), blanks=False).eval()
     asked = prepare_pieces(composer, BATCHES, config).test
     batch = asked.gather(np.arange(2))
-    together = module.states(*batch.inputs("notes"), batch.window)
-    _, vectors = module.tagger.read(*batch.inputs("notes"))
+    notes, image = batch.inputs("notes")
+    together = module.states(notes, image, batch.window)
+    _, vectors = module.tagger.read(notes, image)
     own = vectors[batch.window == 0]
     assert len(own) > 1
     torch.testing.assert_close(together[0], torch.cat([own.mean(0), own.std(0, correction=0)]), atol=0.02, rtol=0.05)

@@ -158,7 +158,8 @@ def _read(module: LinearProbe, parts: Parts, part: str, inputs: str, seed: int) 
         for start in range(0, len(chosen), READ_AT_ONCE):
             batch = some.gather(chosen[start : start + READ_AT_ONCE]).to(device)
             window = batch.window if isinstance(some, Windows) else None
-            found = module.states(*batch.inputs(inputs), window).cpu().numpy()
+            notes, image = batch.inputs(inputs)
+            found = module.states(notes, image, window).cpu().numpy()
             labels = batch.labels[parts.task.name].cpu().numpy()
             if note:
                 at = np.flatnonzero((labels != IGNORE) & (labels >= 0))
