@@ -274,6 +274,18 @@ def test_answers_stand_beside_their_truth(melody: Material, composer: Material) 
     assert {f.what for f in figures} == {"composer, windows of 64 notes", "composer, pieces"}
 
 
+def test_two_say_together_what_neither_denies() -> None:
+    """The product of their probabilities: whoever is surer has more to say; other items are refused."""
+    truth, work = np.array([0, 1]), np.array([0, 0])
+    sure, unsure = np.log([[0.9, 0.1], [0.2, 0.8]]), np.log([[0.4, 0.6], [0.45, 0.55]])
+    one, other = (Answers(truth, s.astype(np.float32) + 3, work) for s in (sure, unsure))
+    both = one.times(other)
+    assert both.predicted.tolist() == [0, 1] and other.predicted.tolist() == [1, 1]
+    np.testing.assert_allclose(both.scores, sure + unsure, atol=1e-5)
+    with pytest.raises(ValueError, match="different items"):
+        one.times(Answers(truth[::-1], one.scores, work))
+
+
 def test_a_piece_says_what_its_windows_say_together() -> None:
     scores = np.log(np.array([[0.6, 0.4], [0.1, 0.9], [0.8, 0.2]], dtype=np.float32))
     found = Answers(np.array([1, 1, 0]), scores, np.array([0, 0, 1]), np.array([4, 4, 7])).by_piece()
@@ -343,7 +355,9 @@ def test_the_benchmark_asks_about_whole_pieces(
     assert accuracy["none (majority class)"]["value"] == pytest.approx(96 / 176, abs=1e-6)
     assert "published: MidiBERT-Piano" in (tmp_path / "out" / "results.md").read_text()
     compared = read_json(tmp_path / "out" / "comparisons.json")
-    gains = ("gain of pre-training, notes read", "gain over skyline", "gain over hand-crafted features")
+    gains = ["gain of pre-training, notes read", "gain over skyline", "gain over hand-crafted features"]
+    gains += ["gain of the model beside features"]
+    assert accuracy["score images and MIDI, with hand-crafted features"]["seeds"] == [0]
     assert [c["what"] for c in compared] == [f"melody, notes: {gain}" for gain in gains]
     made = sorted(p.name for p in (tmp_path / "out" / "runs").iterdir())
     assert run.benchmark(("melody",), tmp_path / "sim", tmp_path / "out", config) == rows

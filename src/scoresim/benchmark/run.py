@@ -56,7 +56,8 @@ __all__ = ["BenchmarkConfig", "FinetuneConfig", "benchmark", "finetune", "markdo
 
 BOTH, MIDI, SCRATCH = "score images and MIDI", "MIDI alone", "none (from scratch)"
 PEER = "none (MidiBERT's network, from scratch)"
-FROZEN = " [frozen, linear]"
+FROZEN, WITH = " [frozen, linear]", ", with hand-crafted features"
+FEATURES = ("hand-crafted features", "hand-crafted features of the piece")  # the last that there is
 KINDS = {BOTH: "sim", MIDI: "midi", SCRATCH: "scratch", PEER: "midibert"}
 Row = dict[str, Any]
 
@@ -217,22 +218,28 @@ def judge_task(
         answered: gets every system with its parts and its answers of the first seed.
     """
     seeds = tuple(range(config.seed, config.seed + config.seeds))
-    judged = []
+    judged, together, own = [], [], list(beside)
+    features = next((said for name, _, said in reversed(own) if name in FEATURES), None)
     for system in chosen:
-        figures = []
+        figures, joint = [], []
         for seed in seeds:
             settings = config.finetuning(task.name, system.inputs, seed)
             parts = ready(settings)
             where = train_one(parts, system, sources, out, settings, config.frozen)
             said = load_answers(where / ANSWERS)
             figures.append(parts.evaluate(said, load_elsewhere(where, parts)))
+            if features is not None and system.inputs != "image":
+                joint.append(parts.evaluate(said.times(features)))
             if answered is not None and seed == config.seed:
                 answered.append((system, parts, said))
         inputs = describe(system.inputs, task) + (FROZEN if config.frozen else "")
         judged.append(Judged(inputs, system.pretraining, seeds, tuple(figures)))
+        if joint:
+            together.append(Judged(inputs, system.pretraining + WITH, seeds, tuple(joint)))
     parts = ready(config.finetuning(task.name, "notes", config.seed))
-    for name, inputs, answers in beside:
+    for name, inputs, answers in own:
         judged.append(Judged(inputs, f"none ({name})", (), (parts.evaluate(answers),)))
+    judged += together
     rows = []
     for one in judged:
         for i, figure in enumerate(one.figures[0]):
@@ -282,8 +289,10 @@ def compare(judged: list[Judged], seed: int) -> list[Row]:
         ("gain of the image as input", (BOTH, "both"), (BOTH, "notes")),
         ("gain over MidiBERT's network", (BOTH, "notes"), (PEER, "notes")),
     ]
-    rules = [key for key in by if "features" in key[0] or "skyline" in key[0]]
-    wanted += [(f"gain over {by[key].pretraining[6:-1]}", (BOTH, "notes"), key) for key in rules]
+    rules = [key for key in by if key[0].startswith("none (") and ("features" in key[0] or "skyline" in key[0])]
+    wanted += [(f"gain over {by[key].pretraining[6:-1]}", (BOTH, "notes"), key) for key in rules if WITH not in key[0]]
+    name = next((key for key in reversed(rules) if key[0][6:-1] in FEATURES), ("", ""))
+    wanted += [("gain of the model beside features", (BOTH + WITH, "notes"), name)]
     found = []
     for what, a, b in wanted:
         if a in by and b in by:

@@ -134,12 +134,28 @@ class Answers:
         if self.piece is None:
             return self
         _, first, number = np.unique(self.piece, return_index=True, return_inverse=True)
-        whole = self.scores.astype(np.float64)
-        whole = whole - np.logaddexp.reduce(whole, axis=1, keepdims=True)
+        whole = self.shares
         sums = np.zeros((len(first), whole.shape[1]))
         np.add.at(sums, number, whole)
         scores = (sums / np.bincount(number)[:, None]).astype(np.float32)
         return Answers(self.truth[first], scores, self.work[first], self.piece[first])
+
+    def times(self, other: Answers) -> Answers:
+        """What both say together of the same items: the product of their probabilities, none tuned against the other.
+
+        Raises:
+            ValueError: the items are not the same.
+        """
+        if not (np.array_equal(self.truth, other.truth) and np.array_equal(self.work, other.work)):
+            raise ValueError("answers about different items")
+        return dataclasses.replace(self, scores=(self.shares + other.shares).astype(np.float32))
+
+    @property
+    def shares(self) -> Floats:
+        """[M, C] log-probabilities."""
+        whole = self.scores.astype(np.float64)
+        out: Floats = whole - np.logaddexp.reduce(whole, axis=1, keepdims=True)
+        return out
 
     @property
     def predicted(self) -> Ints:
