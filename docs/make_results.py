@@ -3,6 +3,7 @@
     python docs/make_results.py [runs/study]
     python docs/make_results.py small        # the table of `small` from results/pretraining.json
     python docs/make_results.py understanding OUT...  # results/understanding.{json,md} from what benchmarks wrote
+    python docs/make_results.py frozen OUT...         # results/frozen.{json,md}, the same of benchmarks with --frozen
 
 The rows are those that `scoresim study` and `scoresim benchmark` wrote; nothing is typed by hand.
 """
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results -->\n", "<!-- /results -->"
 SMALL_BEGIN, SMALL_END = "<!-- small -->\n", "<!-- /small -->"
 HEADS_BEGIN, HEADS_END = "<!-- understanding -->\n", "<!-- /understanding -->"
+FROZEN_BEGIN, FROZEN_END = "<!-- frozen -->\n", "<!-- /frozen -->"
 IMAGE, MIDI = "score images and MIDI", "MIDI alone"
 RULES = (("note heads", "none (bootleg score)"), ("nothing", "none (chance)"))
 SHOWN = (  # what the README says, and which row it is: (what, metric, [(heading, inputs begin with, pre-training)])
@@ -64,6 +66,45 @@ UNDERSTANDING = """Heads on `small` and beside it, by the recipes of [docs/bench
 trained on one H100; three seeds each, with 95 % intervals over works. Every row names its command; MIDI is the
 checkpoint of the same network pre-trained on MIDI alone with as many passages. Features and rules are made on a CPU.
 """
+
+
+FROZEN = """What the weights of `small` know as they are: logistic regression on their states
+([docs/benchmark.md](../docs/benchmark.md#what-frozen-weights-know)), with 95 % intervals over works, made on two cores.
+MIDI is the checkpoint of the same network pre-trained on MIDI alone with as many passages; "from scratch" is the
+network before any training.
+"""
+KNOWN = (  # of frozen weights: the title of a column, how its pre-training begins, and its inputs
+    ("features", "none (hand-crafted features)", "notes"),
+    ("untrained", "none (from scratch)", "notes"),
+    ("MIDI alone", MIDI, "notes"),
+    ("notes", IMAGE, "notes"),
+    ("notes and picture", IMAGE, "both"),
+    ("picture", IMAGE, "image"),
+)
+
+
+def table_of_tasks(rows: list[dict[str, Any]], compared: list[dict[str, Any]]) -> str:
+    """The README's table of what frozen weights know: a line for each task, a column for each system."""
+    lines = [f"| | {' | '.join(title for title, *_ in KNOWN)} | gain of the picture |", f"|---|{'--:|' * 7}"]
+    first = {row["what"]: row["metric"] for row in reversed(rows)}  # the first metric of each question
+    for name in dict.fromkeys(row["what"].partition(",")[0] for row in rows):
+        what = next(row["what"] for row in rows if row["what"].startswith(f"{name},"))
+        mine = [row for row in rows if row["what"] == what and row["metric"] == first[what]]
+        cells = []
+        for _, pretraining, inputs in KNOWN:
+            found = [
+                r
+                for r in mine
+                if r["inputs"].split(" ")[0] == inputs and r["pretraining"].startswith(pretraining)
+                and not r["pretraining"].endswith(", with hand-crafted features")
+            ]  # fmt: skip
+            cells.append(f"{100 * found[0]['value']:.1f}" if found else "")
+        gain = next((c for c in compared if c["what"] == f"{what}: gain of the image as input"), None)
+        cells.append("" if gain is None else f"{100 * gain['difference']:+.1f} (p {gain['p']:.3f})")
+        shown = next((r["inputs"] for r in mine if r["inputs"].startswith("both")), "")
+        mark = "" if not shown or "composer" in shown else " *"
+        lines.append(f"| {name.replace('-', ' ')}, {first[what]}{mark} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def table_of_heads(rows: list[dict[str, Any]]) -> str:
@@ -151,8 +192,8 @@ def small() -> None:
     between(SMALL_BEGIN, SMALL_END, f"{table_of_small(rows)}\n\n{note}\n")
 
 
-def understanding(folders: list[Path]) -> None:
-    """Join what benchmarks of some tasks have written, without the paths of the machine on which that was."""
+def joined(folders: list[Path], more: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What benchmarks of some tasks have written, without the paths of the machine on which that was."""
     rows, compared = [], []
     for folder in folders:
         rows += json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -160,14 +201,34 @@ def understanding(folders: list[Path]) -> None:
     for row in rows:
         if row["command"].startswith("scoresim"):
             asked = row["command"].partition(" --checkpoint ")[0]
-            row["command"] = f"{asked} --checkpoint small --notes-checkpoint MIDI --data FOLDER --out OUT --seeds 3"
+            row["command"] = f"{asked} --checkpoint small --notes-checkpoint MIDI --data FOLDER --out OUT {more}"
+    return rows, compared
+
+
+def publish(name: str, title: str, about: str, rows: list[dict[str, Any]], compared: list[dict[str, Any]]) -> None:
+    """Write results/NAME.json and .md."""
     whole = {"rows": rows, "comparisons": compared}
-    (ROOT / "results" / "understanding.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-    text = f"# What heads know\n\n{UNDERSTANDING}\n{markdown(rows, compared)}"
-    (ROOT / "results" / "understanding.md").write_text(text, encoding="utf-8")
+    (ROOT / "results" / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    text = f"# {title}\n\n{about}\n{markdown(rows, compared)}"
+    (ROOT / "results" / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+def understanding(folders: list[Path]) -> None:
+    """The tables of trained heads."""
+    rows, compared = joined(folders, "--seeds 3")
+    publish("understanding", "What heads know", UNDERSTANDING, rows, compared)
     note = "Percent right of the test part, mean of three seeds (95 % interval over works); all rows and the paired\n"
     note += "tests: [results/understanding.md](results/understanding.md)."
     between(HEADS_BEGIN, HEADS_END, f"{table_of_heads(rows)}\n\n{note}\n")
+
+
+def frozen(folders: list[Path]) -> None:
+    """The tables of frozen weights."""
+    rows, compared = joined(folders, "--frozen --rules ours")
+    publish("frozen", "What frozen weights know", FROZEN, rows, compared)
+    note = "Percent of the test part; * the picture is engraved from the notes, else it is the composer's notation.\n"
+    note += "Intervals, pieces, other metrics and tests: [results/frozen.md](results/frozen.md)."
+    between(FROZEN_BEGIN, FROZEN_END, f"{table_of_tasks(rows, compared)}\n\n{note}\n")
 
 
 def between(begin: str, end: str, what: str) -> None:
@@ -182,5 +243,7 @@ if __name__ == "__main__":
         small()
     elif sys.argv[1:2] == ["understanding"]:
         understanding([Path(name) for name in sys.argv[2:]])
+    elif sys.argv[1:2] == ["frozen"]:
+        frozen([Path(name) for name in sys.argv[2:]])
     else:
         main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "study")
