@@ -136,7 +136,11 @@ def ours(item: Item, path: Path) -> tuple[Clock, int, int]:
 
 
 def musescore(program: str, todo: list[Item], folder: Path) -> float:
-    """CPU seconds of MuseScore, files to PNG pages at the resolution of 8 pixels per staff space."""
+    """CPU seconds of MuseScore, files to PNG pages at the resolution of 8 pixels per staff space.
+
+    Args:
+        folder: for its pages; nothing of an earlier run lies there.
+    """
     jobs = [{"in": str(item.path), "out": str(folder / f"m{i}.png")} for i, item in enumerate(todo)]
     (folder / "jobs.json").write_text(json.dumps(jobs))
     environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)}
@@ -251,7 +255,8 @@ def speed(todo: list[Item], asked: argparse.Namespace, folder: Path) -> dict[str
             bare["ours"] = sum(clock.seconds.values())
             turns[-1].append(bare | {f"  {stage}": seconds for stage, seconds in clock.seconds.items()})
         if muse:
-            others["MuseScore"].append(musescore(muse, todo, folder))
+            with tempfile.TemporaryDirectory(dir=folder) as pages:
+                others["MuseScore"].append(musescore(muse, todo, Path(pages)))
     names = list(dict.fromkeys(name for turn in turns[0] for name in turn))
     per_bar = {
         name: sum(statistics.median(turn[i].get(name, 0.0) for turn in turns) for i in range(len(todo))) / bars

@@ -9,6 +9,7 @@ The rows are those that `scoresim study` and `scoresim benchmark` wrote; nothing
 """
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -87,8 +88,9 @@ def table_of_tasks(rows: list[dict[str, Any]], compared: list[dict[str, Any]]) -
     """The README's table of what frozen weights know: a line for each task, a column for each system."""
     lines = [f"| | {' | '.join(title for title, *_ in KNOWN)} | gain of the picture |", f"|---|{'--:|' * 7}"]
     first = {row["what"]: row["metric"] for row in reversed(rows)}  # the first metric of each question
-    for name in dict.fromkeys(row["what"].partition(",")[0] for row in rows):
-        what = next(row["what"] for row in rows if row["what"].startswith(f"{name},"))
+    asked = [row["what"] for row in rows if row["inputs"].endswith("[frozen, linear]")]
+    for name in dict.fromkeys(what.partition(",")[0] for what in asked):
+        what = next(what for what in asked if what.startswith(f"{name},"))
         mine = [row for row in rows if row["what"] == what and row["metric"] == first[what]]
         cells = []
         for _, pretraining, inputs in KNOWN:
@@ -103,7 +105,7 @@ def table_of_tasks(rows: list[dict[str, Any]], compared: list[dict[str, Any]]) -
         cells.append("" if gain is None else f"{100 * gain['difference']:+.1f} (p {gain['p']:.3f})")
         shown = next((r["inputs"] for r in mine if r["inputs"].startswith("both")), "")
         mark = "" if not shown or "composer" in shown else " *"
-        lines.append(f"| {name.replace('-', ' ')}, {first[what]}{mark} | {' | '.join(cells)} |")
+        lines.append(f"| {name}, {first[what]}{mark} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -192,7 +194,10 @@ def small() -> None:
     between(SMALL_BEGIN, SMALL_END, f"{table_of_small(rows)}\n\n{note}\n")
 
 
-def joined(folders: list[Path], more: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+PLACES = {"checkpoint": "small", "notes-checkpoint": "MIDI", "data": "FOLDER", "out": "OUT"}
+
+
+def joined(folders: list[Path]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What benchmarks of some tasks have written, without the paths of the machine on which that was."""
     rows, compared = [], []
     for folder in folders:
@@ -200,8 +205,8 @@ def joined(folders: list[Path], more: str) -> tuple[list[dict[str, Any]], list[d
         compared += json.loads((folder / "comparisons.json").read_text(encoding="utf-8"))
     for row in rows:
         if row["command"].startswith("scoresim"):
-            asked = row["command"].partition(" --checkpoint ")[0]
-            row["command"] = f"{asked} --checkpoint small --notes-checkpoint MIDI --data FOLDER --out OUT {more}"
+            for option, name in PLACES.items():
+                row["command"] = re.sub(f" --{option} [^ ]+", f" --{option} {name}", row["command"])
     return rows, compared
 
 
@@ -215,7 +220,7 @@ def publish(name: str, title: str, about: str, rows: list[dict[str, Any]], compa
 
 def understanding(folders: list[Path]) -> None:
     """The tables of trained heads."""
-    rows, compared = joined(folders, "--seeds 3")
+    rows, compared = joined(folders)
     publish("understanding", "What heads know", UNDERSTANDING, rows, compared)
     note = "Percent right of the test part, mean of three seeds (95 % interval over works); all rows and the paired\n"
     note += "tests: [results/understanding.md](results/understanding.md)."
@@ -224,7 +229,7 @@ def understanding(folders: list[Path]) -> None:
 
 def frozen(folders: list[Path]) -> None:
     """The tables of frozen weights."""
-    rows, compared = joined(folders, "--frozen --rules ours")
+    rows, compared = joined(folders)
     publish("frozen", "What frozen weights know", FROZEN, rows, compared)
     note = "Percent of the test part; * the picture is engraved from the notes, else it is the composer's notation.\n"
     note += "Intervals, pieces, other metrics and tests: [results/frozen.md](results/frozen.md)."

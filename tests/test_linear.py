@@ -87,7 +87,7 @@ def test_states_of_blanks_do_not_know_the_notes(melody: Material) -> None:
     assert torch.equal(module.states(notes, image, batch.window), module.states(other, image, batch.window))
 
 
-def test_the_linear_model_answers_as_it_was_fitted(melody: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_linear_model_answers_as_it_was_fitted() -> None:
     """Three classes of which one is never seen, apart along one of many directions of very different sizes."""
     chance = np.random.default_rng(0)
     y = chance.integers(0, 2, 400) * 2
@@ -105,6 +105,14 @@ def test_the_linear_model_answers_as_it_was_fitted(melody: Material, monkeypatch
     assert best > 0.99 and (said == y).mean() > 0.99 and not (said == 1).any()
 
 
+def test_one_class_is_a_sentence(composer: Material, tmp_path: Path) -> None:
+    config = FinetuneConfig(inputs="notes", windows=3)
+    [first] = [piece for piece in composer.parts["train"] if composer.label(piece) == 0][:1]
+    one = dataclasses.replace(composer, parts=composer.parts | {"train": [first]})
+    with pytest.raises(BadInput, match="at least two classes in the training part of composer"):
+        probe(prepare_pieces(one, BATCHES, config), micro(), "micro", config, tmp_path)
+
+
 def test_what_frozen_weights_know_stands_in_a_table(
     songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +120,9 @@ def test_what_frozen_weights_know_stands_in_a_table(
     checkpoint.save(tmp_path / "sim", micro(), default_vocabulary(), {})
     config = BenchmarkConfig(data=str(songs), systems=("sim-notes", "sim-both", "midibert-notes"), frozen=True)
     rows = run.benchmark(("melody",), tmp_path / "sim", tmp_path / "out", config)
+    command = "scoresim benchmark melody --checkpoint {0}/sim --out {0}/out --data {1} --systems sim-notes "
+    command += "--systems sim-both --systems midibert-notes --frozen"
+    assert {r["command"] for r in rows if r["seeds"]} == {command.format(tmp_path, songs)}
     named = [(r["inputs"], r["pretraining"]) for r in rows if r["metric"] == "accuracy"]
     assert named[:2] == [
         ("notes [frozen, linear]", run.BOTH),

@@ -82,8 +82,9 @@ def test_stopping_and_going_on_equals_not_stopping(tmp_path: Path, number: int, 
     config = dataclasses.replace(CONFIG, muon=muon)
     whole = micro()
     train(whole, OBJECTIVES, passages(), config, tmp_path / "whole")
-    with pytest.raises(Stopped, match="step 4 of 6"):
+    with pytest.raises(Stopped, match="step 4 of 6") as stopped:
         train(micro(), OBJECTIVES, Interrupted(passages(), 3, number), config, tmp_path / "parts")  # type: ignore[arg-type]
+    assert stopped.value.exit_code == 128 + number
     parts = micro(seed=99)
     train(parts, OBJECTIVES, passages(), config, tmp_path / "parts")
     assert same(weights(whole), weights(parts))

@@ -63,6 +63,9 @@ ELEMENTS = (
     "<lyric/>",
     '<lyric default-y="-80" />',
     "<!-- <lyric> -->",
+    "<!-- <?a -->",
+    "<?a <lyric> ?>",
+    "<?b <!-- ?>",
     "<lyric-language/>",
     "<note><lyric\n><text>c</text></lyric\n></note>",
     "<pitch>C</pitch>",
@@ -75,9 +78,14 @@ def test_exactly_the_lyrics_are_taken_out(elements: list[str]) -> None:
     left = etree.fromstring(without_lyrics(text, "musicxml"))
     wanted = etree.fromstring(text)
     etree.strip_elements(wanted, "lyric", with_tail=False)
-    etree.strip_elements(wanted, etree.Comment, with_tail=False)
-    etree.strip_elements(left, etree.Comment, with_tail=False)
+    for tree in (wanted, left):
+        etree.strip_elements(tree, etree.Comment, etree.ProcessingInstruction, with_tail=False)
     assert etree.tostring(left, method="c14n") == etree.tostring(wanted, method="c14n")
+
+
+def test_instructions_do_not_hide_notes() -> None:
+    text = mei().replace("<note ", "<?proof <verse> ?><note ", 1)
+    assert len(Engraving(without_lyrics(text, "mei"), EngraveConfig()).reading.score.notes) == 13
 
 
 def test_marked_sections_are_left_alone() -> None:

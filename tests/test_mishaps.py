@@ -244,7 +244,7 @@ def test_a_vanished_shard_stops_a_run_that_goes_on_when_it_is_back(
             patch.setattr("scoresim.data.batches.AHEAD", 1)
             before_step(patch, 0, vanish if moment == "during the run" else stop)
         if moment == "between two starts":
-            assert pretrain(copy, out) == 130
+            assert pretrain(copy, out) == 143
             vanish()
             capsys.readouterr()
         code = pretrain(copy, out)

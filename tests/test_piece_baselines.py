@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from scoresim.benchmark import metrics, piece_baselines, piecewise
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.metrics import Ints, Statistic
 from scoresim.benchmark.note_features import highest, note_features, seen, top_line
-from scoresim.benchmark.piece_baselines import items_of, rules
+from scoresim.benchmark.piece_baselines import items_of, kept_rules, rules
 from scoresim.benchmark.piecewise import Material
 from scoresim.benchmark.task import PieceTask
 from scoresim.benchmark.tasks import melody
@@ -138,16 +140,16 @@ def test_items_stand_in_the_order_of_a_networks_answers(task: PieceTask) -> None
 def test_the_majority_and_the_skyline_of_made_up_songs() -> None:
     some = material(MELODY, most=2)
     found = {}
-    for name, inputs, answers in rules(some):
-        found[name] = answers
-        if name == "majority class":
-            assert inputs == "nothing"
+    for rule in rules(some):
+        found[rule.name] = rule.answer()
+        if rule.name == "majority class":
+            assert rule.inputs == "nothing"
     truth = np.concatenate([melody.label(one) for one in some.parts["test"]])
     assert set(found["majority class"].predicted.tolist()) == {0}  # more notes of the tune than of chords
     assert (found["majority class"].truth == truth).all()
     assert (found["skyline"].predicted == truth).all()
     assert (found["hand-crafted features"].predicted == truth).all()
-    again = {name: answers for name, _, answers in rules(some)}
+    again = {rule.name: rule.answer() for rule in rules(some)}
     assert (again["hand-crafted features"].scores == found["hand-crafted features"].scores).all()
 
 
@@ -217,7 +219,7 @@ def test_features_of_music21_are_as_many_for_any_notes() -> None:
 @needs_music21
 def test_rules_of_sequences_tell_two_artists_apart() -> None:
     some = material(ARTIST)
-    found = {name: answers for name, _, answers in rules(some)}
+    found = {rule.name: rule.answer() for rule in rules(some)}
     assert list(found) == [
         "majority class",
         "hand-crafted features",
@@ -233,12 +235,41 @@ def test_rules_of_sequences_tell_two_artists_apart() -> None:
 
 def test_rules_can_answer_the_validation_part() -> None:
     some = material(MELODY, most=2)
-    name, _, answers = next(rules(some, part="valid"))
-    assert name == "majority class" and len(answers.truth) == sum(map(len, some.parts["valid"]))
+    rule = next(rules(some, part="valid"))
+    assert rule.name == "majority class" and len(rule.answer().truth) == sum(map(len, some.parts["valid"]))
 
 
 def test_one_class_cannot_be_learnt() -> None:
     some = material(MELODY, most=2)
     some.parts["train"] = [piece([(float(i), 60 + i % 5, 1.0, 0) for i in range(30)])]
     with pytest.raises(BadInput, match="two classes"):
-        list(rules(some))
+        [rule.answer() for rule in rules(some)]
+
+
+def test_answers_of_rules_are_kept_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill in the last rule costs the last rule; what is there is not computed again."""
+    some = material(MELODY, most=2)
+    assert kept_rules(some, tmp_path, 0, "none") == []
+
+    def killed(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(piece_baselines, "_trees", killed)
+        with pytest.raises(KeyboardInterrupt):
+            kept_rules(some, tmp_path, 0, "all")
+    assert len(list(tmp_path.glob("*/*/answers.npz"))) == 2
+    first = kept_rules(some, tmp_path, 0, "all")
+    assert [name for name, *_ in first] == ["majority class", "skyline", "hand-crafted features"]
+    with monkeypatch.context() as patch:
+        for name in ("_learnt", "_of_notes"):
+            patch.setattr(piece_baselines, name, killed)
+        again = kept_rules(some, tmp_path, 0, "all")
+    assert [name for name, *_ in again] == [name for name, *_ in first]
+    assert all((a[2].scores == b[2].scores).all() for a, b in zip(first, again, strict=True))
+
+
+def test_music21_is_asked_only_where_all_rules_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(piece_baselines, "music21_is_there", lambda: True)
+    names = [[rule.name for rule in rules(material(ARTIST), music21=asked)] for asked in (False, True)]
+    assert [n for n in names[1] if n not in names[0]] == ["features of music21", "both kinds of features"]

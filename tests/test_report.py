@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from scoresim.benchmark import pictures
-from scoresim.benchmark.report import report
+from scoresim.benchmark.report import _short, report
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json
@@ -175,3 +175,20 @@ def test_plots_are_labelled_and_carry_no_outside_names() -> None:
     assert plot.startswith('<svg role="img" aria-label="loss of &quot;x&quot; &lt;y>"')
     assert not re.search(r"https?:", plot)
     assert pictures.pitch_name(60) == "C4"
+
+
+def test_systems_have_short_names() -> None:
+    named = {
+        ("score images and MIDI", "both (composer's notation)"): "SIM, reads both",
+        ("score images and MIDI, with hand-crafted features", "notes [frozen, linear]"): (
+            "SIM, reads notes, with hand-crafted features"
+        ),
+        (
+            "none (from scratch), with hand-crafted features",
+            "notes",
+        ): "from scratch, reads notes, with hand-crafted features",
+        ("none (hand-crafted features)", "notes"): "hand-crafted features",
+        ("published: MidiBERT-Piano", "notes"): "published: MidiBERT-Piano",
+    }
+    for (pretraining, inputs), short in named.items():
+        assert _short({"pretraining": pretraining, "inputs": inputs}) == short

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 Inputs = Literal["notes", "both", "image"]
@@ -208,6 +208,17 @@ class BenchmarkConfig:
         default="all",
         metadata={"help": "Images of the pre-training tasks: all looks (clean, scan, photo), or clean ones."},
     )
+
+    def words(self) -> list[str]:
+        """The options that differ from their defaults, as words of a command."""
+        said: list[str] = []
+        for f in fields(self):
+            value, name = getattr(self, f.name), f"--{f.name.replace('_', '-')}"
+            if value is True:
+                said.append(name)
+            elif value != f.default:
+                said += [f"{name} {one}" for one in (value if isinstance(value, tuple) else [value])]
+        return said
 
     def finetuning(self, task: str, inputs: Inputs, seed: int) -> FinetuneConfig:
         """The options of one fine-tuning of this benchmark."""

@@ -36,7 +36,8 @@ from scoresim.benchmark.finetune import (
 )
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.task import Answers, PieceTask
-from scoresim.data.batches import IGNORE, Windows
+from scoresim.data.batches import Windows
+from scoresim.errors import BadInput
 from scoresim.files import write_json
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput
@@ -47,8 +48,11 @@ from scoresim.score.tokens import MASK
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C of the logistic regression
 ITEMS = {"train": 4000, "valid": 400}  # windows or passages that are read, at most, a seeded choice
-NOTE_ITEMS, NOTES_OF_ITEM = 600, 100  # of questions about notes: windows of a part, and notes of each
-READ_AT_ONCE = 16  # windows
+NOTE_ITEMS = 600  # the same of questions about notes
+READ_AT_ONCE, NOTES_AT_ONCE = 16, 1600  # windows, and how many of their notes are taken, at most
+STREAM = 5  # of random numbers
+# What a linear model depends on besides the options of a fine-tuning:
+SETTINGS = {"items": ITEMS, "note_items": NOTE_ITEMS, "notes": NOTES_AT_ONCE / READ_AT_ONCE, "strengths": STRENGTHS}
 
 _logger = logging.getLogger("scoresim")
 
@@ -104,12 +108,15 @@ def probe(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path
         origin: identity of its weights.
         config: what is read, and the seed of the choice of items.
         out: folder.
+
+    Raises:
+        BadInput: the training part has fewer than two classes, or the folder holds another run.
     """
     asked = {
         "task": parts.task.name,
         "origin": origin,
         "data_manifest_sha256": parts.identity,
-        "linear": {"items": ITEMS, "note_items": NOTE_ITEMS, "notes_of_item": NOTES_OF_ITEM, "strengths": STRENGTHS},
+        "linear": SETTINGS,
         "finetune": asdict(config),
     }
     asked = json.loads(json.dumps(asked))
@@ -145,7 +152,7 @@ def probe(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path
 def _read(module: LinearProbe, parts: Parts, part: str, inputs: str, seed: int) -> tuple[NDArray[np.float32], Ints]:
     """States [K, F] and classes [K] of some items of a part, a seeded choice; those without a class are left out."""
     some, note = getattr(parts, part), module.level == "note"
-    chance = np.random.default_rng([seed, len(part)])
+    chance = np.random.default_rng([seed, STREAM])
     most = NOTE_ITEMS if note else ITEMS[part]
     chosen = np.arange(len(some.size))
     if len(chosen) > most:
@@ -162,8 +169,7 @@ def _read(module: LinearProbe, parts: Parts, part: str, inputs: str, seed: int) 
             found = module.states(notes, image, window).cpu().numpy()
             labels = batch.labels[parts.task.name].cpu().numpy()
             if note:
-                at = np.flatnonzero((labels != IGNORE) & (labels >= 0))
-                at = chance.permutation(at)[: NOTES_OF_ITEM * READ_AT_ONCE]
+                at = chance.permutation(np.flatnonzero(labels >= 0))[:NOTES_AT_ONCE]
                 found, labels = found.reshape(-1, found.shape[-1])[at], labels.reshape(-1)[at]
             states.append(found[labels >= 0])
             classes.append(labels[labels >= 0].astype(np.int64))
@@ -182,6 +188,8 @@ def _fit(
     from sklearn.linear_model import LogisticRegression
 
     x, y = train
+    if len(np.unique(y)) < 2:
+        raise BadInput(f"a classifier needs at least two classes in the training part of {parts.task.name}.")
     centre, scale = x.mean(axis=0), x.std(axis=0) + 1e-6
     nobody = np.zeros(len(valid[1]), dtype=np.int64)
     best, strength = -np.inf, 0.0

@@ -13,10 +13,10 @@ weight of a class is that which a network gets (`PieceTask.balance`).
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.benchmark import baselines, metrics
-from scoresim.benchmark.finetune import load_answers, save_answers
+from scoresim.benchmark.finetune import ANSWERS, load_answers, save_answers
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.note_features import note_features, seen
 from scoresim.benchmark.piecewise import Material, cut_part, labels_of
@@ -33,7 +33,6 @@ from scoresim.benchmark.window_features import music21_features, music21_is_ther
 from scoresim.data.pair import Pair
 from scoresim.data.windows import Window
 from scoresim.errors import BadInput
-from scoresim.files import read_json, write_json
 from scoresim.score.tokens import Vocabulary, default_vocabulary
 
 LEAVES = (31, 127)  # of a tree of notes
@@ -86,32 +85,42 @@ def items_of(material: Material, part: str, notes: int = 0) -> Items:
     return Items(labels[piece], groups[piece], piece, windows)
 
 
+@dataclass(frozen=True)
+class Rule:
+    """A way to answer without a network.
+
+    Attributes:
+        name: "hand-crafted features".
+        inputs: what it reads, "notes".
+        answer: fits it, which may take minutes, and answers.
+    """
+
+    name: str
+    inputs: str
+    answer: Callable[[], Answers]
+
+
 def kept_rules(material: Material, folder: Path, seed: int, which: str) -> list[tuple[str, str, Answers]]:
-    """What `rules` gives, from a folder where it was left before, or made now and left there.
+    """(name, inputs, answers) of the rules of a task; answers lie in a folder as soon as they are there.
 
     Args:
+        folder: of the runs of a benchmark.
         which: "all", "ours" or "none" (`BenchmarkConfig.rules`).
     """
-    if which == "none":
-        return []
-    music21 = which == "all"
-    asked = json.dumps([material.identity, seed, music21 and music21_is_there()])
-    name = f"{material.task.name}-rules-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
-    listed = folder / f"{name}.json"
-    if not listed.is_file():
-        names = []
-        for number, (rule, inputs, said) in enumerate(rules(material, seed=seed, music21=music21)):
-            save_answers(folder / f"{name}-{number}.npz", said)
-            names.append([rule, inputs])
-        write_json(listed, names)
-    found = enumerate(read_json(listed))
-    return [(rule, inputs, load_answers(folder / f"{name}-{number}.npz")) for number, (rule, inputs) in found]
+    key = hashlib.sha256(f"{material.content} {seed}".encode()).hexdigest()[:8]
+    found = []
+    for rule in rules(material, seed=seed, music21=which == "all") if which != "none" else ():
+        kept = folder / f"{material.task.name}-rules-{key}" / rule.name.replace(" ", "-") / ANSWERS
+        if not kept.is_file():
+            save_answers(kept, rule.answer())
+        found.append((rule.name, rule.inputs, load_answers(kept)))
+    return found
 
 
 def rules(
     material: Material, notes: int = 0, seed: int = 0, part: str = "test", music21: bool = True
-) -> Iterator[tuple[str, str, Answers]]:
-    """All rules, the quick ones first: (name, inputs, answers).
+) -> Iterator[Rule]:
+    """All rules of a task, the quick ones first.
 
     Args:
         material: of the task.
@@ -121,41 +130,54 @@ def rules(
         music21: whether its features are asked too, where it is installed.
 
     Raises:
-        BadInput: the training part has fewer than two classes.
+        BadInput: (when they answer) the training part has fewer than two classes.
     """
     task, items = material.task, {name: items_of(material, name, notes) for name in ("train", "valid", part)}
     labels = labels_of(material, "train")
-    most = baselines.majority(labels, len(items[part].truth), len(material.classes))
-    yield "majority class", "nothing", items[part].answered(most)
+    most = partial(baselines.majority, labels, len(items[part].truth), len(material.classes))
+    yield Rule("majority class", "nothing", lambda: items[part].answered(most()))
     if task.rule is not None:
         name, rule = task.rule
-        said = [rule(piece, material.classes) for piece in material.parts[part]]
-        yield name, "notes", items[part].answered(np.concatenate(said))
+
+        def ruled() -> Answers:
+            said = [rule(piece, material.classes) for piece in material.parts[part]]
+            return items[part].answered(np.concatenate(said))
+
+        yield Rule(name, "notes", ruled)
     if task.level == "note":
-        chosen = _chosen(labels, MOST_NOTES, seed)
-        x = {name: _of_notes(material, name, chosen if name == "train" else None) for name in items}
-        yield "hand-crafted features", "notes", _learnt(material, x, labels[chosen], items, part, _trees(LEAVES, seed))
+
+        def of_notes() -> Answers:
+            chosen = _chosen(labels, MOST_NOTES, seed)
+            x = {name: _of_notes(material, name, chosen if name == "train" else None) for name in items}
+            return _learnt(material, x, labels[chosen], items, part, _trees(LEAVES, seed))
+
+        yield Rule("hand-crafted features", "notes", of_notes)
         return
     truth = items["train"].truth
     chosen = _chosen(truth, MOST_WINDOWS, seed)
     candidates = [*_linear(), *_trees(WINDOW_LEAVES, seed)]
 
+    @cache
     def table(kind: Kind) -> dict[str, Numbers]:
         windows = {name: some.windows for name, some in items.items()}
         windows["train"] = [one for one, taken in zip(windows["train"], chosen, strict=True) if taken]
         return {name: _of_windows(material, name, some, kind) for name, some in windows.items()}
 
-    x = table(window_features)
-    yield "hand-crafted features", "notes", _learnt(material, x, truth[chosen], items, part, candidates)
+    def of_windows(*kinds: Kind) -> Answers:
+        tables = [table(kind) for kind in kinds]
+        x = {name: np.concatenate([one[name] for one in tables], axis=1) for name in items}
+        return _learnt(material, x, truth[chosen], items, part, candidates)
+
+    def of_pieces() -> Answers:
+        x = {name: _of_pieces(material, name) for name in items}
+        of_item = {name: some.piece for name, some in items.items()}
+        return _learnt(material, x, labels, items, part, candidates, of_item)
+
+    yield Rule("hand-crafted features", "notes", partial(of_windows, window_features))
     if music21 and music21_is_there():
-        theirs = table(music21_features)
-        yield "features of music21", "notes", _learnt(material, theirs, truth[chosen], items, part, candidates)
-        both = {name: np.concatenate([x[name], theirs[name]], axis=1) for name in items}
-        yield "both kinds of features", "notes", _learnt(material, both, truth[chosen], items, part, candidates)
-    x = {name: _of_pieces(material, name) for name in items}
-    of_item = {name: some.piece for name, some in items.items()}
-    answers = _learnt(material, x, labels, items, part, candidates, of_item)
-    yield "hand-crafted features of the piece", "notes", answers
+        yield Rule("features of music21", "notes", partial(of_windows, music21_features))
+        yield Rule("both kinds of features", "notes", partial(of_windows, window_features, music21_features))
+    yield Rule("hand-crafted features of the piece", "notes", of_pieces)
 
 
 def _chosen(truth: Ints, most: int, seed: int) -> NDArray[np.bool_]:

@@ -42,6 +42,7 @@ class Material:
         parts: pieces of the training, validation and test part.
         identity: of these pieces and their parts.
         elsewhere: pieces of other sources, each as a task with a test part alone.
+        content: identity of the same pieces whether they are engraved or not.
     """
 
     task: PieceTask
@@ -49,6 +50,7 @@ class Material:
     parts: dict[str, list[Piece]]
     identity: str
     elsewhere: tuple[tuple[Elsewhere, Material], ...] = ()
+    content: str = ""
 
     def label(self, piece: Piece) -> Ints | int:
         """Class of the piece, or [N] of its notes."""
@@ -98,8 +100,11 @@ def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, worke
     content = [
         [part, p.corpus, p.id, hashlib.sha256(p.ids.tobytes()).hexdigest()] for part in PARTS for p in parts[part]
     ]
-    identity = hashlib.sha256(json.dumps([task.name, classes, images, content]).encode()).hexdigest()
-    whole = Material(task, tuple(classes), parts, identity)
+    identity, same = (
+        hashlib.sha256(json.dumps([task.name, classes, *engraved, content]).encode()).hexdigest()
+        for engraved in ([images], [])
+    )
+    whole = Material(task, tuple(classes), parts, identity, content=same)
     return replace(whole, elsewhere=_elsewhere(whole, data, folder, images, workers))
 
 

@@ -176,7 +176,8 @@ def _interval_plots(rows: list[dict[str, Any]]) -> list[str]:
 def _short(row: dict[str, Any]) -> str:
     """A system in a few words."""
     name = {"score images and MIDI": "SIM", "MIDI alone": "MIDI alone", "none (from scratch)": "from scratch"}
-    known = name.get(row["pretraining"])
+    pretraining, beside, more = str(row["pretraining"]).partition(", with ")
+    known = name.get(pretraining)
     if known is None:
-        return str(row["pretraining"]).removeprefix("none (").removesuffix(")")
-    return f"{known}, reads {row['inputs'].split(' ')[0]}"
+        return pretraining.removeprefix("none (").removesuffix(")")
+    return f"{known}, reads {row['inputs'].split(' ')[0]}{beside}{more}"

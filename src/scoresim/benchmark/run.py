@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from scoresim import checkpoint as checkpoints
-from scoresim.benchmark import baselines, metrics, piece_baselines, tasks
+from scoresim.benchmark import baselines, linear, metrics, piece_baselines, tasks
 from scoresim.benchmark.config import SYSTEMS, BenchmarkConfig, FinetuneConfig, Inputs, ProbeConfig
 from scoresim.benchmark.finetune import (
     ANSWERS,
@@ -39,7 +39,6 @@ from scoresim.benchmark.finetune import (
     prepare,
     prepare_pieces,
 )
-from scoresim.benchmark.linear import probe
 from scoresim.benchmark.midibert import MidiBert
 from scoresim.benchmark.piecewise import gather
 from scoresim.benchmark.places import absent, data_of, there
@@ -115,7 +114,7 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
     asked = {name: tasks.get(name) for name in (tasks.names() if every else task_names)}
     notes = None if config.notes_checkpoint is None else locate(config.notes_checkpoint)
     words = [f"scoresim benchmark {' '.join(task_names) or 'all'} --checkpoint {checkpoint} --out {out}"]
-    words += [f"--notes-checkpoint {config.notes_checkpoint}"] if notes is not None else []
+    words += config.words()
     sources = Sources(locate(checkpoint), notes, " ".join(words), commit())
     pairs, folder = data_of(sources.checkpoint, config, every)
     data = Kept(shards.open(pairs)) if pairs is not None else None
@@ -261,7 +260,7 @@ def train_one(
         origin = "MidiBERT's network"
     if system.pretraining == SCRATCH:
         origin = f"scratch {json.dumps(read_json(folder / checkpoints.CONFIG)['model'], sort_keys=True)}"
-    asked = json.dumps([origin, parts.identity, asdict(config)], sort_keys=True)
+    asked = json.dumps([origin, parts.identity, asdict(config), *([linear.SETTINGS] if frozen else [])], sort_keys=True)
     kind = "linear-" if frozen else ""
     name = f"{parts.task.name}-{kind}{KINDS[system.pretraining]}-{system.inputs}-seed{config.seed}"
     where = out / "runs" / f"{name}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
@@ -275,7 +274,7 @@ def train_one(
         if system.pretraining == SCRATCH:
             torch.manual_seed(config.seed)
             sim = SIM(sim.config, sim.vocabulary_sizes)
-        (probe if frozen else fit)(parts, sim, origin, config, where)
+        (linear.probe if frozen else fit)(parts, sim, origin, config, where)
     return where
 
 
@@ -289,8 +288,8 @@ def compare(judged: list[Judged], seed: int) -> list[Row]:
         ("gain of the image as input", (BOTH, "both"), (BOTH, "notes")),
         ("gain over MidiBERT's network", (BOTH, "notes"), (PEER, "notes")),
     ]
-    rules = [key for key in by if key[0].startswith("none (") and ("features" in key[0] or "skyline" in key[0])]
-    wanted += [(f"gain over {by[key].pretraining[6:-1]}", (BOTH, "notes"), key) for key in rules if WITH not in key[0]]
+    rules = [key for key in by if ("features" in key[0] or "skyline" in key[0]) and WITH not in key[0]]
+    wanted += [(f"gain over {by[key].pretraining[6:-1]}", (BOTH, "notes"), key) for key in rules]
     name = next((key for key in reversed(rules) if key[0][6:-1] in FEATURES), ("", ""))
     wanted += [("gain of the model beside features", (BOTH + WITH, "notes"), name)]
     found = []

@@ -134,7 +134,7 @@ class Answers:
         if self.piece is None:
             return self
         _, first, number = np.unique(self.piece, return_index=True, return_inverse=True)
-        whole = self.shares
+        whole = self.log_probabilities
         sums = np.zeros((len(first), whole.shape[1]))
         np.add.at(sums, number, whole)
         scores = (sums / np.bincount(number)[:, None]).astype(np.float32)
@@ -148,11 +148,11 @@ class Answers:
         """
         if not (np.array_equal(self.truth, other.truth) and np.array_equal(self.work, other.work)):
             raise ValueError("answers about different items")
-        return dataclasses.replace(self, scores=(self.shares + other.shares).astype(np.float32))
+        return dataclasses.replace(self, scores=(self.log_probabilities + other.log_probabilities).astype(np.float32))
 
     @property
-    def shares(self) -> Floats:
-        """[M, C] log-probabilities."""
+    def log_probabilities(self) -> Floats:
+        """[M, C], which sum to one as probabilities."""
         whole = self.scores.astype(np.float64)
         out: Floats = whole - np.logaddexp.reduce(whole, axis=1, keepdims=True)
         return out

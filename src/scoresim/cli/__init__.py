@@ -130,7 +130,7 @@ def main() -> None:
 
 
 def _terminate(number: int, frame: Any) -> None:
-    signal.signal(number, signal.SIG_DFL)  # a second one does not wait
+    signal.signal(number, signal.SIG_DFL)  # a second one does not wait for what the first one ends
     raise Terminated
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
@@ -105,6 +107,7 @@ def _hand_out(ray: Any, remote: Any, chunks: list[Chunk], alone: bool) -> Iterat
 def _connect(ray: Any, address: str, workers: int) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read by Ray when it starts; nothing is sent anywhere
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    before = signal.getsignal(signal.SIGTERM)
     try:
         if address == "local":
             ray.init(address="local", num_cpus=workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
@@ -113,6 +116,8 @@ def _connect(ray: Any, address: str, workers: int) -> None:
             ray.init(address=address, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         raise BadInput(f"there is no Ray cluster at {address} ({error}).") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)  # Ray has put its own there, which ends the program without a sentence
 
 
 def _knock(address: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from scoresim.errors import BadInput
 from scoresim.score.tokens import default_vocabulary
 
-FORMAT = 3  # of parts and shards; a new number makes old parts useless
+FORMAT = 4  # of parts and shards; a new number makes old parts useless
 LOOKS = ("none", "scan", "photo", "mix")
 NOT_IDENTITY = ("workers", "timeout", "cluster", "resume", "style_balance", "complexity_balance")
 LEAST: dict[str, float] = {

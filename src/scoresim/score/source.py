@@ -60,7 +60,7 @@ def doubtful_bars(text: str, score: Score) -> frozenset[int]:
     MusicXML.
 
     Args:
-        text: what the engraver was given, well-formed (`read.read_text` sees to that).
+        text: of the file as `read.read_text` gives it, well-formed.
         score: what was read from the engraver.
 
     Returns:

@@ -27,7 +27,7 @@ def doubtful_kern(text: str, score: Score) -> frozenset[int]:
     """Bars in which the score does not hold exactly the notes that the tokens of a kern file state.
 
     Args:
-        text: what the engraver was given.
+        text: of the file as `read.read_text` gives it.
         score: what was read from the engraver.
 
     Returns:

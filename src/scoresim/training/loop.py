@@ -39,10 +39,12 @@ STARTS, CURVES = "starts.jsonl", "tensorboard"
 class Stopped(ScoresimError):
     """Someone asked the run to stop (Ctrl-C, SIGTERM); its state is saved.
 
-    The exit code is the shell's for an interrupt.
+    The exit code is the shell's for that signal: 130 or 143; 130 where another of several processes heard it.
     """
 
-    exit_code = 130
+    def __init__(self, message: str, number: int = int(signal.SIGINT)) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
 
 
 class Batches(Protocol):
@@ -162,7 +164,8 @@ def train(
     if stopped and state.step < config.steps:
         raise Stopped(
             f"Stopped at step {state.step} of {config.steps}; the state is saved in {out}, "
-            "run the same command to go on."
+            "run the same command to go on.",
+            *stop[:1],
         )
     if keep_best and (out / "state" / BEST).is_file():
         load_weights(module, read_tensors(out / "state" / BEST)[0])
@@ -301,7 +304,7 @@ def cut_log(path: Path, step: int) -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """A list that is no longer empty once SIGTERM or Ctrl-C came; a second one ends the program at once."""
+    """A list that is no longer empty once SIGTERM or Ctrl-C came; a second one is what it was before."""
     came: list[int] = []
     before: dict[int, object] = {}
 
