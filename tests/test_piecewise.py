@@ -21,7 +21,7 @@ from scoresim.benchmark.config import RECIPES, BenchmarkConfig, FinetuneConfig, 
 from scoresim.benchmark.finetune import fit, load_answers, prepare_pieces, resolved
 from scoresim.benchmark.piecewise import Material, answers, gather, windows
 from scoresim.benchmark.task import Answers, PieceTask
-from scoresim.checkpoint import HeadConfig, head_stands, load_head
+from scoresim.checkpoint import HeadConfig, head_stands, load_head, save_head
 from scoresim.data.batches import Windows, batch_config
 from scoresim.errors import BadInput
 from scoresim.files import read_json
@@ -195,6 +195,9 @@ def test_a_head_is_trained_on_what_another_has_added(melody: Material, tmp_path:
     parts = prepare_pieces(melody, BATCHES, config)
     fit(parts, below.sim, "micro", config, tmp_path / "second")
     assert head_stands(tmp_path / "second" / "head.safetensors")[1] == head_stands(first)[0]
+    save_head(first, below, dataclasses.replace(load_head(first, micro(), "micro")[1], rank=0))
+    with pytest.raises(BadInput, match="another fine-tuning"):  # the file under it is another one now
+        fit(parts, below.sim, "micro", config, tmp_path / "second")
     with pytest.raises(BadInput, match="choose one"):
         fit(parts, below.sim, "micro", dataclasses.replace(config, rank=2), tmp_path / "third")
 

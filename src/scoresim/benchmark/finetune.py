@@ -201,6 +201,7 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     if config.rank:
         add_low_rank(sim, config.rank)
     light = config.frozen or config.rank > 0 or config.on != ""
+    on = head_stands(Path(config.on))[0] if config.on else ""
     if config.frozen or config.on:
         sim.requires_grad_(False)
     for part in sim.modules():
@@ -209,9 +210,9 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     tagger: nn.Module = Tagger(sim, parts.task.level, len(parts.classes), config.context, views=config.views)
     if blank(parts.task, config.inputs):
         tagger = Blanks(tagger)  # type: ignore[arg-type]
-    result = fit_module(parts, tagger, origin, config, out)
+    result = fit_module(parts, tagger, f"{origin} with {on}" if on else origin, config, out)
     if isinstance(tagger, Tagger) and light and not (out / HEAD).is_file():
-        save_head(out / HEAD, tagger, head_config(parts, tagger, origin, config, result))
+        save_head(out / HEAD, tagger, replace(head_config(parts, tagger, origin, config, result), on=on))
     return result
 
 
@@ -237,7 +238,6 @@ def head_config(
         weights=origin,
         figures=tuple(result["figures"]),
         corpora=tuple(sorted(set(parts.train.source.column("corpus")))),
-        on=head_stands(Path(config.on))[0] if config.on else "",
     )
 
 
