@@ -102,7 +102,8 @@ def table_of_tasks(rows: list[dict[str, Any]], compared: list[dict[str, Any]]) -
             ]  # fmt: skip
             cells.append(f"{100 * found[0]['value']:.1f}" if found else "")
         gain = next((c for c in compared if c["what"] == f"{what}: gain of the image as input"), None)
-        cells.append("" if gain is None else f"{100 * gain['difference']:+.1f} (p {gain['p']:.3f})")
+        sure = "" if gain is None else f"p {gain['p']:.3f}" if gain["works"] > 1 else "one work"
+        cells.append("" if gain is None else f"{100 * gain['difference']:+.1f} ({sure})")
         shown = next((r["inputs"] for r in mine if r["inputs"].startswith("both")), "")
         mark = "" if not shown or "composer" in shown else " *"
         lines.append(f"| {name}, {first[what]}{mark} | {' | '.join(cells)} |")
@@ -231,7 +232,8 @@ def frozen(folders: list[Path]) -> None:
     """The tables of frozen weights."""
     rows, compared = joined(folders)
     publish("frozen", "What frozen weights know", FROZEN, rows, compared)
-    note = "Percent of the test part; * the picture is engraved from the notes, else it is the composer's notation.\n"
+    note = "Percent of the test part; * the picture is engraved from the notes, else it is the composer's notation;\n"
+    note += "features are made by hand and read by trees or a linear model, untrained is `small` before any training.\n"
     note += "Intervals, pieces, other metrics and tests: [results/frozen.md](results/frozen.md)."
     between(FROZEN_BEGIN, FROZEN_END, f"{table_of_tasks(rows, compared)}\n\n{note}\n")
 
