@@ -279,25 +279,35 @@ def fit_module(parts: Parts, module: nn.Module, origin: str, config: FinetuneCon
         return parts.select(parts.answers(trained, "valid", inputs))
 
     state = train(module, [objective], parts.train, settings, out, validate, keep_best=True)
-    found = parts.answers(module, "test", inputs)
     save_weights(out / WEIGHTS, module)
+    learnt = {"validation": state.best, "validated_at": state.best_step, "steps": state.step}
+    result = conclude(parts, module, config, inputs, out, asked | learnt | {"seconds": round(state.seconds, 1)})
+    shutil.rmtree(out / "state", ignore_errors=True)
+    return result
+
+
+def conclude(
+    parts: Parts, module: nn.Module, config: FinetuneConfig, inputs: str, out: Path, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Let what was learnt answer the test part, once; answers and result are left in the folder of the run.
+
+    Args:
+        inputs: what the module reads.
+        about: what the result says besides: options, validation.
+    """
+    found = parts.answers(module, "test", inputs)
     elsewhere = parts.elsewhere(module, config, inputs)
     save_answers(out / ANSWERS, found)
     for name, said in elsewhere.items():
         save_answers(out / f"{name}-{ANSWERS}", said)
     result = {
-        **asked,
+        **about,
         "classes": list(parts.classes),
-        "level": task.level,
-        "validation": state.best,
-        "validated_at": state.best_step,
-        "steps": state.step,
-        "seconds": round(state.seconds, 1),
+        "level": parts.task.level,
         "items": int((found.truth >= 0).sum()),
         "figures": figures_of(parts.evaluate(found, elsewhere)),
     }
     write_json(out / RESULT, result)
-    shutil.rmtree(out / "state", ignore_errors=True)
     return result
 
 

@@ -23,17 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scoresim.benchmark.config import FinetuneConfig
-from scoresim.benchmark.finetune import (
-    ANSWERS,
-    CONFIG,
-    RESULT,
-    Parts,
-    blank,
-    class_weights,
-    figures_of,
-    kept_result,
-    save_answers,
-)
+from scoresim.benchmark.finetune import CONFIG, Parts, blank, class_weights, conclude, kept_result
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.data.batches import Windows
@@ -130,23 +120,8 @@ def probe(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path
     x_valid, y_valid = _read(module, parts, "valid", inputs, config.seed)
     balance = parts.task.balance if isinstance(parts.task, PieceTask) else config.balance
     best, strength = _fit(module, parts, (x, y), (x_valid, y_valid), class_weights(y, len(parts.classes), balance))
-    found = parts.answers(module, "test", inputs)
-    elsewhere = parts.elsewhere(module, config, inputs)
-    save_answers(out / ANSWERS, found)
-    for name, said in elsewhere.items():
-        save_answers(out / f"{name}-{ANSWERS}", said)
-    result = {
-        **asked,
-        "classes": list(parts.classes),
-        "level": parts.task.level,
-        "validation": best,
-        "strength": strength,
-        "rows": len(y),
-        "items": int((found.truth >= 0).sum()),
-        "figures": figures_of(parts.evaluate(found, elsewhere)),
-    }
-    write_json(out / RESULT, result)
-    return result
+    learnt = {"validation": best, "strength": strength, "rows": len(y)}
+    return conclude(parts, module, config, inputs, out, asked | learnt)
 
 
 def _read(module: LinearProbe, parts: Parts, part: str, inputs: str, seed: int) -> tuple[NDArray[np.float32], Ints]:
