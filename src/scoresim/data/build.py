@@ -18,7 +18,7 @@ from scoresim.data import corpora
 from scoresim.data.cluster import run_on_cluster
 from scoresim.data.config import BuildConfig, check, identity, printable, published
 from scoresim.data.corpora import Item
-from scoresim.data.curate import limit_works, split_works
+from scoresim.data.curate import hold_out, limit_works, read_held_out, split_works
 from scoresim.data.harmonize import write_sampling
 from scoresim.data.merge import merge, record
 from scoresim.data.parts import Task, Unwritable, make_part, part_name, refused, write_part
@@ -190,6 +190,8 @@ def _plan(out: Place, config: BuildConfig) -> tuple[list[Task], dict[str, str], 
     items = [item for _, _, item in found]
     _refuse_overlap(items)
     split = split_works(items)
+    if config.held_out is not None:
+        split = hold_out(split, read_held_out(Path(config.held_out)))
     chosen = limit_works(items, split, config.limit, config.max_items, config.seed)
     wanted = {id(item) for item in chosen}
     tasks = [

@@ -6,8 +6,10 @@ import hashlib
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
+from scoresim.data.curate import read_held_out
 from scoresim.errors import BadInput
 from scoresim.score.tokens import default_vocabulary
 
@@ -82,6 +84,13 @@ class BuildConfig:
         default=0.2,
         metadata={"help": "Two files are the same music when this share of the shorter is in the other; 0: never."},
     )
+    held_out: str | None = field(
+        default=None,
+        metadata={
+            "help": "A list of works that must not stand in training, because something is tested on them: a text file, "
+            "in every line a part (valid or test), a tab and a work, as in results/small/excluded-works.tsv."
+        },
+    )
     shard_rows: int = field(default=5000, metadata={"help": "Pairs per shard."})
     timeout: float = field(default=60.0, metadata={"help": "Seconds after which a file is given up."})
 
@@ -134,9 +143,18 @@ def identity(config: BuildConfig) -> dict[str, Any]:
     """The part of a configuration that decides what the shards hold (not how many workers make them).
 
     The place of a corpus is in it as a hash: it is compared when a build goes on, and of no use to who gets the set.
+    Of a list of held-out works, it has the hash of what it says.
+
+    Raises:
+        BadInput: the list of held-out works cannot be read.
     """
     settings = {k: v for k, v in asdict(config).items() if k not in NOT_IDENTITY}
     settings["corpora"] = [_without_place(entry) for entry in config.corpora]
+    if config.held_out is None:
+        del settings["held_out"]
+    else:  # what the list says, not where it lies
+        listed = sorted(read_held_out(Path(config.held_out)).items())
+        settings["held_out"] = hashlib.sha256(repr(listed).encode()).hexdigest()
     return settings | {"format": FORMAT, "vocabulary": default_vocabulary().hash, "verovio": version("verovio")}
 
 

@@ -11,11 +11,14 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from scoresim.data.corpora import Item
+from scoresim.errors import BadInput
 
 SPLITS = ("train", "valid", "test")
 SHARE = 0.1  # of the works of a style without an official split: validation, and the same again test
+LONGEST = 64 * 2**20  # bytes of a list of works
 FEW = 3  # a style with so many works has at least one in each part
 
 
@@ -82,6 +85,47 @@ def merge_splits(split: Mapping[str, str], group: Mapping[str, str]) -> dict[str
     for work, name in group.items():
         part[name] = protected([split[work], part.get(name, "train")])
     return {work: part[group[work]] for work in split}
+
+
+def read_held_out(path: Path) -> dict[str, str]:
+    """A list of works that are kept out of training: work -> "valid" or "test".
+
+    Args:
+        path: a text file (UTF-8, at most `LONGEST` bytes); in every line a part, a tab and a work. A first line
+            ``part<TAB>work``, empty lines and lines that begin with ``#`` say nothing.
+
+    Raises:
+        BadInput: the file cannot be read, or a line is not of that form.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LONGEST + 1)
+        if len(content) > LONGEST:
+            raise BadInput(f"{path} is longer than {LONGEST // 2**20} MiB; it should be a list of works.")
+        text = content.decode("utf-8")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} is not a list of works in UTF-8.") from None
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        part, tab, work = line.partition("\t")
+        if not line.strip() or line.startswith("#") or (number == 1 and (part, work) == ("part", "work")):
+            continue
+        if not tab or part not in SPLITS[1:] or not work.strip():
+            raise BadInput(f"{path}, line {number}: write valid or test, a tab, and the name of a work.")
+        found[work] = protected([part, found.get(work, SPLITS[0])])
+    return found
+
+
+def hold_out(split: Mapping[str, str], listed: Mapping[str, str]) -> dict[str, str]:
+    """Move works that are listed to the part the list says, unless they stand in a more protected one.
+
+    Args:
+        split: work -> part.
+        listed: work -> part; works that are not in the split do not matter.
+    """
+    return {work: protected([part, listed.get(work, SPLITS[0])]) for work, part in split.items()}
 
 
 def limit_works(
