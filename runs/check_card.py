@@ -1,9 +1,9 @@
 """Make the figures that the model card names again, from what is installed: the weights, and music21's corpus.
 
-    python runs/check_card.py [--model small] [--out runs/check] [--write results/check.json]
+    python runs/check_card.py [--model small] [--out runs/check] [--write]
 
-Builds a small set, asks the held-out works in it, and compares with results/check.json to the last of four digits.
-Exit code 1 when one differs. With `--write` the figures become those of the card.
+Builds a small set, asks the held-out works in it, and compares with results/MODEL/check.json to the last of four
+digits. Exit code 1 when one differs. With `--write` the figures become those of the card.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="small")
     parser.add_argument("--out", type=Path, default=Path("runs/check"))
-    parser.add_argument("--write", type=Path)
+    parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    data, results = given.out / "data", given.out / "results"
+    data, results = given.out / "data", given.out / f"results-{given.model}"
+    card = Path(__file__).parent.parent / "results" / given.model / "check.json"
     sources = [word for name in CORPORA for word in ("--corpus", name)]
     for words in (
         ["build", str(data), *sources, *BUILD],
@@ -54,10 +55,10 @@ def main() -> int:
             and row["pretraining"] == "score images and MIDI"
         ]
         found.append({"what": row["what"], "metric": metric, "value": round(row["value"], 4), "n": row["n"]})
-    if given.write is not None:
-        write_json(given.write, found)
+    if given.write:
+        write_json(card, found)
         return 0
-    expected = read_json(Path(__file__).parent.parent / "results" / "check.json")
+    expected = read_json(card)
     for one, other in zip(found, expected, strict=True):
         print(f"{one['what']}: {one['metric']} {one['value']:.4f}, the card says {other['value']:.4f}")
     return int(found != expected)

@@ -1,11 +1,12 @@
 """Make the folder of weights that comes with the package: half precision, heads beside it, and a model card.
 
-    python runs/ship.py CHECKPOINT HEADS OUT --data CARD [--figures results/pretraining.json] [--check CHECK.json]
+    python runs/ship.py CHECKPOINT HEADS OUT --data CARD [--name small] [--figures results/pretraining.json]
 
 CHECKPOINT is a folder that `scoresim pretrain` wrote. HEADS holds a folder for every head, named as its question
 (`melody`, `style-image`), with the `head.safetensors` of a fine-tuning of the *half-precision* weights: make those
-first with `--weights-only`. CARD is the folder of the training data's card and manifest. CHECK holds the figures that
-anyone can make again from what is in the package and in music21 (`runs/check_card.py`).
+first with `--weights-only`; an empty folder where there are none. CARD is the folder of the training data's card and
+manifest. results/NAME/check.json holds the figures that anyone can make again from what is in the package and in
+music21 (`runs/check_card.py`). `--beside` are figures of other weights, asked the same.
 """
 
 from __future__ import annotations
@@ -22,6 +23,13 @@ from scoresim.data import corpora
 from scoresim.files import read_json
 from scoresim.model.lowrank import merge_low_rank
 
+FREE = {  # sources whose terms allow anything, at most with the name of the source: CC0, CC BY, MIT
+    "kern_chopin",
+    "openewld",
+    "openscore_lieder",
+    "polish_piano",
+}
+IMAGE = "score images and MIDI"
 QUESTIONS = {
     "melody": "which notes are melody",
     "velocity": "how loud a note of a pop song is played (six classes)",
@@ -42,7 +50,8 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--figures", type=Path, default=Path("results/pretraining.json"))
-    parser.add_argument("--check", type=Path, default=Path("results/check.json"))
+    parser.add_argument("--beside", type=Path)
+    parser.add_argument("--name", default="small")
     parser.add_argument("--weights-only", action="store_true")
     given = parser.parse_args()
     loaded = checkpoint.load(checkpoint.folder_of(given.checkpoint))
@@ -52,7 +61,6 @@ def main() -> None:
         return
     weights = checkpoint.weights_of(given.out)
     model = checkpoint.load(given.out).model
-    (given.out / checkpoint.HEADS).mkdir()
     heads = []
     stands = {file: checkpoint.head_stands(file) for file in sorted(given.heads.glob("*/head.safetensors"))}
     bodies = {"": model}
@@ -63,39 +71,52 @@ def main() -> None:
             config = replace(config, corpora=asked.corpora if isinstance(asked, PieceTask) else ())
         name = file.parent.name
         target = given.out / checkpoint.HEADS / f"{name}.safetensors"
+        target.parent.mkdir(exist_ok=True)
         checkpoint.save_head(target, tagger, config)
         heads.append((name, config, target.stat().st_size))
         merge_low_rank(tagger.sim)
         bodies[checkpoint.head_stands(target)[0]] = tagger.sim  # what stands on it was trained on it as it ships
     heads.sort()
-    check = read_json(given.check) if given.check.is_file() else []
-    card = model_card(provenance, read_json(given.data / "manifest.json"), heads, read_json(given.figures), check)
+    file = Path("results") / given.name / "check.json"
+    check = read_json(file) if file.is_file() else []
+    figures = figure_table(read_json(given.figures), read_json(given.beside) if given.beside else None)
+    card = model_card(given.name, provenance, read_json(given.data / "manifest.json"), heads, figures, check)
     (given.out / "README.md").write_text(card, encoding="utf-8")
     print(f"{given.out}: {sum(f.stat().st_size for f in given.out.rglob('*') if f.is_file()) / 1e6:.1f} MB")
 
 
 def model_card(
-    provenance: dict[str, Any], manifest: dict[str, Any], heads: list[Any], figures: list[Any], check: list[Any]
+    name: str, provenance: dict[str, Any], manifest: dict[str, Any], heads: list[Any], figures: str, check: list[Any]
 ) -> str:
     """The model card, in the form of the Hugging Face hub."""
     pretrain = provenance["pretrain"]
-    sources = [corpora.get(name) for name in manifest["items_by_corpus"]]
+    sources = [corpora.get(source) for source in manifest["items_by_corpus"]]
     terms = "\n".join(f"| {one.name} | {one.title} | {one.licence} |" for one in sources)
+    free = {one.name for one in sources} <= FREE
+    questions = ", ".join(sorted({head.split("-")[0] for head, *_ in heads}))
     return TEXT.format(
+        name=name,
+        licence="cc-by-4.0" if free else "other\nlicense_name: research-use",
+        with_heads=", with heads for questions that musicians ask" if heads else "",
+        say=f"vectors for search, and what its heads say ({questions}), as\n`scoresim analyze` gives it"
+        if heads
+        else "vectors for search",
+        use=ANYONE if free else RESEARCH,
+        known=KNOWN_FREE if free else KNOWN,
         steps=pretrain["steps"],
         batch=pretrain["batch_size"],
         pairs=", ".join(f"{n:,} {part}" for part, n in manifest["pairs"].items()),
         corpora=len(sources),
-        questions=", ".join(sorted({name.split("-")[0] for name, *_ in heads})),
         terms=terms,
-        figures=figure_table(figures),
-        heads="\n".join(head_row(*head) for head in heads),
+        figures=figures,
+        heads=HEADS.format(heads="\n".join(head_row(*head) for head in heads)) if heads else "",
+        limits=LIMITS_OF_HEADS if heads else "",
         check="\n".join(f"| {row['what']} | {row['metric']} | {row['value']:.4f} | {row['n']} |" for row in check),
     )
 
 
-def figure_table(figures: list[Any]) -> str:
-    """The figures of the weights themselves."""
+def figure_table(figures: list[Any], beside: list[Any] | None) -> str:
+    """The figures of the weights themselves; those of others beside them, where these were asked the same."""
     wanted = (
         "hidden pitch",
         "hidden duration",
@@ -104,14 +125,22 @@ def figure_table(figures: list[Any]) -> str:
         "grounding",
         "retrieval, ",
     )
-    rows = []
+    other = {_key(row): f" {row['value']:.3f} |" for row in beside or [] if row["pretraining"] == IMAGE}
+    rows = [
+        "| what | inputs | metric | value | 95 % | n |" + (" `small` |" if beside else ""),
+        "|---|---|---|--:|--:|--:|" + ("--:|" if beside else ""),
+    ]
     for row in figures:
         kept = row["what"].startswith(wanted) and row["metric"] in ("accuracy", "share right", "R@1")
-        if kept and row["pretraining"] == "score images and MIDI":
+        if kept and row["pretraining"] == IMAGE:
             low, high = row["ci95"]
-            figure = f"{row['value']:.3f} | {low:.3f} to {high:.3f} | {row['n']}"
-            rows.append(f"| {row['what']} | {row['inputs']} | {row['metric']} | {figure} |")
+            figure = f"{row['value']:.3f} | {low:.3f} to {high:.3f} | {row['n']} |" + other.get(_key(row), "")
+            rows.append(f"| {row['what']} | {row['inputs']} | {row['metric']} | {figure}")
     return "\n".join(rows)
+
+
+def _key(row: dict[str, Any]) -> tuple[str, ...]:
+    return row["what"], row["inputs"], row["metric"]
 
 
 def head_row(name: str, config: checkpoint.HeadConfig, size: int) -> str:
@@ -123,8 +152,7 @@ def head_row(name: str, config: checkpoint.HeadConfig, size: int) -> str:
 
 TEXT = """---
 library_name: scoresim
-license: other
-license_name: research-use
+license: {licence}
 tags:
 - music
 - sheet-music
@@ -134,23 +162,21 @@ tags:
 - music-information-retrieval
 ---
 
-# scoresim small
+# scoresim {name}
 
 One Transformer of six million parameters (width 256, six layers) that reads music as notes (MIDI) and as the picture of
-its score. These are the weights behind `scoresim.load("small")`, in half precision, with heads for questions that
-musicians ask. The idea is that of SIM: Qin et al., *Score Images as a Modality*, Sensors 24(15):5017, 2024.
+its score. These are the weights behind `scoresim.load("{name}")`, in half precision{with_heads}.
+The idea is that of SIM: Qin et al., *Score Images as a Modality*, Sensors 24(15):5017, 2024.
 
 ## What it is for
 Research and tools on Western staff notation and on MIDI: finding the score of a page, saying whether a page and a file
-show the same music and where they do not, vectors for search, and what its heads say ({questions}), as
-`scoresim analyze` gives it. It also is a body to fine-tune.
+show the same music and where they do not, {say}. It also is a body to fine-tune.
 
-It is not for transcription, for handwriting, tablature or chant, or for deciding who a work belongs to. Its heads have
-learnt from the sources that stand beside them; of other music their confidence means less.
+It is not for transcription, for handwriting, tablature or chant, or for deciding who a work belongs to.
 
 ## How it was trained
 On pairs of engraved passages and their notes, checked note by note, from {corpora} sources: {pairs}. The card of the
-data is `results/small/data.md` in the repository, and `results/small/excluded-works.tsv` lists the works of the
+data is `results/{name}/data.md` in the repository, and `results/small/excluded-works.tsv` lists the works of the
 validation and test parts: none of them is in the training part, and no near-duplicate of one. The last stretch was
 {steps} steps of {batch} passages; all options stand in `config.json`, all stretches in `docs/log.md`. Pictures were
 engraved by one program in five fonts, with the looks of scans and photographs; no real scan was seen.
@@ -160,26 +186,16 @@ engraved by one program in five fonts, with the looks of scans and photographs; 
 |---|---|---|
 {terms}
 
-Some of these sources may be used for research only, or not commercially. **So these weights are for research.** A
-variant from sources whose terms allow anything (CC0, CC BY, MIT) is planned; the program works with any weights.
+{use}
 
 ## What it knows, measured
-Held-out works, 95 % intervals over works, from `results/pretraining.json`:
+Held-out works, 95 % intervals over works:
 
-| what | inputs | metric | value | 95 % | n |
-|---|---|---|--:|--:|--:|
 {figures}
 
-### Heads
-Each trained on the notes or pictures of the sources named, and asked about the test parts of the same sources.
-
-| head | question | reads | learnt from | test part | size |
-|---|---|---|---|---|--:|
-{heads}
-
-### Figures that anyone can make again
-`python runs/check_card.py` builds a small set from music21's corpus (held-out works alone are asked) and asks these
-weights, without a network:
+{heads}### Figures that anyone can make again
+`python runs/check_card.py --model {name}` builds a small set from music21's corpus
+(held-out works alone are asked) and asks these weights, without a network:
 
 | what | metric | value | n |
 |---|---|--:|--:|
@@ -188,13 +204,36 @@ weights, without a network:
 ## Limits
 Engraved notation of one program dominates: old prints are read by what was learnt from it. Passages of one or two
 systems; scores of more than four staves were rare. Pop songs in MIDI were written down by a program before they were
-engraved. European art music, folk tunes of Europe and China, and pop for piano are what it knows.
-The head for melody has learnt of piano scores that the highest note of the upper staff is melody; where the left hand
-sings, it does not hear it. Velocity stands on its reading: keep both files.
-
+engraved. {known} are what it knows.
+{limits}
 ## To cite
 Qin, Y.; Xie, H.; Ding, S.; Li, Y.; Tan, B.; Ye, M. Score Images as a Modality: Enhancing Symbolic Music Understanding
 through Large-Scale Multimodal Pre-Training. Sensors 2024, 24(15), 5017.
+"""
+
+RESEARCH = """Some of these sources may be used for research only, or not commercially. **So these weights are for
+research.**
+The variant `small-free` has learnt from sources alone whose terms allow anything (CC0, CC BY, MIT)."""
+
+ANYONE = """All of these terms allow any use (CC0, CC BY, MIT), and so do these weights: CC BY 4.0; name scoresim and
+the sources. What more sources and more training add is the last column of the next table: `small`, which is for
+research."""
+
+KNOWN = "European art music, folk tunes of Europe and China, and pop for piano"
+KNOWN_FREE = "Songs with piano, piano music of the nineteenth century and lead sheets"
+
+HEADS = """### Heads
+Each trained on the notes or pictures of the sources named, and asked about the test parts of the same sources; of
+other music their confidence means less.
+
+| head | question | reads | learnt from | test part | size |
+|---|---|---|---|---|--:|
+{heads}
+
+"""
+
+LIMITS_OF_HEADS = """The head for melody has learnt of piano scores that the highest note of the upper staff is melody;
+where the left hand sings, it does not hear it. Velocity stands on its reading: keep both files.
 """
 
 if __name__ == "__main__":

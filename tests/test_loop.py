@@ -288,6 +288,22 @@ def test_pretrain_writes_a_run_and_does_not_repeat_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_source")
+def test_asking_the_held_out_part_changes_nothing_that_is_learned(tmp_path: Path) -> None:
+    config = PretrainConfig(steps=3, batch_size=4, log_every=1)
+    asked = dataclasses.replace(config, validate_every=2, validate_batches=2)
+    pretrain(Path("synthetic"), tmp_path / "plain", config)
+    pretrain(Path("synthetic"), tmp_path / "asked", asked)
+    one, two = (load_file(tmp_path / name / "checkpoint" / "model.safetensors") for name in ("plain", "asked"))
+    assert same(one, two)
+    for plain, line in zip(timeless(tmp_path / "plain"), timeless(tmp_path / "asked"), strict=True):
+        held_out = {name.removeprefix("held_out/") for name in line if name.startswith("held_out/")}
+        assert {name: value for name, value in line.items() if not name.startswith("held_out/")} == plain
+        assert (held_out == set()) == (line["step"] == 1)
+        assert line["step"] == 1 or {"loss", "loss/mbam/pitch", "mbam/pitch", "smc/image_to_notes"} <= held_out
+    assert line["held_out/loss"] != line["loss"]
+
+
+@pytest.mark.usefixtures("small_source")
 def test_degraded_images_are_learned_from_and_change_what_is_learned(tmp_path: Path) -> None:
     pytest.importorskip("cv2", reason="the extra 'degrade' is not installed")
     losses = []
@@ -333,6 +349,7 @@ def test_minutes_become_a_fixed_number_of_steps(tmp_path: Path) -> None:
         {"steps": 1, "sharded": "maybe"},
         {"steps": 1, "degrade": "wet"},
         {"steps": 1, "lines": 3},
+        {"steps": 1, "validate_every": -1},
         {"steps": 1, "inputs": "notes"},
         {"steps": 0},
         {"minutes": -1.0},

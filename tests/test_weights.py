@@ -25,7 +25,7 @@ def test_they_are_small_and_say_where_they_are_from() -> None:
     card = (SMALL / "README.md").read_text(encoding="utf-8")
     for word in ("Sources and their terms", "Limits", "To cite", "research", "check_card.py"):
         assert word in card
-    for row in json.loads((ROOT / "results" / "check.json").read_text(encoding="utf-8")):
+    for row in json.loads((ROOT / "results" / "small" / "check.json").read_text(encoding="utf-8")):
         assert f"| {row['what']} | {row['metric']} | {row['value']:.4f} | {row['n']} |" in card
 
 

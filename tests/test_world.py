@@ -43,7 +43,7 @@ OBJECTIVES: tuple[Objective, ...] = (
     SMM(altered=0.5, hard=0.5),
     Grounding(),
 )
-CONFIG = TrainConfig(steps=3, warmup=2, log_every=1, checkpoint_every=1, seed=3, precision="fp32")
+CONFIG = TrainConfig(steps=3, warmup=2, log_every=1, checkpoint_every=1, validate_every=2, seed=3, precision="fp32")
 COMMAND = ["pretrain", "synthetic", "--steps", "2", "--log-every", "1", "--precision", "fp32"]
 LAYOUTS = ("held", "sharded")
 
@@ -59,6 +59,10 @@ def micro(seed: int = 0, sharded: bool = False) -> SIM:
 def passages(world: World = ALONE) -> Passages:
     part = world.rank, world.size
     return Passages(synthetic(24, 0), BatchConfig(batch_size=8), vocabulary=default_vocabulary(), part=part)
+
+
+def held_out(world: World = ALONE) -> list[Batch]:
+    return [passages(world).batch(seed, 0) for seed in (1, 2)]
 
 
 class Interrupted:
@@ -83,11 +87,13 @@ def work(folder: Path, world: World) -> None:
     for layout in LAYOUTS:
         sharded = layout == "sharded"
         whole = micro(sharded=sharded)
-        train(whole, OBJECTIVES, passages(world), CONFIG, folder / layout, world=world)
+        asked = held_out(world)
+        train(whole, OBJECTIVES, passages(world), CONFIG, folder / layout, world=world, held_out=asked)
         keep(folder / f"{layout}.safetensors", whole, world)
         stopping = Interrupted(passages(world), 1) if world.rank == 1 else passages(world)
         with contextlib.suppress(Stopped):
-            train(micro(sharded=sharded), OBJECTIVES, stopping, CONFIG, folder / "stopped" / layout, world=world)  # type: ignore[arg-type]
+            stopped, model = folder / "stopped" / layout, micro(sharded=sharded)
+            train(model, OBJECTIVES, stopping, CONFIG, stopped, world=world, held_out=asked)  # type: ignore[arg-type]
         found[f"{layout} stopped"] = len((folder / "stopped" / layout / "log.jsonl").read_text().splitlines())
         again(folder / "stopped" / layout, folder / f"{layout} resumed.safetensors", sharded, world)
         again(copied(folder, layout, "damaged", world), folder / f"{layout} damaged.safetensors", sharded, world)
@@ -100,7 +106,7 @@ def work(folder: Path, world: World) -> None:
 def again(out: Path, weights: Path, sharded: bool, world: World) -> None:
     """Go on with a run, from other weights than it began with."""
     model = micro(9, sharded)
-    train(model, OBJECTIVES, passages(world), CONFIG, out, world=world)
+    train(model, OBJECTIVES, passages(world), CONFIG, out, world=world, held_out=held_out(world))
     keep(weights, model, world)
 
 
@@ -233,7 +239,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Tensor], li
     """What one process makes of the same batches: its weights and its log."""
     folder = tmp_path_factory.mktemp("one")
     model = micro()
-    train(model, OBJECTIVES, passages(), CONFIG, folder)
+    train(model, OBJECTIVES, passages(), CONFIG, folder, held_out=held_out())
     return model.state_dict(), log(folder)
 
 
@@ -279,6 +285,7 @@ def test_two_processes_train_as_one_does(
     """Three steps of all objectives, with altered and hard negatives: rounding as in the gradient, times three."""
     weights, lines = one
     assert distance(load_file(two / f"{layout}.safetensors"), weights) < 3e-6
+    assert ["held_out/loss" in line for line in lines] == [False, True, True], "of what is not trained on, too"
     theirs = log(two / layout)
     assert [list(line) for line in theirs] == [list(line) for line in lines]
     for line, alone in zip(theirs, lines, strict=True):

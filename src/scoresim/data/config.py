@@ -87,8 +87,8 @@ class BuildConfig:
     held_out: str | None = field(
         default=None,
         metadata={
-            "help": "A list of works that must not stand in training, because something is tested on them: a text file, "
-            "in every line a part (valid or test), a tab and a work, as in results/small/excluded-works.tsv."
+            "help": "A list of works that must not stand in training, because something is tested on them: a text "
+            "file, in every line a part (valid or test), a tab and a work, as in results/small/excluded-works.tsv."
         },
     )
     shard_rows: int = field(default=5000, metadata={"help": "Pairs per shard."})

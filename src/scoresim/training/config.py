@@ -93,6 +93,10 @@ class PretrainConfig:
     )
     log_every: int = _field(20, "Steps per line of log.jsonl.")
     checkpoint_every: int = _field(200, "Steps after which the state is saved.")
+    validate_every: int = _field(
+        0, "Steps after which the same questions are asked of the valid part, for the curves held_out/...; 0 is never."
+    )
+    validate_batches: int = _field(16, "Batches of the valid part that are asked, always the same.")
     workers: int = _field(0, "Processes that make the batches; 0 is a thread, enough on a CPU. A GPU wants 8 and more.")
     device: Literal["auto", "cpu", "cuda"] = _field("auto", "cpu, cuda, or auto.")
     sharded: Literal["auto", "yes", "no"] = _field(
@@ -134,6 +138,8 @@ class PretrainConfig:
             raise BadInput(
                 "hard takes the similarities that smc finds: name smc before smm in objectives, or set hard to 0."
             )
+        if self.validate_every < 0 or self.validate_batches < 1:
+            raise BadInput("validate_every is at least 0, validate_batches at least 1.")
         if self.muon < 0 or self.pitch_often <= 0 or self.workers < 0:
             raise BadInput("muon and workers are at least 0, pitch_often is above 0.")
         if (self.steps is None) == (self.minutes is None):

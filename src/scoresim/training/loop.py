@@ -99,6 +99,7 @@ def train(
     validate: Callable[[nn.Module], float] | None = None,
     keep_best: bool = False,
     world: World = ALONE,
+    held_out: Sequence[Batch] = (),
 ) -> RunState:
     """Train a module in place, from where the run in `out` stands.
 
@@ -116,6 +117,8 @@ def train(
             the end.
         keep_best: end with the weights that validated best, not with the last.
         world: the processes that share every batch, all with the same weights; `batches` gives each its part.
+        held_out: batches that are not trained on; the objectives' losses and reports of them, as ``held_out/...``, come
+            into the log every `validate_every` steps and at the end.
 
     Raises:
         CheckFailed: the loss or its gradient is no longer a number; the saved state is from before that.
@@ -153,9 +156,10 @@ def train(
             state.seconds = time.monotonic() - clock
             add(state.sums, figures)
             ended, stopped = state.step == config.steps, world.any(bool(stop))
-            validated = validate is not None and (ended or due(state.step, config.validate_every))
-            if validate is not None and validated:
-                judge(validate, module, state, out / "state" / BEST if keep_best else None)
+            if ended or due(state.step, config.validate_every):
+                if validate is not None:
+                    judge(validate, module, state, out / "state" / BEST if keep_best else None)
+                add(state.sums, figures_of(held_out, module, objectives, config))
             if world.first and (ended or due(state.step, config.log_every)):
                 write_line(out / LOG, curves, state, config)
             if ended or stopped or due(state.step, config.checkpoint_every):
@@ -274,6 +278,33 @@ def judge(validate: Callable[[nn.Module], float], module: nn.Module, state: RunS
         state.best, state.best_step = value, state.step
         if best is not None:
             save_weights(best, module)
+
+
+def figures_of(
+    batches: Sequence[Batch], module: nn.Module, objectives: Sequence[Objective], config: TrainConfig
+) -> dict[str, float]:
+    """Means over some batches of the objectives' losses and reports, as ``held_out/...``; nothing is learned.
+
+    What an objective does not say of a batch does not count for that name.
+    """
+    device = torch.device(config.device)
+    sums: dict[str, list[float]] = {}
+    module.eval()
+    for held_out in batches:
+        batch, losses = held_out.to(config.device), dict[str, Tensor]()
+        for objective in objectives:
+            with (
+                torch.no_grad(),
+                torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(config.precision, device)),
+            ):
+                parts, report = objective(module, batch)
+            losses |= parts
+            add(sums, report)
+        if losses:
+            figures = {f"loss/{name}": float(loss) for name, loss in losses.items()}
+            add(sums, World(*batch.part).summed({"loss": sum(figures.values()), **figures}))
+    module.train()
+    return {f"held_out/{name}": total / count for name, (total, count) in sums.items()}
 
 
 def add(sums: dict[str, list[float]], figures: Mapping[str, float]) -> None:

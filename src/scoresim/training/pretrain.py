@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scoresim import checkpoint
 from scoresim.data import shards
-from scoresim.data.batches import Passages, batch_config
+from scoresim.data.batches import Batch, Passages, batch_config
 from scoresim.data.harmonize import read_sampling
 from scoresim.data.looks import DegradedSplit, Kinds
 from scoresim.data.packed import PackedSet, is_packed
@@ -71,16 +71,18 @@ def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
 def pretrain_together(data: Path, out: Path, config: PretrainConfig, world: World) -> dict[str, Any]:
     """See `pretrain`; all processes of a world call it with the same arguments."""
     source, vocabulary, data_hash, weight = open_training_split(data, config.degrade, config.seed)
+    held_out = held_out_batches(data, config, vocabulary, world)
     if is_packed(data):
         PackedSet(place(data)).check(rows_of(config))
     asked = {"pretrain": json.loads(json.dumps(asdict(config))), "data_manifest_sha256": data_hash}
-    for name in ("sharded", "workers"):  # where tensors stand, and who makes them, decides nothing
+    for name in ("sharded", "workers", "validate_every", "validate_batches"):  # they decide nothing
         del asked["pretrain"][name]
     if config.start is not None:
         asked["pretrain"]["start"] = checkpoint.weights_of(Path(config.start))
     resolved = world.agreed(lambda: begun(out, asked))
-    altering = vocabulary if config.altered and "smm" in config.objectives else None
-    passages = Passages(source, rows_of(config), weight=weight, vocabulary=altering, part=(world.rank, world.size))
+    passages = Passages(
+        source, rows_of(config), weight=weight, vocabulary=altering(config, vocabulary), part=(world.rank, world.size)
+    )
     batches = Fed(passages, config.workers, pinned=on_cuda(config)) if config.workers else passages
     model = make_model(config, vocabulary)
     spread = config.sharded == "yes" or (config.sharded == "auto" and config.size == "base")
@@ -92,7 +94,7 @@ def pretrain_together(data: Path, out: Path, config: PretrainConfig, world: Worl
             write_json(out / "config.json", resolved)
     settings = train_config(config, resolved["steps"])
     prepared(model, settings, spread, world)
-    state = train(model, objectives, batches, settings, out, world=world)
+    state = train(model, objectives, batches, settings, out, world=world, held_out=held_out)
     weights = whole_weights(model) if is_sharded(model) else model.state_dict()
     if not world.first:
         return {}
@@ -163,6 +165,33 @@ def open_training_split(
 
 def _looking(split: Split, degrade: Literal["none"] | Kinds, seed: int) -> Split:
     return split if degrade == "none" else DegradedSplit(split, degrade, seed)
+
+
+def held_out_batches(data: Path, config: PretrainConfig, vocabulary: Vocabulary, world: World) -> list[Batch]:
+    """The first batches of the validation part, by seed 0, for the curves of what is not trained on.
+
+    Raises:
+        BadInput: they are asked for, and there is no validation part.
+    """
+    if not config.validate_every:
+        return []
+    if str(data) == "synthetic":
+        source: Split = synthetic(SYNTHETIC, seed=1)
+    else:
+        pairs = PackedSet(place(data)) if is_packed(data) else shards.open(data)
+        if not sum(shard["rows"] for shard in pairs.manifest["shards"].get("valid", [])):
+            how = "pack it with --parts train --parts valid" if is_packed(data) else "build it with more scores"
+            raise BadInput(f"{data} has no passages in its valid part for --validate-every; {how}.")
+        source = pairs.split("valid")
+    rows = replace(rows_of(config), long_share=0.0)
+    shown = _looking(source, config.degrade, config.seed)
+    passages = Passages(shown, rows, vocabulary=altering(config, vocabulary), part=(world.rank, world.size))
+    return [passages.batch(0, step) for step in range(config.validate_batches)]
+
+
+def altering(config: PretrainConfig, vocabulary: Vocabulary) -> Vocabulary | None:
+    """The vocabulary, where passages with one bar altered are asked for."""
+    return vocabulary if config.altered and "smm" in config.objectives else None
 
 
 def shape_of(config: PretrainConfig) -> SIMConfig:
@@ -236,6 +265,7 @@ def train_config(config: PretrainConfig, steps: int) -> TrainConfig:
         precision=config.precision,
         log_every=config.log_every,
         checkpoint_every=config.checkpoint_every,
+        validate_every=config.validate_every,
         device="cuda" if on_cuda(config) else "cpu",
     )
 
