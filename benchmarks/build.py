@@ -128,7 +128,7 @@ def ours(item: Item, path: Path) -> tuple[Clock, int, int]:
             except (Rejected, ValueError):
                 continue
     with clock("write"):
-        write_table(path, to_table(pairs))
+        write_table(path, to_table(pairs), parts.COMPRESSION)
     bars = len(score.bars)
     with clock("engrave, notes"):
         del engraving, layouts, layout  # the engraver's tree takes its time to go

@@ -212,8 +212,7 @@ through Large-Scale Multimodal Pre-Training. Sensors 2024, 24(15), 5017.
 """
 
 RESEARCH = """Some of these sources may be used for research only, or not commercially. **So these weights are for
-research.**
-The variant `small-free` has learnt from sources alone whose terms allow anything (CC0, CC BY, MIT)."""
+research.** The variant `small-free` has learnt from sources alone whose terms allow anything (CC0, CC BY, MIT)."""
 
 ANYONE = """All of these terms allow any use (CC0, CC BY, MIT), and so do these weights: CC BY 4.0; name scoresim and
 the sources. What more sources and more training add is the last column of the next table: `small`, which is for

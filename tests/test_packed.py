@@ -142,7 +142,7 @@ def test_a_run_on_packed_rows_with_processes_goes_on_as_with_a_thread(small: Pat
 
 def test_held_out_rows_are_packed_or_not_asked(built: Path, small: Path, tmp_path: Path) -> None:
     config = PretrainConfig(steps=2, batch_size=4, log_every=1, validate_every=1, validate_batches=1)
-    with pytest.raises(BadInput, match="no passages in its valid part.*--parts valid"):
+    with pytest.raises(BadInput, match=r"no passages in its valid part.*--parts valid"):
         pretrain(small, tmp_path / "run", config)
     assert not (tmp_path / "run").exists()
     pack(built, tmp_path / "both", PackConfig(parts=("train", "valid"), workers=1))

@@ -139,14 +139,8 @@ ARRAYS: dict[str, tuple[str, int]] = {  # column: (dtype, number of columns; 1 i
 }
 
 
-def to_row(pair: Pair) -> dict[str, Any]:
-    """A pair as a row of plain values for Parquet; arrays are flattened."""
-    row = {f.name: getattr(pair, f.name) for f in fields(pair)}
-    return row | {name: getattr(pair, name).reshape(-1) for name in ARRAYS}
-
-
 def from_row(row: dict[str, Any]) -> Pair:
-    """The inverse of `to_row`."""
+    """A pair from a row of plain values, as a shard has it: arrays are flat there."""
     arrays = {}
     for name, (dtype, columns) in ARRAYS.items():
         flat = np.asarray(row[name], dtype=dtype)

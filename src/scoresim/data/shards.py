@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from scoresim.data.pair import ARRAYS, Pair, from_row, to_row
+from scoresim.data.pair import ARRAYS, Pair, from_row
 from scoresim.errors import BadInput
 from scoresim.files import Place, place, read_json, replacing, sha256
 
@@ -51,10 +51,20 @@ def schema() -> pa.Schema:
 
 def to_table(pairs: Sequence[Pair]) -> pa.Table:
     """Pairs as an Arrow table."""
-    return pa.Table.from_pylist([to_row(pair) for pair in pairs], schema=schema())
+    columns = []
+    for column in schema():
+        values = [getattr(pair, column.name) for pair in pairs]
+        if column.name in ARRAYS:
+            flat = [np.zeros(0), *(array.reshape(-1) for array in values)]
+            offsets = np.cumsum([len(array) for array in flat], dtype=np.int32)
+            items = pa.array(np.concatenate(flat[1:] or flat).astype(ARRAYS[column.name][0], copy=False))
+            columns.append(pa.ListArray.from_arrays(pa.array(offsets), items))
+        else:
+            columns.append(pa.array(values, column.type))
+    return pa.Table.from_arrays(columns, schema=schema())
 
 
-def write_table(path: Place, table: pa.Table) -> None:
+def write_table(path: Place, table: pa.Table, compression: str = "zstd") -> None:
     """Write one shard, whole or not at all.
 
     No column has a dictionary: zstd finds what repeats, and shards are smaller by some tenths of a percent, written in
@@ -64,7 +74,7 @@ def write_table(path: Place, table: pa.Table) -> None:
         pq.write_table(
             table,
             temporary,
-            compression="zstd",
+            compression=compression,
             use_dictionary=False,
             row_group_size=ROW_GROUP,
             write_page_checksum=True,

@@ -7,6 +7,7 @@ Call this in a worker process (see `sandbox`): verovio can abort on a broken fil
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from scoresim.score.svg import Sheet, parse
 from scoresim.score.system import Sketch, System
 from scoresim.score.texts import name_header
 
+NOTE = re.compile(r'<g [^<>]*class="note"')  # the tag that opens the group of a note; words hold no "<"
 UNIT = 10  # verovio units per half staff space
 FONTS = ("Leipzig", "Bravura", "Leland", "Gootville", "Petaluma")  # all that verovio 6.4 ships
 # The ranges that `vary` draws from. Lengths are in half staff spaces, verovio's unit, unless stated.
@@ -116,16 +118,20 @@ def vary(chance: random.Random) -> EngraveConfig:
 
 @dataclass(eq=False)
 class Layout:
-    """A system that is laid out but not drawn: its page, the tags of its SVG, its number of note heads.
+    """A system that is laid out but not drawn: its page and its SVG text.
 
     `header` holds the words above the score, on its first system only; `sketch` the shapes, once it was drawn.
     """
 
     sheet: Sheet
-    tags: list[str]
-    heads: int
-    header: list[str] | None = None
+    text: str
+    header: str | None = None
     sketch: Sketch | None = None
+
+    @property
+    def heads(self) -> int:
+        """How many note heads it has."""
+        return len(NOTE.findall(self.text))
 
 
 class Engraving:
@@ -180,9 +186,9 @@ class Engraving:
 
     def page(self, number: int) -> list[Layout]:
         """Lay out one page, counted from 0, and return its systems, not yet drawn."""
-        sheet = parse(self._toolkit.renderToSVG(number + 1))
-        layouts = [Layout(sheet, tags, _count_notes(tags)) for tags in sheet.systems]
-        if number == 0 and layouts and self.config.texts:
+        sheet = parse(self._toolkit.renderToSVG(number + 1), header=number == 0 and self.config.texts)
+        layouts = [Layout(sheet, text) for text in sheet.systems]
+        if layouts:
             layouts[0].header = sheet.header
         return layouts
 
@@ -217,10 +223,6 @@ class Engraving:
             if layout.header is not None:
                 sketch.read(layout.header)
                 name_header(sketch.words)
-            sketch.read(layout.tags)
+            sketch.read(layout.text)
             layout.sketch = sketch
         return layout.sketch
-
-
-def _count_notes(tags: list[str]) -> int:
-    return sum(1 for tag in tags if tag[:2] == "g " and 'class="note"' in tag)

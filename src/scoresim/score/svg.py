@@ -51,58 +51,68 @@ class Glyph:
 
 @dataclass
 class Sheet:
-    """One engraved page: the tags of its SVG text and its glyphs.
+    """One engraved page: the SVG text of its systems and its glyphs.
 
     Attributes:
-        systems: the tags of each `g.system` element from top to bottom, from its opening tag on; there may be more tags
-            after the one that closes it. A tag is what stands between two "<" of the text.
-        header: the tags of the `g.pgHead` element in the same way, if it has one.
+        systems: the text of each `g.system` element from top to bottom, from after the "<" of its opening tag on; there
+            may be more behind the tag that closes it.
+        header: the text of the `g.pgHead` element in the same way, if it has one and was asked for.
         glyphs: "#id" -> glyph.
         origin: the page's margin in units.
     """
 
-    systems: list[list[str]]
-    header: list[str] | None
+    systems: list[str]
+    header: str | None
     glyphs: dict[str, Glyph]
     origin: Point
 
 
-def parse(svg: str) -> Sheet:
-    """Cut the SVG text of a page into its tags.
+def parse(svg: str, header: bool = False) -> Sheet:
+    """Cut the SVG text of a page into its systems, and what stands above them where that is asked for.
 
     The text comes from verovio, not from outside: its tags are regular, and "<" stands in it only where a tag begins.
-    So it is read by cutting it at every "<" and each tag at its quotes. Over 20 scores that and
-    the reading of the tags take a third of the time that an XML parser and a walk over its tree took.
+    So systems are found by searching, and read by cutting them at every "<" and each tag at its quotes. Over 20 scores
+    that and the reading of the tags take a third of the time that an XML parser and a walk over its tree took.
 
     Raises:
         ValueError: the text does not look like a page drawn by verovio.
     """
-    tags = svg.split("<")
-    glyphs, begin = {}, 0
-    for i, tag in enumerate(tags):
-        if tag.startswith('g class="page-margin"'):
-            begin = i
-            break
-        if tag.startswith("path ") and tags[i - 1].startswith("g id="):
-            glyphs["#" + attributes(tags[i - 1])["id"]] = glyph(attributes(tag)["d"])
-    if not begin:
+    begin = svg.find('<g class="page-margin"')
+    if begin < 0:
         raise ValueError("not a page drawn by verovio")
-    x, y = plain_numbers(attributes(tags[begin]).get("transform", "0 0"))[:2]
-    systems, headers = (_opened(tags, name, begin) if name in svg else [] for name in ("system", "pgHead"))
-    places = sorted([*systems, *headers, len(tags)])
-    ends = dict(itertools.pairwise(places))
-    return Sheet([tags[i : ends[i]] for i in systems], next((tags[i : ends[i]] for i in headers), None), glyphs, (x, y))
+    glyphs = {
+        "#" + attributes(group)["id"]: glyph(attributes(tag)["d"])
+        for group, tag in itertools.pairwise(svg[:begin].split("<"))
+        if tag.startswith("path ") and group.startswith("g id=")
+    }
+    margin = svg[begin + 1 : svg.find("<", begin + 1)]
+    x, y = plain_numbers(attributes(margin).get("transform", "0 0"))[:2]
+    systems = _opened(svg, "system", begin)
+    headers = _opened(svg, "pgHead", begin) if header else []
+    ends = dict(itertools.pairwise(sorted([*systems, *headers, len(svg) + 1])))
+    cut = {i: svg[i : ends[i] - 1] for i in ends}
+    return Sheet([cut[i] for i in systems], next((cut[i] for i in headers), None), glyphs, (x, y))
 
 
-def _opened(tags: list[str], name: str, begin: int) -> list[int]:
-    """Where groups of a class open after `begin`, those that hold nothing left out."""
-    found = [i for i, tag in enumerate(tags) if name in tag and tag[:2] == "g " and i > begin]
-    filled = [i for i in found if not tags[i].rstrip().endswith("/>")]
-    return [i for i in filled if name in attributes(tags[i]).get("class", "").split()]
+def _opened(svg: str, name: str, begin: int) -> list[int]:
+    """Places after the "<" where groups of a class open from `begin` on, without those that hold nothing."""
+    found = []
+    at = svg.find(name, begin)
+    while at >= 0:
+        start, end = svg.rfind("<", begin, at) + 1, svg.find("<", at)
+        tag = svg[start : end if end >= 0 else None]
+        if (
+            tag.startswith("g ")
+            and not tag.rstrip().endswith("/>")
+            and name in attributes(tag).get("class", "").split()
+        ):
+            found.append(start)
+        at = svg.find(name, end) if end >= 0 else -1
+    return found
 
 
 def attributes(tag: str) -> dict[str, str]:
-    """The attributes of a tag as `parse` cuts them; entities in them are not resolved."""
+    """The attributes of a tag, which is what stands between two "<" of the text; entities in them are not resolved."""
     parts = tag.split('"')
     return {name.rsplit(" ", 1)[-1][:-1]: value for name, value in zip(parts[0::2], parts[1::2], strict=False)}
 
@@ -230,7 +240,7 @@ class Drawing:
     ellipses: list[tuple[float, float, float, float]] = field(default_factory=list)
 
     def add(self, tag: str, glyphs: dict[str, Glyph]) -> None:
-        """Add the shape of one tag as `parse` cuts them; other tags add nothing."""
+        """Add the shape of one tag, as of `attributes`; other tags add nothing."""
         start = tag[:2]
         if start == "pa":
             self._path(tag)

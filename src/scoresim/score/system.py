@@ -76,11 +76,11 @@ class Sketch:
         self._lines: list[int] = []
         self._staff_lines: list[tuple[list[Box], int, list[int]]] = []  # boxes of the bar, staff, places of its lines
 
-    def read(self, tags: list[str]) -> None:
-        """Add all shapes of a group, given by its tags; it ends where it is closed, tags after that do not count."""
+    def read(self, text: str) -> None:
+        """Add all shapes of a group, given by its text; it ends where it is closed, tags after that do not count."""
         drawing, glyphs, left_out = self.drawing, self.sheet.glyphs, self.left_out
         groups: list[str] = []  # classes of the groups around the tag
-        left = iter(tags)
+        left = iter(text.split("<"))
         for tag in left:
             start = tag[:2]
             if start == "/g":
