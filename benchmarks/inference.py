@@ -6,6 +6,7 @@ Music is made up: a tune over chords, MIDI, as many notes in every file as asked
 repeats:
 
 - `help`: `scoresim --help`, a new process.
+- `import`: `import torch` and what of scoresim reads weights, in a new process; `load`: then the weights and all heads.
 - `cold`: `scoresim analyze FILE`, a new process, until it has ended.
 - `report`: one file with the model loaded, until its report is written.
 - `files`: all files with the model loaded, read by one worker while this process asks the heads; files a second.
@@ -70,6 +71,26 @@ def median(work: Callable[[], Any], repeats: int) -> float:
 def command(*words: str) -> None:
     """Run scoresim in a process of its own."""
     subprocess.run([sys.executable, "-m", "scoresim", *words], check=True, stdout=subprocess.DEVNULL)
+
+
+LOAD = """
+import sys, time
+begun = time.perf_counter()
+from scoresim import understand
+imported = time.perf_counter()
+understand.load(sys.argv[1]).heads
+print(imported - begun, time.perf_counter() - imported)
+"""
+
+
+def loading(model: str, repeats: int) -> dict[str, float]:
+    """Seconds until the libraries, and then until weights and heads are there; each time in a new process."""
+    runs = [
+        subprocess.run([sys.executable, "-c", LOAD, model], check=True, capture_output=True, text=True).stdout.split()
+        for _ in range(repeats)
+    ]
+    imported, loaded = (statistics.median(map(float, column)) for column in zip(*runs, strict=True))
+    return {"import_seconds": round(imported, 2), "load_seconds": round(loaded, 2)}
 
 
 def melody_speeds(sim: Any, paths: list[Path], repeats: int) -> dict[str, float]:
@@ -145,6 +166,7 @@ def main() -> None:
             "notes": given.notes,
             "heads": sorted(sim.heads),
             "help_seconds": round(median(lambda: command("--help"), given.repeats), 3),
+            **loading(given.model, given.repeats),
             "cold_seconds": round(
                 median(lambda: command("analyze", str(paths[0]), "--model", given.model), given.repeats), 2
             ),

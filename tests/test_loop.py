@@ -23,7 +23,7 @@ from scoresim.training.config import PretrainConfig
 from scoresim.training.loop import Stopped, TrainConfig, train
 from scoresim.training.objectives import MBAM, SMC, SMM, HeadObjective
 from scoresim.training.optim import Both, adamw, learning_rate, optimiser_of
-from scoresim.training.pretrain import pretrain
+from scoresim.training.pretrain import pretrain, train_config
 from scoresim.training.state import RunState, resume, save_state
 
 MICRO = SIMConfig(width=32, layers=2, heads=4, stem_channels=(4, 8), embedding=32)
@@ -301,6 +301,18 @@ def test_asking_the_held_out_part_changes_nothing_that_is_learned(tmp_path: Path
         assert (held_out == set()) == (line["step"] == 1)
         assert line["step"] == 1 or {"loss", "loss/mbam/pitch", "mbam/pitch", "smc/image_to_notes"} <= held_out
     assert line["held_out/loss"] != line["loss"]
+
+
+@pytest.mark.usefixtures("small_source")
+def test_what_is_to_be_spread_over_processes_has_one_optimiser_on_any_number_of_them(tmp_path: Path) -> None:
+    """Muon needs whole matrices, so that a run of one process could not go on with two."""
+    ways = [{"size": "base"}, {"sharded": "yes"}, {"size": "base", "sharded": "no"}, {}]
+    assert [train_config(PretrainConfig(steps=1, **way), 1).muon for way in ways] == [0, 0, 4, 4]  # type: ignore[arg-type]
+    config = PretrainConfig(steps=1, batch_size=4, muon=0.0)
+    pretrain(Path("synthetic"), tmp_path, config)
+    pretrain(Path("synthetic"), tmp_path, dataclasses.replace(config, sharded="yes", muon=4.0))  # the same run
+    with pytest.raises(BadInput, match="another config"):
+        pretrain(Path("synthetic"), tmp_path, dataclasses.replace(config, muon=4.0))
 
 
 @pytest.mark.usefixtures("small_source")

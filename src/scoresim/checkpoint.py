@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -50,15 +51,24 @@ class Loaded:
         vocabulary: of its note tokens.
         provenance: what was saved with it: data, training config, seed, versions.
         weights: SHA-256 of the weights.
+        half: whether they lay there in numbers of 16 bits.
     """
 
     model: SIM
     vocabulary: Vocabulary
     provenance: dict[str, Any]
     weights: str
+    half: bool = False
 
 
-def save(folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[str, Any], half: bool = False) -> None:
+def save(
+    folder: Path,
+    model: SIM,
+    vocabulary: Vocabulary,
+    provenance: Mapping[str, Any],
+    half: bool = False,
+    heads: Path | None = None,
+) -> None:
     """Write a checkpoint, whole or not at all; one that stands there is replaced.
 
     Args:
@@ -67,9 +77,10 @@ def save(folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[s
         vocabulary: its sizes are the model's.
         provenance: JSON values: data manifest hash, training config, seed. Versions are added.
         half: write numbers of 16 bits, for weights that are shipped; what is read is 32 bits wide in any case.
+        heads: folder of heads that come along, those that stand on these very weights.
 
     Raises:
-        BadInput: the folder cannot be written.
+        BadInput: the folder cannot be written; a head is damaged.
     """
     if model.vocabulary_sizes != vocabulary.sizes:
         raise ValueError("the model was made for another vocabulary")
@@ -86,6 +97,10 @@ def save(folder: Path, model: SIM, vocabulary: Vocabulary, provenance: Mapping[s
             "provenance": {**provenance, "versions": versions()},
         }
         write_json(temporary / CONFIG, config)
+        for head in sorted(heads.glob("*.safetensors")) if heads is not None else ():
+            if _about(head)[1].weights == config["weights_sha256"]:
+                (temporary / HEADS).mkdir(exist_ok=True)
+                shutil.copyfile(head, temporary / HEADS / head.name)
 
 
 def load(folder: Path) -> Loaded:
@@ -109,7 +124,8 @@ def load(folder: Path) -> Loaded:
         raise BadInput(f"{folder / CONFIG} is damaged ({error}); take another copy.") from error
     if (vocabulary.hash, sha256(folder / WEIGHTS)) != expected:
         raise BadInput(f"{folder} is damaged: its weights or vocabulary changed after saving; take another copy.")
-    return Loaded(_build(folder / WEIGHTS, sim, vocabulary), vocabulary, provenance, expected[1])
+    model, half = _build(folder / WEIGHTS, sim, vocabulary)
+    return Loaded(model, vocabulary, provenance, expected[1], half)
 
 
 @dataclass(frozen=True)
@@ -195,10 +211,20 @@ def head_stands(path: Path) -> tuple[str, str]:
     Raises:
         BadInput: it is damaged.
     """
+    digest, config = _about(path)
+    return digest, config.on
+
+
+def _about(path: Path) -> tuple[str, HeadConfig]:
+    """Digest of a head, and what it says about itself; its weights are not read.
+
+    Raises:
+        BadInput: it is damaged.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             words = file.metadata() or {}
-        return words["digest"], _head_config(words["about"]).on
+        return words["digest"], _head_config(words["about"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(f"{path} is a damaged head ({error}); take another copy.") from error
 
@@ -317,8 +343,11 @@ def versions() -> dict[str, str]:
     return {"scoresim": __version__, "python": platform.python_version(), **packages}
 
 
-def _build(weights: Path, config: SIMConfig, vocabulary: Vocabulary) -> SIM:
-    """The model with its weights. Shapes are compared before memory is taken: a file may ask for anything."""
+def _build(weights: Path, config: SIMConfig, vocabulary: Vocabulary) -> tuple[SIM, bool]:
+    """The model with its weights, and whether they are of 16 bits.
+
+    Shapes are compared before memory is taken: a file may ask for anything.
+    """
     damaged = BadInput(f"{weights} does not hold the weights that its config.json describes; take another copy.")
     try:
         with torch.device("meta"):
@@ -335,4 +364,4 @@ def _build(weights: Path, config: SIMConfig, vocabulary: Vocabulary) -> SIM:
         raise BadInput(f"{weights} holds numbers that are not finite; take another copy.")
     model = SIM(config, vocabulary.sizes)
     model.load_state_dict(tensors)
-    return model.eval()
+    return model.eval(), any(tensor.dtype == torch.float16 for tensor in tensors.values())

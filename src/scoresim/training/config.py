@@ -48,7 +48,8 @@ class PretrainConfig:
     weight_decay: float = _field(0.05, "Decay of the weight matrices.")
     muon: float = _field(
         4.0,
-        "Matrices between inputs and outputs are trained by Muon with so many times the learning rate; 0: by AdamW.",
+        "Matrices between inputs and outputs are trained by Muon with so many times the learning rate; 0: by AdamW, as "
+        "always where the model is spread over processes (sharded).",
     )
     single: float = _field(
         1.0, "mbam: share of the passages in which one attribute of every bar is hidden; mask_ratio is for the others."
@@ -100,7 +101,9 @@ class PretrainConfig:
     workers: int = _field(0, "Processes that make the batches; 0 is a thread, enough on a CPU. A GPU wants 8 and more.")
     device: Literal["auto", "cpu", "cuda"] = _field("auto", "cpu, cuda, or auto.")
     sharded: Literal["auto", "yes", "no"] = _field(
-        "auto", "Under torchrun, spread the model over the processes: yes, no, or auto, which does so from base on."
+        "auto",
+        "Under torchrun, spread the model over the processes: yes, no, or auto, which does so from base on; such a "
+        "model is trained by AdamW alone, on one process, too.",
     )
 
     def __post_init__(self) -> None:

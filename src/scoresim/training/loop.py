@@ -178,9 +178,14 @@ def train(
 
 
 def make_optimiser(module: nn.Module, config: TrainConfig) -> Optimiser:
-    """The optimiser of a run; of a model that is spread over processes AdamW alone, for Muon needs whole matrices."""
-    muon = 0.0 if is_sharded(module) else config.muon
-    return optimiser_of(module, config.lr, config.weight_decay, config.layer_decay, muon)
+    """The optimiser of a run.
+
+    Raises:
+        ValueError: Muon is asked for, which needs whole matrices, of a model that is spread over processes.
+    """
+    if config.muon and is_sharded(module):
+        raise ValueError("a model that is spread over processes is trained by AdamW: set muon to 0")
+    return optimiser_of(module, config.lr, config.weight_decay, config.layer_decay, config.muon)
 
 
 def next_batch(stream: Iterator[Batch], world: World) -> Batch:

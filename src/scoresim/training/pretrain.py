@@ -77,6 +77,7 @@ def pretrain_together(data: Path, out: Path, config: PretrainConfig, world: Worl
     asked = {"pretrain": json.loads(json.dumps(asdict(config))), "data_manifest_sha256": data_hash}
     for name in ("sharded", "workers", "validate_every", "validate_batches"):  # they decide nothing
         del asked["pretrain"][name]
+    asked["pretrain"]["muon"] = train_config(config, 1).muon
     if config.start is not None:
         asked["pretrain"]["start"] = checkpoint.weights_of(Path(config.start))
     resolved = world.agreed(lambda: begun(out, asked))
@@ -85,7 +86,7 @@ def pretrain_together(data: Path, out: Path, config: PretrainConfig, world: Worl
     )
     batches = Fed(passages, config.workers, pinned=on_cuda(config)) if config.workers else passages
     model = make_model(config, vocabulary)
-    spread = config.sharded == "yes" or (config.sharded == "auto" and config.size == "base")
+    spread = spread_over(config)
     objectives = make_objectives(config)
     if resolved is None:
         steps = config.steps or steps_in(config.minutes or 1.0, model, objectives, batches, config, spread, world)
@@ -254,13 +255,17 @@ def make_objectives(config: PretrainConfig) -> list[Objective]:
 
 
 def train_config(config: PretrainConfig, steps: int) -> TrainConfig:
-    """The loop's part of the config."""
+    """The loop's part of the config.
+
+    Muon needs whole matrices: what is to be spread over processes has AdamW, on one process, too, so that a run may go
+    on with another number of them.
+    """
     return TrainConfig(
         steps=steps,
         lr=config.lr or LEARNING_RATES[config.size],
         warmup=config.warmup,
         weight_decay=config.weight_decay,
-        muon=config.muon,
+        muon=0.0 if spread_over(config) else config.muon,
         seed=config.seed,
         precision=config.precision,
         log_every=config.log_every,
@@ -268,6 +273,11 @@ def train_config(config: PretrainConfig, steps: int) -> TrainConfig:
         validate_every=config.validate_every,
         device="cuda" if on_cuda(config) else "cpu",
     )
+
+
+def spread_over(config: PretrainConfig) -> bool:
+    """Whether the model is spread over the processes of a run, where there are several."""
+    return config.sharded == "yes" or (config.sharded == "auto" and config.size == "base")
 
 
 def on_cuda(config: PretrainConfig) -> bool:

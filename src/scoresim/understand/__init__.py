@@ -85,13 +85,20 @@ class Sim:
         folder = checkpoint.locate(name)
         return cls(checkpoint.load(folder), str(name), folder, workers)
 
-    def save_pretrained(self, folder: Path | str, half: bool = False) -> None:
-        """Write the weights, without heads, into a folder that `from_pretrained` reads.
+    def save_pretrained(self, folder: Path | str, half: bool | None = None) -> None:
+        """Write the weights into a folder that `from_pretrained` reads, with their heads where they are as they were.
+
+        Args:
+            folder: a checkpoint that stands there is replaced.
+            half: in numbers of 16 bits or of 32, on which the heads do not stand if they were trained on others; None
+                is as they came.
 
         Raises:
             BadInput: it cannot be written.
         """
-        checkpoint.save(Path(folder), self.model, self.loaded.vocabulary, self.loaded.provenance, half)
+        loaded, heads = self.loaded, self.folder and self.folder / checkpoint.HEADS
+        precision = loaded.half if half is None else half
+        checkpoint.save(Path(folder), self.model, loaded.vocabulary, loaded.provenance, precision, heads)
 
     def analyze(self, *files: Path | str, show: bool = False) -> Analysis:
         """What is this music: its style, emotion, key, and which of its notes are melody?

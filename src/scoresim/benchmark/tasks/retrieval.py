@@ -19,7 +19,7 @@ queries, with the pool as it is.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -166,7 +166,7 @@ def pools(passages: Passages, most: int, seed: int) -> list[Pool]:
 
 
 def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> list[Result]:
-    """Embed the held-out passages and rank them: clean in both kinds of pool, and with each look over all pieces."""
+    """Embed the held-out passages and rank them, clean and with each look, over all pieces and within each."""
     if config.notes_only:
         return []
     split = data.split(config.part)
@@ -178,7 +178,7 @@ def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> li
     lists: dict[str, list[str]] = {}
     found = pools(passages, config.pool, config.seed)
     if config.looks == "all":
-        found += [Pool(found[0].rows, look=look) for look in looks()]
+        found += [replace(pool, look=look) for pool in found for look in looks()]
     for pool in found:
         named = [works[i] for i in pool.rows]
         source = split if pool.look == "none" else DegradedSplit(split, pool.look, config.seed)
