@@ -2,6 +2,7 @@
 
     python docs/make_results.py [runs/study]
     python docs/make_results.py small        # the table of `small` from results/pretraining.json
+    python docs/make_results.py free FREE SMALL  # results/small-free/ and the table of `small-free`, `small` beside it
     python docs/make_results.py understanding OUT...  # results/understanding.{json,md} from what benchmarks wrote
     python docs/make_results.py frozen OUT...         # results/frozen.{json,md}, the same of benchmarks with --frozen
 
@@ -20,6 +21,7 @@ from scoresim.benchmark.run import markdown
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results -->\n", "<!-- /results -->"
 SMALL_BEGIN, SMALL_END = "<!-- small -->\n", "<!-- /small -->"
+FREE_BEGIN, FREE_END = "<!-- small-free -->\n", "<!-- /small-free -->"
 HEADS_BEGIN, HEADS_END = "<!-- understanding -->\n", "<!-- /understanding -->"
 FROZEN_BEGIN, FROZEN_END = "<!-- frozen -->\n", "<!-- /frozen -->"
 IMAGE, MIDI = "score images and MIDI", "MIDI alone"
@@ -129,22 +131,31 @@ def table_of_heads(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def table_of_small(rows: list[dict[str, Any]]) -> str:
-    """The README's table of `small`: a line for each question, a column for each look."""
-    lines = ["| question | metric | clean | scan-like | photo-like | n |", "|---|---|--:|--:|--:|--:|"]
+def table_of_small(rows: list[dict[str, Any]], beside: list[dict[str, Any]] | None = None) -> str:
+    """The README's table of `small`: a line for each question, a column for each look; others beside it."""
+    other = beside is not None
+    lines = [
+        "| question | metric | clean | scan-like | photo-like |" + (" `small`, clean | n |" if other else " n |"),
+        "|---|---|--:|--:|--:|--:|" + ("--:|" if other else ""),
+    ]
     for title, before, after, inputs, metric in LOOKS:
         from_ = " from {}-like images" if after else ", {}-like images"
-        found = []
-        for look in ("", *(from_.format(look) for look in ("scan", "photo"))):
-            [row] = [
-                r
-                for r in rows
-                if r["what"] == f"{before}{look}{after}" and r["inputs"].startswith(inputs) and r["metric"] == metric
-                and r["pretraining"] == IMAGE
-            ]  # fmt: skip
-            found.append(row)
+        looks = ("", *(from_.format(look) for look in ("scan", "photo")))
+        found = [the_row(rows, f"{before}{look}{after}", inputs, metric) for look in looks]
+        if beside is not None:
+            found.append(the_row(beside, f"{before}{after}", inputs, metric))
         lines.append(f"| {title} | {metric} | {' | '.join(map(percent, found))} | {found[0]['n']} |")
     return "\n".join(lines)
+
+
+def the_row(rows: list[dict[str, Any]], what: str, inputs: str, metric: str) -> dict[str, Any]:
+    """The one row of weights pre-trained on both that answers a question."""
+    [row] = [
+        r
+        for r in rows
+        if r["what"] == what and r["inputs"].startswith(inputs) and r["metric"] == metric and r["pretraining"] == IMAGE
+    ]
+    return row
 
 
 def percent(row: dict[str, Any]) -> str:
@@ -193,6 +204,20 @@ def small() -> None:
     command = rows[0]["command"]
     note = f"`{command}`; all rows: [results/pretraining.json](results/pretraining.json)."
     between(SMALL_BEGIN, SMALL_END, f"{table_of_small(rows)}\n\n{note}\n")
+
+
+def free(ours: Path, small: Path) -> None:
+    """Keep the rows of `small-free` and of `small`, asked about the same works, and write their table."""
+    folder = ROOT / "results" / "small-free"
+    asked = {"pretraining": joined([ours])[0], "pretraining-small": joined([small])[0]}
+    for row in asked["pretraining"]:
+        row["command"] = row["command"].replace("--checkpoint small", "--checkpoint small-free")
+    for name, rows in asked.items():
+        (folder / f"{name}.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    note = (
+        f"`{asked['pretraining'][0]['command']}`; all rows: [results/small-free](results/small-free/pretraining.json)."
+    )
+    between(FREE_BEGIN, FREE_END, f"{table_of_small(*asked.values())}\n\n{note}\n")
 
 
 PLACES = {"checkpoint": "small", "notes-checkpoint": "MIDI", "data": "FOLDER", "out": "OUT"}
@@ -248,6 +273,8 @@ def between(begin: str, end: str, what: str) -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == ["small"]:
         small()
+    elif sys.argv[1:2] == ["free"]:
+        free(*map(Path, sys.argv[2:4]))
     elif sys.argv[1:2] == ["understanding"]:
         understanding([Path(name) for name in sys.argv[2:]])
     elif sys.argv[1:2] == ["frozen"]:

@@ -13,6 +13,7 @@ import json
 import sys
 from pathlib import Path
 
+from scoresim.checkpoint import BUNDLED, CONFIG
 from scoresim.cli import run
 from scoresim.files import read_json, write_json
 
@@ -30,12 +31,15 @@ WANTED = (
 def main() -> int:
     """Make and compare them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="small")
+    names = sorted(file.parent.name for file in BUNDLED.glob(f"*/{CONFIG}"))
+    parser.add_argument("--model", default="small", choices=names)
     parser.add_argument("--out", type=Path, default=Path("runs/check"))
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     data, results = given.out / "data", given.out / f"results-{given.model}"
     card = Path(__file__).parent.parent / "results" / given.model / "check.json"
+    if not given.write and not card.is_file():
+        parser.error(f"{card} is not there; write it first, with --write.")
     sources = [word for name in CORPORA for word in ("--corpus", name)]
     for words in (
         ["build", str(data), *sources, *BUILD],

@@ -17,7 +17,8 @@ for name in kern_chopin openewld openscore_lieder polish_piano; do sources="$sou
 # shellcheck disable=SC2086 - the list is meant to be split
 scoresim build "$OUT/set" $sources --style-balance 0.5 --complexity-balance on \
   --held-out results/small/excluded-works.tsv
-[ -e "$OUT/packed/manifest.json" ] || scoresim pack "$OUT/set" "$OUT/packed" --degrade mix
-[ $# -gt 0 ] || set -- --minutes 100
+[ -e "$OUT/packed/manifest.json" ] || scoresim pack "$OUT/set" "$OUT/packed" --degrade mix \
+  --parts train --parts valid
+case " $* " in *" --steps "* | *" --minutes "*) ;; *) set -- "$@" --minutes 100 ;; esac
 scoresim pretrain "$OUT/packed" "$OUT/small" --size small --batch-size 16 --lines 2 --pitch-often 4 \
   --masked-share 0.7 --random-share 0.2 --warmup 200 "$@"

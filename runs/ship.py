@@ -1,12 +1,14 @@
 """Make the folder of weights that comes with the package: half precision, heads beside it, and a model card.
 
-    python runs/ship.py CHECKPOINT HEADS OUT --data CARD [--name small] [--figures results/pretraining.json]
+    python runs/ship.py CHECKPOINT HEADS OUT --data SET --figures FIGURES [--name small] [--packed ROWS] [--beside FIG.]
 
 CHECKPOINT is a folder that `scoresim pretrain` wrote. HEADS holds a folder for every head, named as its question
 (`melody`, `style-image`), with the `head.safetensors` of a fine-tuning of the *half-precision* weights: make those
-first with `--weights-only`; an empty folder where there are none. CARD is the folder of the training data's card and
-manifest. results/NAME/check.json holds the figures that anyone can make again from what is in the package and in
-music21 (`runs/check_card.py`). `--beside` are figures of other weights, asked the same.
+first with `--weights-only`; an empty folder where there are none. SET is the data set that was trained on, ROWS what
+was packed from it; weights are called free only where they began from nothing and saw free sources alone, which the
+hash of the data says. FIGURES are results of `scoresim benchmark`, those of other weights, asked the same, with
+`--beside`. results/NAME/check.json, where it is, holds the figures that anyone can make again from what is in the
+package and in music21 (`runs/check_card.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from typing import Any
 from scoresim import checkpoint
 from scoresim.benchmark import tasks
 from scoresim.benchmark.task import PieceTask
-from scoresim.data import corpora
+from scoresim.data import corpora, shards
+from scoresim.data.packed import PackedSet
 from scoresim.files import read_json
 from scoresim.model.lowrank import merge_low_rank
 
@@ -49,7 +52,8 @@ def main() -> None:
     for name in ("checkpoint", "heads", "out"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--figures", type=Path, default=Path("results/pretraining.json"))
+    parser.add_argument("--packed", type=Path)
+    parser.add_argument("--figures", type=Path)
     parser.add_argument("--beside", type=Path)
     parser.add_argument("--name", default="small")
     parser.add_argument("--weights-only", action="store_true")
@@ -77,41 +81,58 @@ def main() -> None:
         merge_low_rank(tagger.sim)
         bodies[checkpoint.head_stands(target)[0]] = tagger.sim  # what stands on it was trained on it as it ships
     heads.sort()
+    if given.figures is None:
+        parser.error("--figures says where the figures of these weights are.")
     file = Path("results") / given.name / "check.json"
     check = read_json(file) if file.is_file() else []
     figures = figure_table(read_json(given.figures), read_json(given.beside) if given.beside else None)
-    card = model_card(given.name, provenance, read_json(given.data / "manifest.json"), heads, figures, check)
+    pairs = shards.open(given.data)
+    sources = [corpora.get(source) for source in pairs.manifest["items_by_corpus"]]
+    free = {source.name for source in sources} <= FREE and is_all(provenance, pairs, given.packed)
+    card = model_card(given, provenance, pairs.manifest["pairs"], sources, free, heads, figures, check)
     (given.out / "README.md").write_text(card, encoding="utf-8")
     print(f"{given.out}: {sum(f.stat().st_size for f in given.out.rglob('*') if f.is_file()) / 1e6:.1f} MB")
 
 
+def is_all(provenance: dict[str, Any], pairs: shards.PairSet, packed: Path | None) -> bool:
+    """Whether weights have learnt from a data set, as it is or as it was packed, and from nothing before it."""
+    known = {pairs.hash}
+    if packed is not None and (rows := PackedSet(packed)).manifest["source"] == pairs.hash:
+        known.add(rows.hash)
+    return provenance["pretrain"]["start"] is None and provenance["data_manifest_sha256"] in known
+
+
 def model_card(
-    name: str, provenance: dict[str, Any], manifest: dict[str, Any], heads: list[Any], figures: str, check: list[Any]
+    given: argparse.Namespace,
+    provenance: dict[str, Any],
+    pairs: dict[str, int],
+    sources: list[corpora.Corpus],
+    free: bool,
+    heads: list[Any],
+    figures: str,
+    check: list[Any],
 ) -> str:
     """The model card, in the form of the Hugging Face hub."""
-    pretrain = provenance["pretrain"]
-    sources = [corpora.get(source) for source in manifest["items_by_corpus"]]
-    terms = "\n".join(f"| {one.name} | {one.title} | {one.licence} |" for one in sources)
-    free = {one.name for one in sources} <= FREE
     questions = ", ".join(sorted({head.split("-")[0] for head, *_ in heads}))
+    say = f", and what its heads say ({questions}), as\n`scoresim analyze` gives it" if heads else ""
+    rows = "\n".join(f"| {row['what']} | {row['metric']} | {row['value']:.4f} | {row['n']} |" for row in check)
     return TEXT.format(
-        name=name,
+        name=given.name,
         licence="cc-by-4.0" if free else "other\nlicense_name: research-use",
         with_heads=", with heads for questions that musicians ask" if heads else "",
-        say=f"vectors for search, and what its heads say ({questions}), as\n`scoresim analyze` gives it"
-        if heads
-        else "vectors for search",
-        use=ANYONE if free else RESEARCH,
+        say=say,
+        use=(ANYONE + (BESIDE if given.beside else "")) if free else RESEARCH,
         known=KNOWN_FREE if free else KNOWN,
-        steps=pretrain["steps"],
-        batch=pretrain["batch_size"],
-        pairs=", ".join(f"{n:,} {part}" for part, n in manifest["pairs"].items()),
+        steps=provenance["steps"],
+        batch=provenance["pretrain"]["batch_size"],
+        pairs=", ".join(f"{n:,} {part}" for part, n in pairs.items()),
         corpora=len(sources),
-        terms=terms,
+        terms="\n".join(f"| {one.name} | {one.title} | {one.licence} |" for one in sources),
+        file=given.figures,
         figures=figures,
         heads=HEADS.format(heads="\n".join(head_row(*head) for head in heads)) if heads else "",
         limits=LIMITS_OF_HEADS if heads else "",
-        check="\n".join(f"| {row['what']} | {row['metric']} | {row['value']:.4f} | {row['n']} |" for row in check),
+        check=CHECK.format(name=given.name, check=rows) if check else "",
     )
 
 
@@ -134,7 +155,9 @@ def figure_table(figures: list[Any], beside: list[Any] | None) -> str:
         kept = row["what"].startswith(wanted) and row["metric"] in ("accuracy", "share right", "R@1")
         if kept and row["pretraining"] == IMAGE:
             low, high = row["ci95"]
-            figure = f"{row['value']:.3f} | {low:.3f} to {high:.3f} | {row['n']} |" + other.get(_key(row), "")
+            figure = f"{row['value']:.3f} | {low:.3f} to {high:.3f} | {row['n']} |" + (
+                other.get(_key(row), " |") if beside else ""
+            )
             rows.append(f"| {row['what']} | {row['inputs']} | {row['metric']} | {figure}")
     return "\n".join(rows)
 
@@ -170,16 +193,17 @@ The idea is that of SIM: Qin et al., *Score Images as a Modality*, Sensors 24(15
 
 ## What it is for
 Research and tools on Western staff notation and on MIDI: finding the score of a page, saying whether a page and a file
-show the same music and where they do not, {say}. It also is a body to fine-tune.
+show the same music and where they do not, vectors for search{say}. It also is a body to fine-tune.
 
 It is not for transcription, for handwriting, tablature or chant, or for deciding who a work belongs to.
 
 ## How it was trained
 On pairs of engraved passages and their notes, checked note by note, from {corpora} sources: {pairs}. The card of the
 data is `results/{name}/data.md` in the repository, and `results/small/excluded-works.tsv` lists the works of the
-validation and test parts: none of them is in the training part, and no near-duplicate of one. The last stretch was
-{steps} steps of {batch} passages; all options stand in `config.json`, all stretches in `docs/log.md`. Pictures were
-engraved by one program in five fonts, with the looks of scans and photographs; no real scan was seen.
+validation and test parts of all our sources: none of them is in the training part, nor what was found to be the same
+music. The last stretch was {steps} steps of {batch} passages; all options stand in `config.json`, all stretches in
+`docs/log.md`. Pictures were engraved by one program in five fonts, with the looks of scans and photographs; no real
+scan was seen.
 
 ### Sources and their terms
 | source | title | terms, as the source says |
@@ -189,22 +213,13 @@ engraved by one program in five fonts, with the looks of scans and photographs; 
 {use}
 
 ## What it knows, measured
-Held-out works, 95 % intervals over works:
+Held-out works, 95 % intervals over works, from `{file}`:
 
 {figures}
 
-{heads}### Figures that anyone can make again
-`python runs/check_card.py --model {name}` builds a small set from music21's corpus
-(held-out works alone are asked) and asks these weights, without a network:
-
-| what | metric | value | n |
-|---|---|--:|--:|
-{check}
-
-## Limits
+{heads}{check}## Limits
 Engraved notation of one program dominates: old prints are read by what was learnt from it. Passages of one or two
-systems; scores of more than four staves were rare. Pop songs in MIDI were written down by a program before they were
-engraved. {known} are what it knows.
+systems; scores of more than four staves were rare. {known} are what it knows.
 {limits}
 ## To cite
 Qin, Y.; Xie, H.; Ding, S.; Li, Y.; Tan, B.; Ye, M. Score Images as a Modality: Enhancing Symbolic Music Understanding
@@ -214,12 +229,25 @@ through Large-Scale Multimodal Pre-Training. Sensors 2024, 24(15), 5017.
 RESEARCH = """Some of these sources may be used for research only, or not commercially. **So these weights are for
 research.** The variant `small-free` has learnt from sources alone whose terms allow anything (CC0, CC BY, MIT)."""
 
-ANYONE = """All of these terms allow any use (CC0, CC BY, MIT), and so do these weights: CC BY 4.0; name scoresim and
-the sources. What more sources and more training add is the last column of the next table: `small`, which is for
-research."""
+ANYONE = """All of these terms, as the sources state them, allow any use, at most with the name of the source (CC0,
+CC BY, MIT), and so do these weights: CC BY 4.0; name scoresim and the sources."""
 
-KNOWN = "European art music, folk tunes of Europe and China, and pop for piano"
+BESIDE = """ What more sources and more training add is the last
+column of the next table: `small`, which is for research, asked the same."""
+
+KNOWN = """Pop songs in MIDI were written down by a program before they
+were engraved. European art music, folk tunes of Europe and China, and pop for piano"""
 KNOWN_FREE = "Songs with piano, piano music of the nineteenth century and lead sheets"
+
+CHECK = """### Figures that anyone can make again
+`python runs/check_card.py --model {name}` builds a small set from music21's corpus
+(held-out works alone are asked) and asks these weights, without a network:
+
+| what | metric | value | n |
+|---|---|--:|--:|
+{check}
+
+"""
 
 HEADS = """### Heads
 Each trained on the notes or pictures of the sources named, and asked about the test parts of the same sources; of

@@ -22,9 +22,11 @@ from scoresim.data.packed import PARTS, PackedSet, is_packed, pack, packed, unpa
 from scoresim.data.rows import BatchConfig, Row, prepare
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
+from scoresim.score.tokens import default_vocabulary
 from scoresim.training.config import PretrainConfig
 from scoresim.training.feed import Fed
-from scoresim.training.pretrain import open_training_split, pretrain
+from scoresim.training.pretrain import held_out_batches, open_training_split, pretrain
+from scoresim.training.world import ALONE
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +148,13 @@ def test_held_out_rows_are_packed_or_not_asked(built: Path, small: Path, tmp_pat
         pretrain(small, tmp_path / "run", config)
     assert not (tmp_path / "run").exists()
     pack(built, tmp_path / "both", PackConfig(parts=("train", "valid"), workers=1))
+    valid = shards.open(built).split("valid")
+    assert len(valid) and {pair.id for pair in valid}.isdisjoint(shards.open(built).split("train").column("id"))
+    for data in (built, tmp_path / "both"):
+        [batch] = held_out_batches(data, config, default_vocabulary(), ALONE)
+        for row, i in enumerate(batch.index.tolist()):
+            notes = batch.notes.ids[row][batch.notes.mask[row]]
+            assert notes.tolist() == valid[i].notes.tolist()
     assert pretrain(tmp_path / "both", tmp_path / "run", config)["last"]["held_out/mbam/pitch"] >= 0
 
 

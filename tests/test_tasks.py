@@ -189,7 +189,7 @@ def test_retrieval_asks_every_pool_and_look_and_writes_its_lists(tmp_path: Path)
     whats = {r.what for r in found}
     kinds = {""} | {f" from {look}-like images" for look in looks()}
     assert {f"retrieval{look}, image to notes, pool of 8" for look in kinds} <= whats
-    assert "retrieval within a piece, notes to image, pools of 2.0 on average" in whats
+    assert {f"retrieval within a piece{look}, notes to image, pools of 2.0 on average" for look in kinds} <= whats
     assert {r.baseline for r in found} == {None, "chance", "bootleg score"}
     lists = read_json(tmp_path / "retrieval-pools.json")
     assert [len(ids) for ids in lists.values()] == [8, 8]

@@ -8,6 +8,7 @@ shards, however many workers, processes of a cluster, or attempts it took.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,6 +30,8 @@ from scoresim.progress import Progress
 from scoresim.score.sandbox import Failure, run_all
 
 __all__ = ["BuildConfig", "build", "identity"]
+
+_logger = logging.getLogger("scoresim")
 
 
 def build(out: Place | str, config: BuildConfig) -> dict[str, Any]:
@@ -169,6 +172,7 @@ def _plan(out: Place, config: BuildConfig) -> tuple[list[Task], dict[str, str], 
     """All items in order, the part of every work by its name, and what the manifest says of the sources."""
     found: list[tuple[str, Path, Item]] = []
     sources = []
+    plain: dict[str, str] = {}  # names of works before a number was put before them
     names = [entry.partition("=")[0] for entry in config.corpora]
     for number, entry in enumerate(config.corpora):
         name, _, where = entry.partition("=")
@@ -179,6 +183,7 @@ def _plan(out: Place, config: BuildConfig) -> tuple[list[Task], dict[str, str], 
             raise BadInput(f"corpus {name} is not present at {there}; see scoresim corpora for where it comes from.")
         items = list(corpus.items(root))
         if names.count(name) > 1:
+            plain |= {f"{number}/{item.work}": item.work for item in items}
             items = [replace(item, id=f"{number}/{item.id}", work=f"{number}/{item.work}") for item in items]
         found += [(name, root, item) for item in items]
         sources.append(
@@ -191,7 +196,16 @@ def _plan(out: Place, config: BuildConfig) -> tuple[list[Task], dict[str, str], 
     _refuse_overlap(items)
     split = split_works(items)
     if config.held_out is not None:
-        split = hold_out(split, read_held_out(Path(config.held_out)))
+        listed = read_held_out(Path(config.held_out))
+        found_in = {work: listed[plain.get(work, work)] for work in split if plain.get(work, work) in listed}
+        split = hold_out(split, found_in)
+        _logger.log(
+            logging.INFO if found_in else logging.WARNING,
+            "%s: %d of its %d works are in this set.",
+            config.held_out,
+            len(found_in),
+            len(listed),
+        )
     chosen = limit_works(items, split, config.limit, config.max_items, config.seed)
     wanted = {id(item) for item in chosen}
     tasks = [

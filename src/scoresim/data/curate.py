@@ -112,8 +112,9 @@ def read_held_out(path: Path) -> dict[str, str]:
         part, tab, work = line.partition("\t")
         if not line.strip() or line.startswith("#") or (number == 1 and (part, work) == ("part", "work")):
             continue
-        if not tab or part not in SPLITS[1:] or not work.strip():
-            raise BadInput(f"{path}, line {number}: write valid or test, a tab, and the name of a work.")
+        work = work.strip()
+        if not tab or part not in SPLITS[1:] or not work or "\t" in work:
+            raise BadInput(f"{path}, line {number}: write valid or test, a tab, and the name of a work, nothing else.")
         found[work] = protected([part, found.get(work, SPLITS[0])])
     return found
 

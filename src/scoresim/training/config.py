@@ -95,7 +95,9 @@ class PretrainConfig:
     log_every: int = _field(20, "Steps per line of log.jsonl.")
     checkpoint_every: int = _field(200, "Steps after which the state is saved.")
     validate_every: int = _field(
-        0, "Steps after which the same questions are asked of the valid part, for the curves held_out/...; 0 is never."
+        0,
+        "Steps after which the same questions are asked of the valid part, for the curves held_out/...; 0 is never. "
+        "It takes time beside --minutes.",
     )
     validate_batches: int = _field(16, "Batches of the valid part that are asked, always the same.")
     workers: int = _field(0, "Processes that make the batches; 0 is a thread, enough on a CPU. A GPU wants 8 and more.")

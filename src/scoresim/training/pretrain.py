@@ -75,7 +75,7 @@ def pretrain_together(data: Path, out: Path, config: PretrainConfig, world: Worl
     if is_packed(data):
         PackedSet(place(data)).check(rows_of(config))
     asked = {"pretrain": json.loads(json.dumps(asdict(config))), "data_manifest_sha256": data_hash}
-    for name in ("sharded", "workers", "validate_every", "validate_batches"):  # they decide nothing
+    for name in ("sharded", "workers", "validate_every", "validate_batches"):  # decide nothing
         del asked["pretrain"][name]
     asked["pretrain"]["muon"] = train_config(config, 1).muon
     if config.start is not None:
@@ -91,6 +91,7 @@ def pretrain_together(data: Path, out: Path, config: PretrainConfig, world: Worl
     if resolved is None:
         steps = config.steps or steps_in(config.minutes or 1.0, model, objectives, batches, config, spread, world)
         resolved = {**asked, "data": str(data), "steps": steps, "versions": checkpoint.versions()}
+        resolved["held_out"] = {"every": config.validate_every, "batches": config.validate_batches}
         if world.first:
             write_json(out / "config.json", resolved)
     settings = train_config(config, resolved["steps"])
@@ -184,10 +185,14 @@ def held_out_batches(data: Path, config: PretrainConfig, vocabulary: Vocabulary,
             how = "pack it with --parts train --parts valid" if is_packed(data) else "build it with more scores"
             raise BadInput(f"{data} has no passages in its valid part for --validate-every; {how}.")
         source = pairs.split("valid")
-    rows = replace(rows_of(config), long_share=0.0)
+    size = min(config.batch_size, len(source)) // world.size * world.size
+    if not size:
+        raise BadInput(f"the valid part of {data} has fewer passages than there are processes; leave --validate-every.")
+    rows = replace(rows_of(config), long_share=0.0, batch_size=size)
     shown = _looking(source, config.degrade, config.seed)
     passages = Passages(shown, rows, vocabulary=altering(config, vocabulary), part=(world.rank, world.size))
-    return [passages.batch(0, step) for step in range(config.validate_batches)]
+    stream = (passages.batch(0, step) for step in range(config.validate_batches))
+    return [next_batch(stream, world) for _ in range(config.validate_batches)]
 
 
 def altering(config: PretrainConfig, vocabulary: Vocabulary) -> Vocabulary | None:

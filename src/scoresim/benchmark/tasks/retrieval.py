@@ -5,7 +5,7 @@ vector (the embeddings that the contrastive objective SMC aligned). A query is o
 vectors of the other kind; candidates are ordered by the dot product. The right answer is the one that was cut
 from the same bars. Its size is stated, for a rank means nothing without it. There are two kinds of pool, fixed lists
 that are written beside the results: passages drawn over all pieces; and, harder, the passages of the query's own piece.
-The pool over all pieces is asked with clean images, and with images that look scanned and photographed.
+Both are asked with clean images, and with images that look scanned and photographed.
 
 Metrics: R@1, R@5, R@10 (share of queries whose right answer stands in the first k), MRR (mean reciprocal
 rank) and the median rank. Equal scores are a tie and count as their expectation over a random order (see
