@@ -64,7 +64,10 @@ numbers of Scarlatti beside Kirkpatrick's, one tune under two titles.
 Where two sources put one work into two parts of their splits, the builder takes the most protected one. The sets
 counted here do not disagree in any work: five titles of the Nottingham tunes that stand in two parts of one split, and
 three songs of OpenEWLD that another set has in another part, carry no split of their own.
-"""
+
+A set of some sources only does not know what others hold back, or which of its works are theirs under another name.
+`scoresim build --held-out LIST` keeps the works of a list out of training, and what is the same music as one of them
+that is in the set; `results/small/excluded-works.tsv` is the list of all sources here together.
 
 
 def text(data: Path) -> str:

@@ -132,7 +132,7 @@ def test_the_wheel_has_all_that_a_user_needs(site: Path, tmp_path: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif("SCORESIM_CARDS" not in os.environ, reason="minutes of both cores; set SCORESIM_CARDS=1 to run it")
+@pytest.mark.skipif("SCORESIM_SLOW" not in os.environ, reason="some minutes; set SCORESIM_SLOW=1")
 def test_the_wheel_makes_the_figures_of_the_cards(site: Path, tmp_path: Path) -> None:
     """To the last digit, where sums are made as on the machine that wrote them down (x86-64 with AVX-512)."""
     for name in TERMS:
