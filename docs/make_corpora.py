@@ -68,6 +68,7 @@ three songs of OpenEWLD that another set has in another part, carry no split of 
 A set of some sources only does not know what others hold back, or which of its works are theirs under another name.
 `scoresim build --held-out LIST` keeps the works of a list out of training, and what is the same music as one of them
 that is in the set; `results/small/excluded-works.tsv` is the list of all sources here together.
+"""
 
 
 def text(data: Path) -> str:
