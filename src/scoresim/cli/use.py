@@ -20,7 +20,8 @@ __all__ = ["analyze", "embed", "index", "locate", "match", "melody", "search"]
 Model = Annotated[
     str,
     Parameter(
-        help='Weights: "small", which come with scoresim, a folder that scoresim pretrain wrote, or hf:owner/name.'
+        help='Weights: "small", or "small-free" for any use, which come with scoresim, a folder that scoresim pretrain '
+        "wrote, or hf:owner/name."
     ),
 ]
 Picture = Annotated[
