@@ -5,8 +5,8 @@
 CHECKPOINT is a folder that `scoresim pretrain` wrote. HEADS holds a folder for every head, named as its question
 (`melody`, `style-image`), with the `head.safetensors` of a fine-tuning of the *half-precision* weights: make those
 first with `--weights-only`; an empty folder where there are none. SET is the data set that was trained on, ROWS what
-was packed from it; weights are called free only where they began from nothing and saw free sources alone, which the
-hash of the data says. FIGURES are results of `scoresim benchmark`, those of other weights, asked the same, with
+was packed from it; weights are called free only where they began from nothing, or from `small-free` as it is in the
+package, and saw free sources alone, which the hash of the data says. FIGURES are results of `scoresim benchmark`, those of other weights, asked the same, with
 `--beside`. results/NAME/check.json, where it is, holds the figures that anyone can make again from what is in the
 package and in music21 (`runs/check_card.py`).
 """
@@ -95,11 +95,16 @@ def main() -> None:
 
 
 def is_all(provenance: dict[str, Any], pairs: shards.PairSet, packed: Path | None) -> bool:
-    """Whether weights have learnt from a data set, as it is or as it was packed, and from nothing before it."""
+    """Whether weights have learnt from a data set, as it is or as it was packed, and from nothing before it.
+
+    They may have begun with the `small-free` that comes with the package as it is now.
+    """
     known = {pairs.hash}
     if packed is not None and (rows := PackedSet(packed)).manifest["source"] == pairs.hash:
         known.add(rows.hash)
-    return provenance["pretrain"]["start"] is None and provenance["data_manifest_sha256"] in known
+    before = provenance["pretrain"]["start"]
+    free = before is None or before == checkpoint.weights_of(checkpoint.BUNDLED / "small-free")
+    return free and provenance["data_manifest_sha256"] in known
 
 
 def model_card(
