@@ -6,9 +6,9 @@ CHECKPOINT is a folder that `scoresim pretrain` wrote. HEADS holds a folder for 
 (`melody`, `style-image`), with the `head.safetensors` of a fine-tuning of the *half-precision* weights: make those
 first with `--weights-only`; an empty folder where there are none. SET is the data set that was trained on, ROWS what
 was packed from it; weights are called free only where they began from nothing, or from `small-free` as it is in the
-package, and saw free sources alone, which the hash of the data says. FIGURES are results of `scoresim benchmark`, those of other weights, asked the same, with
-`--beside`. results/NAME/check.json, where it is, holds the figures that anyone can make again from what is in the
-package and in music21 (`runs/check_card.py`).
+package, and saw free sources alone, which the hash of the data says. FIGURES are results of `scoresim benchmark`,
+those of other weights, asked the same, with `--beside`. results/NAME/check.json, where it is, holds the figures that
+anyone can make again from what is in the package and in music21 (`runs/check_card.py`).
 """
 
 from __future__ import annotations
