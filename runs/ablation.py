@@ -1,13 +1,15 @@
 """What each objective, the image tokens and the masking are worth: many small pre-trainings, one table.
 
     python runs/ablation.py DATA OUT [--rows all+squares] [--seeds 3] [--steps 600] [--batch-size 32] [--workers 2]
+        [--packed ROWS] [--train-only]
 
 Every row is the recipe of equal weights with one of `CHANGES`, or the default one with one of `NOW` ("pitch first");
 `--rows equal` and `--rows now` are all of either. It is pre-trained once per seed with equal floating-point operations
 (those of the row `--like` in `--steps` steps; counted by torch on the first batches), so that a cheaper row takes more
 steps. Each is then asked the pre-training tasks on the validation part, of clean images alone unless you say `--looks
 all`. Runs that are done are kept: stop it and start it again as you like.
-Several runs at a time share the cores evenly.
+Several runs at a time share the cores evenly. `--packed` trains on rows of DATA that `scoresim pack` has made; with
+`--train-only` nothing is asked: on a GPU the runs are trained, then, without it, asked anywhere.
 Writes OUT/ablation.json (rows as in results/) and OUT/ablation.md: means over seeds and their 95 % t-intervals.
 """
 
@@ -62,6 +64,8 @@ PARTS = tuple(name for name in CHANGES if name.startswith("without") or name == 
 NOW: dict[str, dict[str, Any]] = {  # of the default recipe
     "pitch first": {},
     **{f"pitch first, {name}": CHANGES[name] for name in PARTS},
+    "pitch first, equal weights": {name: value for name, value in EQUAL.items() if name.endswith("weight")},
+    "pitch first, pitch 4 times, .7 masked": {"pitch_often": 4.0, "masked_share": 0.7, "random_share": 0.2},
     "pitch first, notes not asked one by one": {"each": 0.0},
     "pitch first, AdamW": {"muon": 0.0},
     "pitch first, a share of all hidden": {"single": 0.0},
@@ -121,21 +125,24 @@ def operations(data: Path, chosen: dict[str, Any], size: str, batch_size: int) -
 
 
 def train_and_ask(row: str, seed: int, steps: int, asked: argparse.Namespace) -> list[dict[str, Any]]:
-    """One pre-training and its figures; what is done is not done again."""
+    """One pre-training and its figures, none with `--train-only`; what is done is not done again."""
     run = asked.out / f"{re.sub(r'[^a-z0-9-]', '', row.lower().replace(' ', '-'))}-{seed}"
-    command = [sys.executable, "-m", "scoresim", "pretrain", str(asked.data), str(run / "pretrain")]
+    command = [sys.executable, "-m", "scoresim", "pretrain", str(asked.packed or asked.data), str(run / "pretrain")]
     command += ["--size", asked.size, "--steps", str(steps), "--batch-size", str(asked.batch_size), "--seed", str(seed)]
     command += arguments(ROWS[row])
     judge = [sys.executable, "-m", "scoresim", "benchmark", "pretraining", "retrieval", "--data", str(asked.data)]
-    judge += ["--checkpoint", str(run / "pretrain"), "--out", str(run / "benchmark"), "--part", "valid"]
+    judge += ["--checkpoint", str(run / "pretrain" / "checkpoint"), "--out", str(run / "benchmark"), "--part", "valid"]
     judge += ["--looks", asked.looks, "--probe", str(asked.probe), "--pool", "1000"]
-    if not (run / "benchmark" / "results.json").is_file():
-        environment = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // asked.workers, 1))} | os.environ
-        for words in (command, judge):
-            done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-            if done.returncode:
-                sys.exit(f"{shlex.join(words)}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
+    environment = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // asked.workers, 1))} | os.environ
+    todo = [] if (run / "pretrain" / "checkpoint").is_dir() else [command]
+    todo += [] if asked.train_only or (run / "benchmark" / "results.json").is_file() else [judge]
+    for words in todo:
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"{shlex.join(words)}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
     print(f"{row}, seed {seed}: {steps} steps, done", file=sys.stderr, flush=True)
+    if asked.train_only:
+        return []
     found: list[dict[str, Any]] = json.loads((run / "benchmark" / "results.json").read_text(encoding="utf-8"))
     return found
 
@@ -172,6 +179,8 @@ def main() -> None:
     parser.add_argument("--probe", type=int, default=500, help="validation passages that are asked")
     parser.add_argument("--looks", default="clean", choices=("clean", "all"), help="images that are asked")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time")
+    parser.add_argument("--packed", type=Path, help="packed rows of DATA that are trained on")
+    parser.add_argument("--train-only", action="store_true", help="ask nothing")
     asked = parser.parse_args()
     rows = [row for name in asked.rows.split("+") for row in SETS.get(name, (name,))]
     unknown = [row for row in rows if row not in ROWS]
@@ -181,7 +190,8 @@ def main() -> None:
     kept = asked.out / "operations.json"
     costs: dict[str, float] = json.loads(kept.read_text()) if kept.is_file() else {}
     for row in dict.fromkeys((asked.like, *rows)):
-        costs[row] = costs.get(row) or operations(asked.data, ROWS[row], asked.size, asked.batch_size)
+        trained_on = asked.packed or asked.data
+        costs[row] = costs.get(row) or operations(trained_on, ROWS[row], asked.size, asked.batch_size)
         kept.write_text(json.dumps(costs))
     steps = {row: round(asked.steps * costs[asked.like] / costs[row]) for row in rows}
     todo = [(row, seed) for seed in range(asked.seeds) for row in rows]
@@ -190,7 +200,8 @@ def main() -> None:
         found: dict[str, list[list[dict[str, Any]]]] = defaultdict(list)
         for (row, _), answer in zip(todo, answers, strict=True):
             found[row].append(answer)
-    write_tables(found, steps, asked)
+    if not asked.train_only:
+        write_tables(found, steps, asked)
 
 
 def write_tables(
@@ -200,6 +211,7 @@ def write_tables(
     command = f"python runs/ablation.py DATA OUT --steps {asked.steps} --batch-size {asked.batch_size}"
     command += f" --rows {asked.rows} --like '{asked.like}'"
     command += f" --looks {asked.looks}" if asked.looks != "clean" else ""
+    command += " --packed ROWS" if asked.packed else ""
     asked_for = [
         name for name, column in COLUMNS.items() if any(figure(a[0], column) is not None for a in found.values())
     ]
