@@ -237,8 +237,8 @@ research.** The variant `small-free` has learnt from sources alone whose terms a
 ANYONE = """All of these terms, as the sources state them, allow any use, at most with the name of the source (CC0,
 CC BY, MIT), and so do these weights: CC BY 4.0; name scoresim and the sources."""
 
-BESIDE = """ What more sources and more training add is the last
-column of the next table: `small`, which is for research, asked the same."""
+BESIDE = """ The last column of the next table
+is `small`, which has learnt from more sources and is for research, asked the same."""
 
 KNOWN = """Pop songs in MIDI were written down by a program before they
 were engraved. European art music, folk tunes of Europe and China, and pop for piano"""
