@@ -54,6 +54,17 @@ def test_hardly_any_padding() -> None:
         assert 1 - rows.sum() / (rows.max(axis=1) * batch_size).sum() < 0.11
 
 
+def test_couples_are_of_like_size_and_of_two_rows() -> None:
+    n, rng = 4000, np.random.default_rng(0)
+    piece, row = np.arange(n) // 40, np.arange(n) // 2  # every row twice
+    size = np.exp(rng.normal(4, 0.5, n // 2)).astype(np.int64)[row]
+    order = epoch_order(piece, size, 4000, 0, 0, None, np.arange(n) % 2)
+    first, second = order[::2], order[1::2]
+    assert (piece[first] == piece[second]).mean() == 1
+    assert (row[first] == row[second]).mean() < 0.05
+    assert np.abs(size[first] - size[second]).mean() < 0.5 * np.abs(size - rng.permutation(size)).mean()
+
+
 def test_notes_alone_need_no_couples() -> None:
     """Couples are for matching, which needs pictures."""
     alone = Passages(synthetic(64, 0), BatchConfig(batch_size=16, images=False))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings
@@ -62,14 +63,28 @@ def test_a_packed_set_holds_the_rows_of_its_pairs(built: Path, small: Path) -> N
         assert_same(rows[i], prepare(pairs[i], BatchConfig(), None), 9)
 
 
-def test_batches_come_in_the_same_order(built: Path, small: Path) -> None:
+def test_the_same_rows_make_the_same_batch(built: Path, small: Path) -> None:
     (pairs, *_, weight), (rows, _, _, packed_weight) = open_training_split(built), open_training_split(small)
     config = BatchConfig(batch_size=4, lines=2)
     first, second = Passages(pairs, config, weight=weight), Passages(rows, config, weight=packed_weight)
-    for step in range(4):
-        a, b = first.batch(3, step), second.batch(3, step)
-        assert torch.equal(a.index, b.index) and torch.equal(a.notes.ids, b.notes.ids)
-        assert torch.equal(a.image.cells, b.image.cells) and torch.equal(a.cell_bar, b.cell_bar)
+    index = first.rows(3, 0)
+    a, b = first.gather(index), second.gather(index)
+    assert torch.equal(a.notes.ids, b.notes.ids)
+    assert torch.equal(a.image.cells, b.image.cells) and torch.equal(a.cell_bar, b.cell_bar)
+
+
+def test_a_packed_set_counts_its_tokens(built: Path, small: Path, tmp_path: Path) -> None:
+    rows = PackedSet(small).split("train")
+    passages = Passages(rows, BatchConfig(batch_size=4))
+    batch = passages.gather(np.arange(len(rows)))
+    assert (passages.size == (batch.notes.mask.sum(1) + batch.image.mask.sum(1)).numpy()).all()
+    shutil.copytree(small, tmp_path / "rows")
+    for file in (tmp_path / "rows").glob("train-*.parquet"):  # as they were before cells were counted
+        pq.write_table(pq.read_table(file).drop_columns("n_cells"), file)
+    before = PackedSet(tmp_path / "rows").split("train")
+    assert rows.tokens() is not None and before.tokens() is None
+    guessed = Passages(shards.open(built).split("train"), BatchConfig(batch_size=4)).size
+    assert Passages(before, BatchConfig(batch_size=4)).size.tolist() == guessed.tolist()
 
 
 def test_notes_alone_have_no_pictures(small: Path) -> None:

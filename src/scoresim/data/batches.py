@@ -18,6 +18,7 @@ from torch import Tensor
 
 from scoresim.data.alter import alter
 from scoresim.data.looks import DegradedSplit
+from scoresim.data.packed import PackedSplit
 from scoresim.data.rows import (
     BatchConfig,
     Labels,
@@ -188,15 +189,14 @@ class Passages:
         vocabulary: Vocabulary | None = None,
         part: tuple[int, int] = WHOLE,
     ) -> None:
-        self.source = source
-        self.part = part
-        self.vocabulary = vocabulary
-        self.weight = weight
+        self.source, self.part = source, part
+        self.vocabulary, self.weight = vocabulary, weight
         self.config = config or BatchConfig()
         self.labels = labels
         numbers = {item: i for i, item in enumerate(dict.fromkeys(items_of(source)))}
         self.piece = np.array([numbers[item] for item in items_of(source)], dtype=np.int64)
-        self.size = sizes_of(source, self.config)
+        counted = source.tokens() if isinstance(source, PackedSplit) and self.config.images else None
+        self.size = sizes_of(source, self.config) if counted is None else counted
         self.group = source.row_groups() if isinstance(source, PairSplit | DegradedSplit) else None
         self._cache: dict[int, Row] = {}
         self._free = self.config.cache_megabytes * 1_000_000
@@ -222,8 +222,9 @@ class Passages:
             drawn = drawn_rows(self.weight, len(self), seed, epoch)
             group = None if self.group is None else self.group[drawn]
             piece = self.piece[drawn] if self.config.images else np.arange(len(drawn))  # couples are for matching
-            fresh = epoch_order(piece, self.size[drawn], self.config.batch_size, seed, epoch, group)
-            self._order = ((seed, epoch), drawn[fresh])
+            again = np.arange(len(drawn)) - np.searchsorted(drawn, drawn)  # they are sorted
+            fresh = epoch_order(piece, self.size[drawn], self.config.batch_size, seed, epoch, group, again)
+            self._order = (seed, epoch), drawn[fresh]
         size, (_, order) = self.config.batch_size, self._order
         return order[at * size : (at + 1) * size]
 

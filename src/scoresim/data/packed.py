@@ -5,7 +5,8 @@ look four more: nothing beside a step on a CPU, too much for a GPU. `pack` does 
 each and unpacked in a tenth of a millisecond.
 
 Layout: as a data set's (`shards`), one shard of rows beside every shard of pairs, of the same name. A row's arrays are
-one compressed block of bytes; grey is rounded to a few levels, which halves it.
+one compressed block of bytes; grey is rounded to a few levels, which halves it. How many cells a row has stands beside
+it: what is only guessed of a picture (`rows.sizes_of`) is known here, and batches hold less padding.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ FORMAT = 1
 SHARD_SECONDS = 3600.0  # after which a shard is given up
 CODEC, LEVEL = "zstd", 15
 SHAPE = ("patch_height", "patch_width", "pixels_per_space", "staves", "max_notes")  # of a BatchConfig: the rows' own
+COUNTS = ("n_notes", "n_cells")
 PARTS: tuple[tuple[str, str, tuple[int, ...]], ...] = (  # of a row: name, dtype, shape of an entry
     ("ids", "int16", (8,)), ("bar", "int16", ()), ("time", "float32", ()), ("onset", "float32", ()),
     ("edges", "float32", ()), ("cells", "int16", (2,)), ("place", "float32", (2,)), ("cell_bar", "int16", ()),
@@ -65,10 +67,18 @@ class PackedSplit(PairSplit):
         return unpacked(table.column("row")[at].as_buffer(), table.column("raw")[at].as_py())
 
     def column(self, name: str) -> list[Any]:
-        """One value per row: any of `META`, or "n_notes"."""
-        if name not in (*META, "n_notes"):
+        """One value per row: any of `META`, "n_notes", or "n_cells" where cells are counted."""
+        if name not in (*META, *COUNTS):
             raise KeyError(name)
         return list(chain.from_iterable(column.to_pylist() for column in self.read(name)))
+
+    def tokens(self) -> NDArray[np.int64] | None:
+        """[R] notes and cells of each row; None where cells are not counted, in sets of early versions."""
+        if not all("n_cells" in self._open(path).schema_arrow.names for path, _, _ in self._groups):
+            return None
+        notes, cells = (np.array(self.column(name), dtype=np.int64) for name in COUNTS)
+        out: NDArray[np.int64] = notes + cells
+        return out
 
 
 def pack(data: Place | str, out: Place | str, config: PackConfig | None = None, rows: BatchConfig | None = None) -> Any:
@@ -133,8 +143,12 @@ def _pack_shard(task: _Task) -> dict[str, Any]:
             return shard_entry(path, file.metadata.num_rows)
     source = PairSplit(task.data, task.part, [task.shard])
     shown = source if task.config.degrade == "none" else DegradedSplit(source, task.config.degrade, task.config.seed)  # type: ignore[arg-type]
-    blocks = [packed(prepare(shown[i], task.rows, None), task.config.levels) for i in range(len(shown))]
-    columns = {name: source.column(name) for name in (*META, "n_notes")}
+    blocks, cells = [], []
+    for i in range(len(shown)):
+        row = prepare(shown[i], task.rows, None)
+        blocks.append(packed(row, task.config.levels))
+        cells.append(len(row.cells))
+    columns = {name: source.column(name) for name in (*META, "n_notes")} | {"n_cells": cells}
     table = pa.table({name: pa.array(columns[name], type=type_) for name, type_ in _types().items()})
     table = table.append_column("raw", pa.array([size for size, _ in blocks], pa.int32()))
     table = table.append_column("row", pa.array([block for _, block in blocks], pa.binary()))
@@ -150,8 +164,7 @@ def _pack_shard(task: _Task) -> dict[str, Any]:
 def _types() -> dict[str, pa.DataType]:
     """The columns that stand beside the rows."""
     types = {f.name: SCALARS[str(f.type)] for f in fields(Pair) if f.name in META}
-    types["n_notes"] = pa.int32()
-    return types
+    return types | dict.fromkeys(COUNTS, pa.int32())
 
 
 def packed(row: Row, levels: int) -> tuple[int, bytes]:

@@ -22,6 +22,7 @@ BARS = default_vocabulary().bars  # bar numbers count modulo this
 FAINTEST = 32  # of 255: a cell whose darkest pixel is fainter counts as blank
 WINDOW = 64  # batches whose rows are sorted by size among each other
 WINDOW_ROWS = 8192  # and at least so many rows
+ALIKE = 8  # rows of a piece, drawn at random, of which those of like size become couples
 MIXED = 24  # groups of rows that a window is made of, at least
 WINDOWS = 8  # at least so many: else a small set would have the same batches in every epoch
 
@@ -121,7 +122,7 @@ def items_of(source: Split) -> list[tuple[str, str]]:
 
 
 def sizes_of(source: Split, config: BatchConfig) -> NDArray[np.int64]:
-    """Tokens that each row costs, about: its notes and the cells of its staves."""
+    """Tokens that each row costs, about: its notes and the cells of its staves, before anybody looks at the picture."""
     names = ("n_staves", "height", "width", "n_notes", "staff_space")
     staves, height, width, notes, space = (np.array(source.column(name)) for name in names)
     if not config.images:
@@ -159,11 +160,13 @@ def epoch_order(
     seed: int,
     epoch: int,
     group: NDArray[np.int64] | None = None,
+    again: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
     """One pass over all rows: random, in couples of one piece (for matching), rows of like size together.
 
-    Rows are drawn into windows, sorted by size there, cut into batches, and the batches are shuffled. Where the rows of
-    a window can come from enough groups, all rows of a group are in one window, so that it is read once.
+    A couple is made of two of `ALIKE` rows of the piece, drawn at random, that are of like size. Couples are drawn into
+    windows, sorted by size there, cut into batches, and the batches are shuffled. Where the rows of a window can come
+    from enough groups, all rows of a group are in one window, so that it is read once.
 
     Args:
         piece: [R] piece of each row.
@@ -171,6 +174,7 @@ def epoch_order(
         batch_size: rows per batch.
         seed, epoch: say which of the random orders.
         group: [R] rows of one number are read together; None where every row is read alone.
+        again: [R] how often the same row was named before, so that it is no couple with itself; None is never.
 
     Returns:
         [R] rows; the batches are consecutive stretches of it. What is left after whole batches changes by
@@ -178,9 +182,12 @@ def epoch_order(
     """
     rng = np.random.default_rng([seed, epoch])
     shuffled = rng.permutation(len(piece))
-    by_piece = shuffled[np.argsort(piece[shuffled], kind="stable")]
+    turn = np.zeros(len(piece), dtype=np.int64) if again is None else again
+    by_piece = shuffled[np.lexsort((turn[shuffled], piece[shuffled]))]
     starts = np.r_[True, np.diff(piece[by_piece]) != 0]
     first = np.maximum.accumulate(np.where(starts, np.arange(len(piece)), 0))
+    some = (np.arange(len(piece)) - first) // ALIKE
+    by_piece = by_piece[np.lexsort((size[by_piece], some, piece[by_piece]))]
     # Rows 0 and 1, 2 and 3, ... of a piece stay together.
     couple = np.cumsum((np.arange(len(piece)) - first) % 2 == 0) - 1
     couples = couple[-1] + 1 if len(couple) else 0
