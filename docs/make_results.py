@@ -2,7 +2,7 @@
 
     python docs/make_results.py [runs/study]
     python docs/make_results.py small        # the table of `small` from results/pretraining.json
-    python docs/make_results.py free FREE SMALL  # results/small-free/ and the table of `small-free`, `small` beside it
+    python docs/make_results.py free FREE SMALL FREE_ELSEWHERE SMALL_ELSEWHERE  # results/small-free/ and its tables
     python docs/make_results.py understanding OUT...  # results/understanding.{json,md} from what benchmarks wrote
     python docs/make_results.py frozen OUT...         # results/frozen.{json,md}, the same of benchmarks with --frozen
 
@@ -71,6 +71,8 @@ checkpoint of the same network pre-trained on MIDI alone with as many passages. 
 """
 
 
+ELSEWHERE = """Of all 22 notated sources, of which it has seen four and `small` all (held-out works, clean pictures;
+[results/small-free](results/small-free/elsewhere.json)):"""
 FROZEN = """What the weights of `small` know as they are: logistic regression on their states
 ([docs/benchmark.md](../docs/benchmark.md#what-frozen-weights-know)), with 95 % intervals over works, made on two cores.
 MIDI is the checkpoint of the same network pre-trained on MIDI alone with as many passages; "from scratch" is the
@@ -206,18 +208,29 @@ def small() -> None:
     between(SMALL_BEGIN, SMALL_END, f"{table_of_small(rows)}\n\n{note}\n")
 
 
-def free(ours: Path, small: Path) -> None:
-    """Keep the rows of `small-free` and of `small`, asked about the same works, and write their table."""
-    folder = ROOT / "results" / "small-free"
-    asked = {"pretraining": joined([ours])[0], "pretraining-small": joined([small])[0]}
-    for row in asked["pretraining"]:
-        row["command"] = row["command"].replace("--checkpoint small", "--checkpoint small-free")
+def free(folders: list[Path]) -> None:
+    """Keep the rows of `small-free` and of `small`, asked about the same works, and write their tables."""
+    names = ("pretraining", "pretraining-small", "elsewhere", "elsewhere-small")
+    asked = {name: joined([folder])[0] for name, folder in zip(names, folders, strict=True)}
     for name, rows in asked.items():
-        (folder / f"{name}.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    note = (
-        f"`{asked['pretraining'][0]['command']}`; all rows: [results/small-free](results/small-free/pretraining.json)."
-    )
-    between(FREE_BEGIN, FREE_END, f"{table_of_small(*asked.values())}\n\n{note}\n")
+        if not name.endswith("-small"):
+            for row in rows:
+                row["command"] = row["command"].replace("--checkpoint small", "--checkpoint small-free")
+        text = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+        (ROOT / "results" / "small-free" / f"{name}.json").write_text(text, encoding="utf-8")
+    own, other, elsewhere, elsewhere_other = asked.values()
+    note = f"`{own[0]['command']}`; all rows: [results/small-free](results/small-free/pretraining.json)."
+    wide = table_of_two(elsewhere, elsewhere_other)
+    between(FREE_BEGIN, FREE_END, f"{table_of_small(own, other)}\n\n{note}\n\n{ELSEWHERE}\n\n{wide}\n")
+
+
+def table_of_two(rows: list[dict[str, Any]], beside: list[dict[str, Any]]) -> str:
+    """The README's table of `small-free` where it has not learnt, and of `small`, which has: clean pictures."""
+    lines = ["| question | metric | `small-free` | `small` | n |", "|---|---|--:|--:|--:|"]
+    for title, before, after, inputs, metric in LOOKS:
+        found = [the_row(some, f"{before}{after}", inputs, metric) for some in (rows, beside)]
+        lines.append(f"| {title} | {metric} | {' | '.join(map(percent, found))} | {found[0]['n']} |")
+    return "\n".join(lines)
 
 
 PLACES = {"checkpoint": "small", "notes-checkpoint": "MIDI", "data": "FOLDER", "out": "OUT"}
@@ -274,7 +287,7 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["small"]:
         small()
     elif sys.argv[1:2] == ["free"]:
-        free(*map(Path, sys.argv[2:4]))
+        free([Path(name) for name in sys.argv[2:]])
     elif sys.argv[1:2] == ["understanding"]:
         understanding([Path(name) for name in sys.argv[2:]])
     elif sys.argv[1:2] == ["frozen"]:
