@@ -41,6 +41,11 @@ def test_comes_back_as_it_was(folder: Path) -> None:
     assert all(torch.equal(tensor, saved[name]) for name, tensor in loaded.model.state_dict().items())
 
 
+def test_who_may_read_the_shape_may_read_the_weights(folder: Path) -> None:
+    modes = {path.name: path.stat().st_mode for path in folder.iterdir()}
+    assert modes["model.safetensors"] == modes["config.json"]
+
+
 def test_saving_again_replaces(folder: Path) -> None:
     loaded = checkpoint.load(folder)
     checkpoint.save(folder, loaded.model, VOCABULARY, {"seed": 4})
