@@ -8,7 +8,8 @@ first with `--weights-only`; an empty folder where there are none. SET is the da
 was packed from it; weights are called free only where they began from nothing, or from `small-free` as it is in the
 package, and saw free sources alone, which the hash of the data says. FIGURES are results of `scoresim benchmark`,
 those of other weights, asked the same, with `--beside`. results/NAME/check.json, where it is, holds the figures that
-anyone can make again from what is in the package and in music21 (`runs/check_card.py`).
+anyone can make again from what is in the package and in music21 (`runs/check_card.py`). The card of the data, DATA.md,
+is what `scoresim card SET` says; put it beside the model card.
 """
 
 from __future__ import annotations
@@ -207,7 +208,7 @@ It is not for transcription, for handwriting, tablature or chant, or for decidin
 
 ## How it was trained
 On pairs of engraved passages and their notes, checked note by note, from {corpora} sources: {pairs}. The card of the
-data is `results/{name}/data.md` in the repository, and `results/small/excluded-works.tsv` lists the works of the
+data is `DATA.md` beside this one; `results/small/excluded-works.tsv` in the repository lists the works of the
 validation and test parts of all our sources: none of them is in the training part, nor what was found to be the same
 music. The last stretch was {steps} steps of {batch} passages; all options stand in `config.json`, all stretches in
 `docs/log.md`. Pictures were engraved by one program in five fonts, with the looks of scans and photographs; no real

@@ -120,7 +120,8 @@ def in_wheel(site: Path, words: list[str], where: Path, seconds: int) -> "subpro
 def test_the_wheel_has_all_that_a_user_needs(site: Path, tmp_path: Path) -> None:
     """Used in a process that finds no other scoresim and no network."""
     names = {str(file.relative_to(site)) for file in site.rglob("*") if file.is_file()}
-    assert "scoresim/py.typed" in names and {f"scoresim/weights/{name}/README.md" for name in TERMS} <= names
+    cards = {f"scoresim/weights/{name}/{card}.md" for name in TERMS for card in ("README", "DATA")}
+    assert "scoresim/py.typed" in names and cards <= names
     assert not [name for name in names if name.startswith(("tests/", "runs/", "examples/"))]
     code = f"ROOT = {str(site)!r}\n{SCRIPT}"
     for word, file in (("SCORE", "menuet.krn"), ("PICTURE", "menuet.png")):
