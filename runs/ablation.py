@@ -209,7 +209,7 @@ def write_tables(
 ) -> None:
     """The means as JSON and as a Markdown table."""
     command = f"python runs/ablation.py DATA OUT --steps {asked.steps} --batch-size {asked.batch_size}"
-    command += f" --rows {asked.rows} --like '{asked.like}'"
+    command += f" --rows {shlex.quote(asked.rows)} --like {shlex.quote(asked.like)}"
     command += f" --looks {asked.looks}" if asked.looks != "clean" else ""
     command += " --packed ROWS" if asked.packed else ""
     asked_for = [
