@@ -24,7 +24,7 @@ WINDOW = 64  # batches whose rows are sorted by size among each other
 WINDOW_ROWS = 8192  # and at least so many rows
 ALIKE = 8  # rows of a piece, drawn at random, of which those of like size become couples
 MIXED = 24  # groups of rows that a window is made of, at least
-WINDOWS = 8  # at least so many: else a small set would have the same batches in every epoch
+WINDOWS = 4  # at least so many: else a small set would have the same batches in every epoch
 
 Labels = Callable[[Pair], dict[str, Any]]
 
