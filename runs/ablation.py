@@ -8,8 +8,9 @@ Every row is the recipe of equal weights with one of `CHANGES`, or the default o
 (those of the row `--like` in `--steps` steps; counted by torch on the first batches), so that a cheaper row takes more
 steps. Each is then asked the pre-training tasks on the validation part, of clean images alone unless you say `--looks
 all`. Runs that are done are kept: stop it and start it again as you like.
-Several runs at a time share the cores evenly. `--packed` trains on rows of DATA that `scoresim pack` has made; with
-`--train-only` nothing is asked: on a GPU the runs are trained, then, without it, asked anywhere.
+Several runs at a time share the cores evenly. `--packed` trains on rows of DATA that `scoresim pack` has made; a row
+with other image tokens is trained on DATA, given the look of these rows. With `--train-only` nothing is asked: on a GPU
+the runs are trained, then, without it, asked anywhere.
 Writes OUT/ablation.json (rows as in results/) and OUT/ablation.md: means over seeds and their 95 % t-intervals.
 """
 
@@ -68,7 +69,11 @@ NOW: dict[str, dict[str, Any]] = {  # of the default recipe
     "pitch first, pitch 4 times, .7 masked": {"pitch_often": 4.0, "masked_share": 0.7, "random_share": 0.2},
     "pitch first, notes not asked one by one": {"each": 0.0},
     "pitch first, AdamW": {"muon": 0.0},
+    "pitch first, .15 of all hidden": {"single": 0.0, "mask_ratio": 0.15},
     "pitch first, a share of all hidden": {"single": 0.0},
+    "pitch first, .5 of all hidden": {"single": 0.0, "mask_ratio": 0.5},
+    "pitch first, squares": CHANGES["squares"],
+    "pitch first, tall": CHANGES["tall"],
     "pitch first, degraded images": {"degrade": "mix"},
     "pitch first, four lines": {"lines": 4},
 }
@@ -101,6 +106,14 @@ def arguments(chosen: dict[str, Any]) -> list[str]:
     return words
 
 
+def trained_on(row: str, asked: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
+    """The data of a row, and its options: packed rows have the tokens of the default, and their look."""
+    if asked.packed is None or "image_tokens" not in ROWS[row]:
+        return asked.packed or asked.data, ROWS[row]
+    look = json.loads((asked.packed / "pack.json").read_text(encoding="utf-8"))["degrade"]
+    return asked.data, ROWS[row] | {"degrade": look}
+
+
 def operations(data: Path, chosen: dict[str, Any], size: str, batch_size: int) -> float:
     """Floating-point operations of a step, the mean of four."""
     import torch
@@ -112,7 +125,7 @@ def operations(data: Path, chosen: dict[str, Any], size: str, batch_size: int) -
     from scoresim.training.loop import make_optimiser, take_step
 
     config = PretrainConfig(size=size, steps=4, batch_size=batch_size, device="cpu", **chosen)  # type: ignore[arg-type]
-    source, vocabulary, _, weight = pre.open_training_split(data)
+    source, vocabulary, _, weight = pre.open_training_split(data, config.degrade, config.seed)
     rows = pre.rows_of(config)
     batches = Passages(source, rows, weight=weight, vocabulary=vocabulary if config.altered else None)
     model, settings = pre.make_model(config, vocabulary).train(), pre.train_config(config, 4)
@@ -127,9 +140,10 @@ def operations(data: Path, chosen: dict[str, Any], size: str, batch_size: int) -
 def train_and_ask(row: str, seed: int, steps: int, asked: argparse.Namespace) -> list[dict[str, Any]]:
     """One pre-training and its figures, none with `--train-only`; what is done is not done again."""
     run = asked.out / f"{re.sub(r'[^a-z0-9-]', '', row.lower().replace(' ', '-'))}-{seed}"
-    command = [sys.executable, "-m", "scoresim", "pretrain", str(asked.packed or asked.data), str(run / "pretrain")]
+    data, options = trained_on(row, asked)
+    command = [sys.executable, "-m", "scoresim", "pretrain", str(data), str(run / "pretrain")]
     command += ["--size", asked.size, "--steps", str(steps), "--batch-size", str(asked.batch_size), "--seed", str(seed)]
-    command += arguments(ROWS[row])
+    command += arguments(options)
     judge = [sys.executable, "-m", "scoresim", "benchmark", "pretraining", "retrieval", "--data", str(asked.data)]
     judge += ["--checkpoint", str(run / "pretrain" / "checkpoint"), "--out", str(run / "benchmark"), "--part", "valid"]
     judge += ["--looks", asked.looks, "--probe", str(asked.probe), "--pool", "1000"]
@@ -190,8 +204,7 @@ def main() -> None:
     kept = asked.out / "operations.json"
     costs: dict[str, float] = json.loads(kept.read_text()) if kept.is_file() else {}
     for row in dict.fromkeys((asked.like, *rows)):
-        trained_on = asked.packed or asked.data
-        costs[row] = costs.get(row) or operations(trained_on, ROWS[row], asked.size, asked.batch_size)
+        costs[row] = costs.get(row) or operations(*trained_on(row, asked), asked.size, asked.batch_size)
         kept.write_text(json.dumps(costs))
     steps = {row: round(asked.steps * costs[asked.like] / costs[row]) for row in rows}
     todo = [(row, seed) for seed in range(asked.seeds) for row in rows]

@@ -23,11 +23,14 @@ from scoresim.training.objectives import (
     Grounding,
     HeadObjective,
     Weighted,
+    asked_bars,
     grounding,
     in_bars,
+    means,
     same_notes,
     stands_among,
 )
+from scoresim.training.world import ALONE
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +44,19 @@ def model() -> SIM:
     return SIM(SIMConfig(width=16, layers=1, heads=2, stem_channels=(4, 4)), default_vocabulary().sizes)
 
 
+def figures(objective: Any, model: Any, batch: Batch) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """An objective's losses, and the means of what it counts."""
+    losses, tally = objective(model, batch)
+    return losses, means(tally, ALONE)
+
+
 def test_names_in_the_options_are_the_objectives_and_sizes() -> None:
     assert tuple(OBJECTIVES) == OBJECTIVE_NAMES
     assert set(SIZES) == set(Size.__args__)  # type: ignore[attr-defined]
 
 
 def test_mbam_reports_every_attribute_beside_the_majority(model: SIM, batch: Batch) -> None:
-    losses, report = MBAM(image_dropout=0.5)(model, batch)
+    losses, report = figures(MBAM(image_dropout=0.5), model, batch)
     assert set(losses) == {f"mbam/{name}" for name in ATTRIBUTES}
     assert all(loss.isfinite() for loss in losses.values())
     for name in ATTRIBUTES:
@@ -57,13 +66,13 @@ def test_mbam_reports_every_attribute_beside_the_majority(model: SIM, batch: Bat
 
 
 def test_mbam_without_any_hidden_unit_is_a_loss_of_zero(model: SIM, batch: Batch) -> None:
-    losses, report = MBAM(mask_ratio=0.0)(model, batch)
+    losses, report = figures(MBAM(mask_ratio=0.0), model, batch)
     assert sum(losses.values()).item() == 0  # type: ignore[union-attr]
     assert report == {}
 
 
 def test_the_loss_of_pitch_counts_as_often_as_asked_and_no_other_does(model: SIM, batch: Batch) -> None:
-    (once, report), (eight, same) = MBAM()(model, batch), MBAM(pitch=8.0)(model, batch)
+    (once, report), (eight, same) = figures(MBAM(), model, batch), figures(MBAM(pitch=8.0), model, batch)
     assert report == same
     for name in ATTRIBUTES:
         times = 8 if name == "pitch" else 1
@@ -73,7 +82,7 @@ def test_the_loss_of_pitch_counts_as_often_as_asked_and_no_other_does(model: SIM
 def test_mbam_counts_what_it_asks_attribute_by_attribute(model: SIM, batch: Batch) -> None:
     """Against the plain way: one attribute after the other, by its own mask."""
     objective = MBAM(image_dropout=0.4)
-    losses, report = objective(model, batch)
+    losses, report = figures(objective, model, batch)
     assert batch.draws is not None
     shown, asked = hide(batch.notes, batch.bar, objective.mask_ratio, model.vocabulary_sizes, batch.draws.notes)
     seen = batch.draws.rows[:, 0] >= objective.image_dropout
@@ -164,13 +173,13 @@ def test_a_batch_for_asking_is_refused(model: SIM, batch: Batch) -> None:
 
 
 def test_smm_reports_by_grade(model: SIM, batch: Batch) -> None:
-    losses, report = SMM()(model, batch)
+    losses, report = figures(SMM(), model, batch)
     assert losses["smm"].item() == pytest.approx(0.7, abs=0.4)
     assert {"smm", "smm/matched"} <= set(report)
 
 
 def test_smc_counts_ties_against_us(batch: Batch) -> None:
-    _, report = SMC()(Watching(), batch)  # type: ignore[arg-type]
+    _, report = figures(SMC(), Watching(), batch)
     assert report == {"smc/image_to_notes": 0.0, "smc/notes_to_image": 0.0}
 
 
@@ -193,7 +202,7 @@ def test_head_ignores_what_has_no_label(batch: Batch, shape: tuple[int, ...]) ->
             logits[0, ..., 1] = 99.0
             return logits
 
-    losses, report = HeadObjective("y", class_weights=torch.tensor([1.0, 3.0]))(Sure(), rows)
+    losses, report = figures(HeadObjective("y", class_weights=torch.tensor([1.0, 3.0])), Sure(), rows)
     assert losses["y"].item() == pytest.approx(0, abs=1e-6)
     assert report["y"] == 1.0
 
@@ -206,7 +215,7 @@ def test_head_without_any_label_is_a_loss_of_zero(batch: Batch) -> None:
         def forward(self, _notes: Any, _image: Any, _window: Any) -> Tensor:
             return torch.zeros(2, 3)
 
-    losses, report = HeadObjective("y")(Flat(), rows)
+    losses, report = figures(HeadObjective("y"), Flat(), rows)
     assert losses["y"].item() == 0
     assert report == {}
 
@@ -217,7 +226,7 @@ def with_altered() -> Batch:
 
 
 def test_smm_shows_altered_bars_as_their_own_grade(model: SIM, with_altered: Batch) -> None:
-    _, report = SMM(altered=1.0)(model, with_altered)
+    _, report = figures(SMM(altered=1.0), model, with_altered)
     assert set(report) == {"smm", "smm/matched", "smm/altered"}
     watching = Watching()
     SMM(altered=1.0)(watching, with_altered)  # type: ignore[arg-type]
@@ -244,7 +253,7 @@ def test_a_note_stands_on_the_picture_when_it_begins_sounds_and_lasts_as_one_the
 
 def test_smm_asks_each_note_whether_it_stands_on_the_picture(model: SIM, with_altered: Batch) -> None:
     plain, _ = SMM(altered=1.0)(model, with_altered)
-    losses, report = SMM(altered=1.0, each=2.0)(model, with_altered)
+    losses, report = figures(SMM(altered=1.0, each=2.0), model, with_altered)
     assert set(losses) == {"smm", "smm/each"}
     assert losses["smm"].item() == pytest.approx(plain["smm"].item())
     assert losses["smm/each"].item() == pytest.approx(2 * math.log(2), abs=0.6)
@@ -275,12 +284,12 @@ def test_grounding_of_a_perfect_pointer_and_of_none(model: SIM, batch: Batch) ->
         def __call__(self, _notes: Any, _image: Any) -> Reading:
             return Reading(None, None, torch.zeros(16, 4), torch.zeros(16, 8, 4))
 
-        def point(self, _reading: Reading, bar: Tensor, mask: Tensor) -> Tensor:
-            bars = torch.arange(int(bar.max()) + 1)
+        def point(self, _reading: Reading, _bar: Tensor, mask: Tensor, most: int) -> Tensor:
+            bars = torch.arange(most)
             right = batch.cell_bar[:, None, :] == bars[None, :, None]
             return torch.where(right, 30.0, 0.0).masked_fill(~mask[:, None], -torch.inf)
 
-    losses, report = Grounding()(Perfect(), batch)  # type: ignore[arg-type]
+    losses, report = figures(Grounding(), Perfect(), batch)
     assert report["ground/peak"] == report["ground/iou"] == 1.0
     assert 0.1 < report["ground/chance"] < 0.6
     uniform = Grounding()(model, batch)[0]["ground"].item()
@@ -288,7 +297,7 @@ def test_grounding_of_a_perfect_pointer_and_of_none(model: SIM, batch: Batch) ->
 
 
 def test_grounding_without_any_box_is_a_loss_of_zero(model: SIM, batch: Batch) -> None:
-    losses, report = Grounding()(model, replace(batch, cell_bar=torch.full_like(batch.cell_bar, -1)))
+    losses, report = figures(Grounding(), model, replace(batch, cell_bar=torch.full_like(batch.cell_bar, -1)))
     assert losses["ground"].item() == 0
     assert report == {}
     losses["ground"].backward()  # type: ignore[no-untyped-call]
@@ -314,18 +323,19 @@ def test_mbam_covers_the_image_over_some_hidden_bars_only(batch: Batch, ratio: f
 
 
 def test_matching_asks_for_bars_of_its_own_rows(model: SIM, batch: Batch) -> None:
-    losses, report = SMM(ground=2.0)(model, batch)
+    losses, report = figures(SMM(ground=2.0), model, batch)
     alone, _ = SMM()(model, batch)
     assert losses["smm"].item() == alone["smm"].item()
     own = SMM().choose(batch) == torch.arange(16)
     with torch.no_grad():
-        wanted, pointing = grounding(model, model(batch.notes, batch.image), batch, own)
+        wanted, tally = grounding(model, model(batch.notes, batch.image), batch, asked_bars(batch, own))
+    pointing = means(tally, ALONE)
     assert losses["ground"].item() == pytest.approx(2 * wanted.item(), rel=1e-5)
     assert {name: report[name] for name in pointing} == pytest.approx(pointing)
 
 
 def test_weights_scale_losses_and_nothing_else(model: SIM, batch: Batch) -> None:
-    losses, report = SMM()(model, batch)
-    weighted, same = Weighted(SMM(), 0.25)(model, batch)
+    losses, report = figures(SMM(), model, batch)
+    weighted, same = figures(Weighted(SMM(), 0.25), model, batch)
     assert weighted["smm"].item() == pytest.approx(0.25 * losses["smm"].item())
     assert same == report

@@ -32,7 +32,7 @@ from scoresim.model.sim import SIM, SIMConfig
 from scoresim.score.tokens import default_vocabulary
 from scoresim.training import pretrain as pretraining
 from scoresim.training.loop import Stopped, TrainConfig, train
-from scoresim.training.objectives import MBAM, SMC, SMM, Grounding, Objective
+from scoresim.training.objectives import MBAM, SMC, SMM, Grounding, Objective, means
 from scoresim.training.sharded import clip_gradients, is_sharded, shard, whole_weights
 from scoresim.training.world import ALONE, World, joined
 
@@ -139,7 +139,7 @@ def copied(folder: Path, layout: str, name: str, world: World) -> Path:
 
 
 def gradients(world: World) -> list[dict[str, Any]]:
-    """Losses, reports and gradients of single objectives and of all, beside those of one process."""
+    """Losses, shares and gradients of single objectives and of all, beside those of one process."""
     rows = []
     alone = {type(objective).__name__: (objective,) for objective in OBJECTIVES}
     del alone["SMM"]  # it needs the similarities that another one finds
@@ -153,10 +153,10 @@ def gradients(world: World) -> list[dict[str, Any]]:
             own: dict[str, float] = {}
             reports.append({})
             for objective in objectives:
-                parts, report = objective(model, batch)
+                parts, tally = objective(model, batch)
                 torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
                 own |= {key: loss.item() for key, loss in parts.items()}
-                reports[-1] |= report
+                reports[-1] |= means(tally, there)
             there.add_gradients(model)
             losses.append(there.summed(own))
         grads = [whole_gradients(model) for model in models]

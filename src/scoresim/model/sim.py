@@ -321,13 +321,14 @@ class SIM(nn.Module):
             flaws = flaws - self.doubt[k] * expected.gather(-1, notes.ids[..., k, None]).squeeze(-1)
         return flaws
 
-    def point(self, reading: Reading, bar: Tensor, mask: Tensor) -> Tensor:
+    def point(self, reading: Reading, bar: Tensor, mask: Tensor, most: int | None = None) -> Tensor:
         """Where does each bar stand on the image? From a joint reading.
 
         Args:
             reading: of notes and an image.
             bar: [B, N] bar of each note, -1 at padding.
             mask: [B, M] True where there is an image cell.
+            most: number of bars, where it is known: finding it out waits for a GPU.
 
         Returns:
             [B, bars, M] logits over the cells, minus infinity at padding; bars are 0 to the greatest in `bar`. The bar
@@ -338,7 +339,7 @@ class SIM(nn.Module):
         """
         if reading.notes is None or reading.cells is None:
             raise ValueError("pointing needs a reading of notes and image together")
-        bars = torch.arange(max(int(bar.max()) + 1, 1), device=bar.device)
+        bars = torch.arange(max(int(bar.max()) + 1, 1) if most is None else most, device=bar.device)
         member = (bar[:, None, :] == bars[None, :, None]).to(reading.notes.dtype)
         mean = member @ reading.notes / member.sum(dim=-1, keepdim=True).clamp(min=1)
         logits: Tensor = self.point_from(mean) @ self.point_to(reading.cells).transpose(1, 2) * self.config.width**-0.5

@@ -25,7 +25,7 @@ from scoresim.files import append, replacing, sweep
 from scoresim.model.precision import use_bf16
 from scoresim.model.sim import SIM
 from scoresim.progress import Progress
-from scoresim.training.objectives import Objective
+from scoresim.training.objectives import Objective, means
 from scoresim.training.optim import Optimiser, learning_rate, optimiser_of
 from scoresim.training.record import Curves, record_start
 from scoresim.training.sharded import clip_gradients, is_sharded, resume_run, save_run
@@ -117,7 +117,7 @@ def train(
             the end.
         keep_best: end with the weights that validated best, not with the last.
         world: the processes that share every batch, all with the same weights; `batches` gives each its part.
-        held_out: batches that are not trained on; the objectives' losses and reports of them, as ``held_out/...``, come
+        held_out: batches that are not trained on; the objectives' losses and shares of them, as ``held_out/...``, come
             into the log every `validate_every` steps and at the end.
 
     Raises:
@@ -212,7 +212,7 @@ def take_step(
     config: TrainConfig,
     step: int,
 ) -> dict[str, float]:
-    """One step of training; returns the loss of the whole batch, its parts and the objectives' reports.
+    """One step of training; returns the loss of the whole batch, its parts, and the shares that the objectives count.
 
     Raises:
         CheckFailed: the loss or its gradient is no longer a number; the weights are as they were.
@@ -220,7 +220,7 @@ def take_step(
     world = World(*batch.part)
     seed_step(config.seed, step, world.rank)
     parts: dict[str, Tensor] = {}
-    figures: dict[str, float] = {}
+    tally: dict[str, Tensor] = {}
     device = torch.device(config.device)
     optimiser.zero_grad()
     seen: Tensor | None = None
@@ -232,20 +232,21 @@ def take_step(
         batch = replace(batch, image=batch.image._replace(seen=seen.detach().requires_grad_()))
     for objective in objectives:
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(config.precision, device)):
-            losses, report = objective(module, batch)
+            losses, counted = objective(module, batch)
         if not losses:
             continue
         total = torch.stack(list(losses.values())).sum()
         total.backward()  # type: ignore[no-untyped-call]
         parts |= {"loss": total.detach() + parts.get("loss", 0.0)}
         parts |= {f"loss/{name}": loss.detach() for name, loss in losses.items()}
-        figures |= report
+        tally |= counted
     if seen is not None and batch.image.seen is not None and batch.image.seen.grad is not None:
         seen.backward(batch.image.seen.grad)  # type: ignore[no-untyped-call]
-    figures = world.summed(dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True))) | figures
     world.add_gradients(module)
-    norm = clip_gradients(module, config.clip, world).item()
-    if not (math.isfinite(figures["loss"]) and math.isfinite(norm)):
+    norm = clip_gradients(module, config.clip, world)
+    *values, length = torch.stack([*parts.values(), norm]).tolist()
+    figures = world.summed(dict(zip(parts, values, strict=True))) | means(tally, world)
+    if not (math.isfinite(figures["loss"]) and math.isfinite(length)):
         what = "gradient" if math.isfinite(figures["loss"]) else "loss"
         raise CheckFailed(
             f"The {what} is no longer a number at step {step}, so the weights were left as they were; "
@@ -288,7 +289,7 @@ def judge(validate: Callable[[nn.Module], float], module: nn.Module, state: RunS
 def figures_of(
     batches: Sequence[Batch], module: nn.Module, objectives: Sequence[Objective], config: TrainConfig
 ) -> dict[str, float]:
-    """Means over some batches of the objectives' losses and reports, as ``held_out/...``; nothing is learned.
+    """Means over some batches of the objectives' losses and shares, as ``held_out/...``; nothing is learned.
 
     What an objective does not say of a batch does not count for that name.
     """
@@ -302,9 +303,9 @@ def figures_of(
                 torch.no_grad(),
                 torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(config.precision, device)),
             ):
-                parts, report = objective(module, batch)
+                parts, tally = objective(module, batch)
             losses |= parts
-            add(sums, report)
+            add(sums, means(tally, World(*batch.part)))
         if losses:
             figures = {f"loss/{name}": float(loss) for name, loss in losses.items()}
             add(sums, World(*batch.part).summed({"loss": sum(figures.values()), **figures}))

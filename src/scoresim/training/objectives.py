@@ -1,21 +1,24 @@
-"""What pre-training asks of a model. An objective is `(model, batch) -> (losses, report)`.
+"""What pre-training asks of a model. An objective is `(model, batch) -> (losses, tally)`.
 
     mbam   masked bar-attribute modeling: hidden attributes of bars, from other notes and the image
     smm    score-MIDI matching: do this image and these notes show the same music?
     smc    score-MIDI contrast: among the batch, which notes belong to this image, each read alone?
     ground bar grounding: where on the image does each bar of the notes stand?
 
-Losses are summed by the loop. A report holds means for people. Random choices take the numbers that the batch holds
-(`Draws`): a step is a function of the weights and its batch.
+Losses are summed by the loop. A tally counts what was right, for people (`means`). Random choices take the numbers that
+the batch holds (`Draws`): a step is a function of the weights and its batch.
 
 Where several processes share a batch (`Batch.part`, `World`), a loss is the part of our rows in the loss of the whole
-batch, and a report is that of the whole batch. Of notes alone (`Batch.alone`) only masked modeling asks anything.
+batch, and a tally is that of our rows. Of notes alone (`Batch.alone`) only masked modeling asks anything.
+
+A GPU works through what it was told while we say what comes next. Where a number is wanted from it we wait, and then it
+does: so numbers are asked for before a model reads, not after, and those for people once a step.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -32,15 +35,14 @@ from scoresim.training.world import ALONE, World
 WITHHELD, COVERED, FALSE, SAME_PIECE, ALTERED, HARD, SINGLE = range(ROW_DRAWS)  # what a row's random numbers decide
 
 Losses = dict[str, Tensor]
-Report = dict[str, float]
-Tally = dict[str, Tensor]  # a report in the making: by name, [2] sum and number of cases
+Tally = dict[str, Tensor]  # by name, [2] sum and number of cases
 
 
 class Objective(Protocol):
     """One question asked of a module about a batch."""
 
-    def __call__(self, model: Any, batch: Batch, /) -> tuple[Losses, Report]:
-        """The losses to be summed, and accuracies in [0, 1] by name."""
+    def __call__(self, model: Any, batch: Batch, /) -> tuple[Losses, Tally]:
+        """The losses to be summed, and by name the cases whose means are accuracies in [0, 1]."""
         ...
 
 
@@ -70,7 +72,7 @@ class MBAM:
     single: float = 0.0
     often: float = 1.0
 
-    def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
+    def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Tally]:
         """Losses and accuracies by attribute; beside them the share of the batch's most frequent value.
 
         An attribute's loss is its mean cross-entropy divided by the number of attributes, so that together they
@@ -94,9 +96,9 @@ class MBAM:
                 chosen = asked.any(dim=-1) & drawn
                 mask = mask & ~(covered[:, None] & in_bars(batch.cell_bar, batch.bar, chosen))
             image = image._replace(mask=mask)
-        states = model(shown, image).notes
         case, attribute = asked.flatten(0, 1).T.nonzero().flip(-1).unbind(-1)  # sorted by attribute
         per_attribute = asked.sum(dim=(0, 1)).tolist()
+        states = model(shown, image).notes
         truth = batch.notes.ids.flatten(0, 1)[case, attribute]
         number = model.note_encoder.starts[attribute] + truth  # of a value among those of all attributes
         counted = torch.zeros(sum(sizes), device=case.device).index_add(0, number, torch.ones_like(number).float())
@@ -116,7 +118,7 @@ class MBAM:
             put(tally, f"mbam/{name}", right, shown_image)
             put(tally, f"mbam/{name}/notes", right, ~shown_image)
             put(tally, f"mbam/{name}/majority", true == count.argmax())
-        return losses, means(tally, world)
+        return losses, tally
 
 
 def in_bars(cell_bar: Tensor, bar: Tensor, chosen: Tensor) -> Tensor:
@@ -149,7 +151,7 @@ class SMM:
     ground: float = 0.0
     each: float = 0.0
 
-    def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
+    def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Tally]:
         """The loss, and that of grounding where it is asked; accuracy over all rows, over matched rows, and by grade of
         the false ones.
         """
@@ -168,6 +170,7 @@ class SMM:
                     for a, b in zip(widened(batch.altered, notes.mask.shape[1]), notes, strict=True)
                 )
             )
+        bars = asked_bars(batch, own) if self.ground else None
         reading = model(notes, batch.image)
         flaws = model.note_flaws(reading, notes) if self.each else None
         logits = model.match_logit(reading, notes, batch.image, flaws).float()
@@ -188,12 +191,11 @@ class SMM:
             put(tally, "smm/notes_shown", flaws < 0, notes.mask & shown)
             put(tally, "smm/notes_not_shown", flaws > 0, notes.mask & ~shown)
             put(tally, "smm/notes_altered", flaws > 0, notes.mask & ~shown & altered[:, None])
-        report = means(tally, world)
-        if self.ground:
+        if bars is not None:
             narrow = reading._replace(notes=reading.notes[:, : batch.bar.shape[1]])
-            pointing, pointed_at = grounding(model, narrow, batch, own)
-            losses["ground"], report = self.ground * pointing, report | pointed_at
-        return losses, report
+            pointing, pointed_at = grounding(model, narrow, batch, bars)
+            losses["ground"], tally = self.ground * pointing, tally | pointed_at
+        return losses, tally
 
     def choose(self, batch: Batch) -> Tensor:
         """Whose notes each image gets: [B] long, places in the whole batch. The very same notes are no false ones."""
@@ -222,7 +224,7 @@ class SMC:
 
     chunk: int = 0
 
-    def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
+    def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Tally]:
         """One loss; the share of rows that rank first in the batch, both ways, ties counted against us.
 
         The similarities stay in the batch, for whoever looks for hard negatives.
@@ -241,7 +243,7 @@ class SMC:
             put(tally, name, logits[truth] > logits.masked_fill(truth, -torch.inf).amax(dim=1))
             if side == 0:
                 batch.similarity = logits.detach()
-        return {"smc": 0.5 * total / len(everyone)}, means(tally, world)
+        return {"smc": 0.5 * total / len(everyone)}, tally
 
     def embed(self, model: SIM, batch: Batch) -> tuple[Tensor, Tensor]:
         """[B, embedding] vectors of all images and of all notes, read in chunks."""
@@ -267,43 +269,58 @@ class Grounding:
     notes, or whose box holds no cell, are not asked.
     """
 
-    def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Report]:
+    def __call__(self, model: SIM, batch: Batch, /) -> tuple[Losses, Tally]:
         """One loss (cross-entropy, nats per bar).
 
-        Reported: the share of bars whose highest cell is in the right box; what pointing at random would reach; and the
+        Counted: the share of bars whose highest cell is in the right box; what pointing at random would reach; and the
         mean IoU of the cells with at least half of the highest probability and the cells of the bar.
         """
         if batch.alone:
             return {}, {}
-        everywhere = torch.ones(len(batch), dtype=torch.bool, device=batch.bar.device)
-        loss, report = grounding(model, model(batch.notes, batch.image), batch, everywhere)
-        return {"ground": loss}, report
+        bars = asked_bars(batch)
+        loss, tally = grounding(model, model(batch.notes, batch.image), batch, bars)
+        return {"ground": loss}, tally
 
 
-def grounding(model: SIM, reading: Reading, batch: Batch, rows: Tensor) -> tuple[Tensor, Report]:
-    """The loss and the report of `Grounding`, of some rows ([B] bool) of a joint reading."""
-    (row, logits, right), world = pointed(model, reading, batch), World(*batch.part)
-    logits, right = logits[rows[row]], right[rows[row]]
-    log_probability = logits.log_softmax(dim=-1).masked_fill(~right, 0.0)
-    tally: Tally = {}
-    for name, value in zip(("peak", "iou", "chance"), pointing_figures(logits, right), strict=True):
-        put(tally, f"ground/{name}", value)
-    bars = world.total(torch.tensor(len(right), device=logits.device)).clamp(min=1)
-    return -(log_probability.sum(dim=-1) / right.sum(dim=-1)).sum() / bars, means(tally, world)
+class Bars(NamedTuple):
+    """The K bars of a batch that are asked for: those that have notes and image cells.
 
-
-def pointed(model: SIM, reading: Reading, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Where the bars of a batch are pointed to in a joint reading of it, of those that have notes and image cells.
-
-    Returns:
-        Row of each of the K bars, [K, M] logits over the image cells (minus infinity at padding), and [K, M] True for
-        the cells of the bar.
+    Attributes:
+        row, bar: [K] passage and number of each.
+        right: [K, M] True for the image cells of the bar.
+        most: bars of the longest passage of the batch.
     """
-    logits = model.point(reading, batch.bar, batch.image.mask).float()
-    bars = torch.arange(logits.shape[1], device=logits.device)
-    right = batch.cell_bar[:, None, :] == bars[None, :, None]
-    asked = right.any(dim=-1) & (batch.bar[:, None, :] == bars[None, :, None]).any(dim=-1)
-    return asked.nonzero()[:, 0], logits[asked], right[asked]
+
+    row: Tensor
+    bar: Tensor
+    right: Tensor
+    most: int
+
+
+def asked_bars(batch: Batch, rows: Tensor | None = None) -> Bars:
+    """The bars of a batch, or of some of its rows ([B] bool), that are asked for."""
+    most = max(int(batch.bar.max()) + 1, 1)
+    numbers = torch.arange(most, device=batch.bar.device)
+    right = batch.cell_bar[:, None, :] == numbers[None, :, None]
+    asked = right.any(dim=-1) & (batch.bar[:, None, :] == numbers[None, :, None]).any(dim=-1)
+    row, bar = (asked if rows is None else asked & rows[:, None]).nonzero().unbind(dim=1)
+    return Bars(row, bar, right[row, bar], most)
+
+
+def grounding(model: SIM, reading: Reading, batch: Batch, bars: Bars) -> tuple[Tensor, Tally]:
+    """The loss and the tally of `Grounding`, of some bars in a joint reading of the batch."""
+    logits, world = pointed(model, reading, batch, bars), World(*batch.part)
+    log_probability = logits.log_softmax(dim=-1).masked_fill(~bars.right, 0.0)
+    tally: Tally = {}
+    for name, value in zip(("peak", "iou", "chance"), pointing_figures(logits, bars.right), strict=True):
+        put(tally, f"ground/{name}", value)
+    count = world.total(torch.tensor(len(bars.row), device=logits.device)).clamp(min=1)
+    return -(log_probability.sum(dim=-1) / bars.right.sum(dim=-1)).sum() / count, tally
+
+
+def pointed(model: SIM, reading: Reading, batch: Batch, bars: Bars) -> Tensor:
+    """Where K bars of a batch are pointed to in a joint reading of it: [K, M] logits, minus infinity at padding."""
+    return model.point(reading, batch.bar, batch.image.mask, bars.most).float()[bars.row, bars.bar]
 
 
 def pointing_figures(logits: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -324,10 +341,10 @@ class Weighted:
     objective: Objective
     weight: float
 
-    def __call__(self, model: Any, batch: Batch, /) -> tuple[Losses, Report]:
-        """The losses times the weight; the report as it is."""
-        losses, report = self.objective(model, batch)
-        return {name: self.weight * loss for name, loss in losses.items()}, report
+    def __call__(self, model: Any, batch: Batch, /) -> tuple[Losses, Tally]:
+        """The losses times the weight; the tally as it is."""
+        losses, tally = self.objective(model, batch)
+        return {name: self.weight * loss for name, loss in losses.items()}, tally
 
 
 @dataclass(frozen=True, eq=False)
@@ -344,7 +361,7 @@ class HeadObjective:
     inputs: str = "both"
     class_weights: Tensor | None = None
 
-    def __call__(self, model: nn.Module, batch: Batch, /) -> tuple[Losses, Report]:
+    def __call__(self, model: nn.Module, batch: Batch, /) -> tuple[Losses, Tally]:
         """One loss and the accuracy over what has a label."""
         labels = batch.labels[self.label].flatten()
         logits = model(*batch.inputs(self.inputs), batch.window).flatten(0, -2)[labels != IGNORE].float()
@@ -355,7 +372,7 @@ class HeadObjective:
         loss = F.cross_entropy(logits, labels, weights, reduction="sum") / total
         tally: Tally = {}
         put(tally, self.label, logits.argmax(dim=-1) == labels)
-        return {self.label: loss}, means(tally, world)
+        return {self.label: loss}, tally
 
 
 def places_of(batch: Batch) -> Tensor:
@@ -411,8 +428,10 @@ def put(tally: Tally, name: str, right: Tensor, asked: Tensor | None = None) -> 
         tally[name] = torch.stack([(right * asked).sum(), asked.sum(dtype=torch.float)])
 
 
-def means(tally: Tally, world: World) -> Report:
+def means(tally: Tally, world: World) -> dict[str, float]:
     """The mean over all processes' cases of each name; nothing where there is no case."""
+    if not tally:
+        return {}
     figures = world.total(torch.stack(list(tally.values()))).tolist()
     return {name: total / count for name, (total, count) in zip(tally, figures, strict=True) if count}
 

@@ -55,7 +55,7 @@ from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM
 from scoresim.score.tokens import ATTRIBUTES, MASK, default_vocabulary
 from scoresim.training.masking import hidden_time
-from scoresim.training.objectives import pointed, pointing_figures
+from scoresim.training.objectives import asked_bars, pointed, pointing_figures
 
 WITH_IMAGE = "both (composer's notation)"
 MOST_TRAIN = 1000
@@ -211,10 +211,11 @@ def grounding(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) -
     work_of = dict(zip(rows.tolist(), works.tolist(), strict=True))
     sums = {name: np.zeros((groups, 2)) for name in ("peak in the bar", "IoU", "chance", "spacing")}
     for batch in _batches(passages, rows, config.batch_size, _device(model)):
-        row, logits, right = pointed(model, model(batch.notes, batch.image), batch)
-        group = np.array([work_of[i] for i in batch.index.tolist()])[row.cpu().numpy()]
-        nearest = right.gather(1, nearest_cells(batch)[:, None])[:, 0]
-        for table, values in zip(sums.values(), (*pointing_figures(logits, right), nearest), strict=True):
+        bars = asked_bars(batch)
+        logits = pointed(model, model(batch.notes, batch.image), batch, bars)
+        group = np.array([work_of[i] for i in batch.index.tolist()])[bars.row.cpu().numpy()]
+        nearest = bars.right.gather(1, nearest_cells(batch)[:, None])[:, 0]
+        for table, values in zip(sums.values(), (*pointing_figures(logits, bars.right), nearest), strict=True):
             figures = values.double().cpu().numpy()
             np.add.at(table, group, np.stack([figures, np.ones(len(figures))], axis=1))
     peak, iou, chance, spacing = (_score(table, config.seed) for table in sums.values())
@@ -227,7 +228,7 @@ def grounding(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) -
 
 
 def nearest_cells(batch: Batch) -> Tensor:
-    """[K] the image cell whose place is nearest to the mean place of the notes of each bar; bars as in `pointed`."""
+    """[K] the image cell whose place is nearest to the mean place of the notes of each bar; bars as in `asked_bars`."""
     bars = torch.arange(int(batch.bar.max()) + 1, device=batch.bar.device)
     member = batch.bar[:, None, :] == bars[None, :, None]
     time = (member * batch.notes.time[:, None, :]).sum(-1) / member.sum(-1).clamp(min=1)
