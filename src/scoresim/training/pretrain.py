@@ -227,9 +227,14 @@ def make_model(config: PretrainConfig, vocabulary: Vocabulary) -> SIM:
         model.load_state_dict(begin.model.state_dict())
     model.recompute = config.recompute
     if config.compile:
-        for block in model.blocks:
-            block.compile(dynamic=True)
+        compile_blocks(model)
     return model
+
+
+def compile_blocks(model: SIM) -> None:
+    """Have torch compile the blocks when they are first used, for batches of any size."""
+    for block in model.blocks:
+        block.compile(dynamic=True)
 
 
 def make_objectives(config: PretrainConfig) -> list[Objective]:
