@@ -1,6 +1,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,17 @@ from hypothesis import strategies as st
 
 from scoresim.data.batches import IGNORE, Passages, batch_config, draw
 from scoresim.data.pair import Pair
-from scoresim.data.rows import BatchConfig, decode, epoch_order, inked_cells, joined, lines_of, notes_that_fit, scaled
+from scoresim.data.rows import (
+    BatchConfig,
+    decode,
+    epoch_order,
+    inked_cells,
+    joined,
+    lines_of,
+    notes_that_fit,
+    scaled,
+    stretched_sizes,
+)
 from scoresim.data.spacing import along, along_lines
 from scoresim.data.staves import find_staves, strips
 from scoresim.data.synthetic import synthetic
@@ -301,6 +312,8 @@ def test_passages_that_follow_each_other_are_read_as_one() -> None:
     steps = range(12)
     lines = [lines_of(passages.config, 0, step)[0] for step in steps]
     assert set(lines) == {1, 2, 4}
+    together = stretched_sizes(passages.size, passages.next_row, 2).tolist()
+    assert together == [a + b * (i % 4 < 3) for i, (a, b) in enumerate(pairwise([*passages.size.tolist(), 0]))]
     for step in steps:
         batch, count = passages.batch(0, step), lines[step]
         assert len(batch) == 8 // count
@@ -326,6 +339,8 @@ def test_some_steps_read_notes_alone_in_long_rows() -> None:
     source = Chain(32)
     config = BatchConfig(16, lines=2, long_share=0.5, long_lines=8, long_notes=20)
     passages = Passages(source, config, vocabulary=default_vocabulary())
+    notes = np.array([len(pair.notes) for pair in source.made])
+    rows = stretched_sizes(notes, passages.next_row, 8, 20)
     seen = set()
     for step in range(12):
         batch, (count, alone) = passages.batch(0, step), lines_of(config, 0, step)
@@ -345,8 +360,19 @@ def test_some_steps_read_notes_alone_in_long_rows() -> None:
             while (i + 1) % 4 and sum(len(pair.notes) for pair in taken) <= 20:
                 i += 1
                 taken.append(source[i])
-            assert int(batch.notes.mask[b].sum()) == sum(len(pair.notes) for pair in taken)
+            assert int(batch.notes.mask[b].sum()) == sum(len(pair.notes) for pair in taken) == rows[int(batch.index[b])]
     assert seen == {True, False}
+
+
+def test_rows_of_several_lines_are_sorted_by_all_of_them() -> None:
+    """They have an order of their own, as far in the pass, with the half of the padding at most; none comes twice."""
+    passages = Passages(Chain(512), BatchConfig(16, lines=2))
+    size = stretched_sizes(passages.size, passages.next_row, 2)
+    single, own = (np.array([passages.rows(0, step, n) for step in range(32)]) for n in (1, 2))
+    assert single.shape == (32, 16) and own.shape == (32, 8)
+    assert len(np.unique(single)) == 512 and len(np.unique(own)) == 256
+    before, now = ((size[rows].max(axis=1, keepdims=True) - size[rows]).mean() for rows in (single[:, :8], own))
+    assert now < 0.5 * before
 
 
 def test_a_note_points_at_its_own_line() -> None:

@@ -32,6 +32,7 @@ from scoresim.data.rows import (
     prepare,
     sizes_of,
     stretched,
+    stretched_sizes,
 )
 from scoresim.data.shards import PairSplit, Split
 from scoresim.data.spacing import along_lines
@@ -200,7 +201,7 @@ class Passages:
         self.group = source.row_groups() if isinstance(source, PairSplit | DegradedSplit) else None
         self._cache: dict[int, Row] = {}
         self._free = self.config.cache_megabytes * 1_000_000
-        self._order: tuple[tuple[int, int], NDArray[np.int64]] | None = None
+        self._orders: dict[tuple[int, bool], tuple[tuple[int, int], NDArray[np.int64]]] = {}
         rows = min(self.config.batch_size, len(source))
         if rows % part[1]:
             raise BadInput(
@@ -215,26 +216,46 @@ class Passages:
         """Whole batches in one pass; a source smaller than a batch is one batch."""
         return max(len(self) // self.config.batch_size, 1)
 
-    def rows(self, seed: int, step: int) -> NDArray[np.int64]:
-        """Which rows step `step` (from 0) sees: a pure function of source, batch size, seed and step."""
-        epoch, at = divmod(step, self.steps_per_epoch)
-        if self._order is None or self._order[0] != (seed, epoch):
-            drawn = drawn_rows(self.weight, len(self), seed, epoch)
-            group = None if self.group is None else self.group[drawn]
-            piece = self.piece[drawn] if self.config.images else np.arange(len(drawn))  # couples are for matching
-            again = np.arange(len(drawn)) - np.searchsorted(drawn, drawn)  # they are sorted
-            fresh = epoch_order(piece, self.size[drawn], self.config.batch_size, seed, epoch, group, again)
-            self._order = (seed, epoch), drawn[fresh]
-        size, (_, order) = self.config.batch_size, self._order
-        return order[at * size : (at + 1) * size]
+    def rows(self, seed: int, step: int, lines: int = 1, alone: bool = False) -> NDArray[np.int64]:
+        """Which rows step `step` (from 0) sees: a pure function of source, batch size, seed and step.
+
+        Args:
+            seed, step: of the run.
+            lines: passages that are read as one; then fewer rows, about as much to read, are the first of such.
+            alone: whether without images, and so more of them.
+        """
+        (epoch, at), most = divmod(step, self.steps_per_epoch), min(self.config.batch_size, len(self))
+        count = most if lines == 1 else min(most * (ONCE if alone else 1) // lines, most)
+        count = max(count // self.part[1], 1) * self.part[1]
+        known = self._orders.get((lines, alone))
+        if known is None or known[0] != (seed, epoch):
+            known = (seed, epoch), self._order(seed, epoch, count, self._size(lines, alone))
+            self._orders[lines, alone] = known
+        at = at * (len(self) // count) // self.steps_per_epoch  # as far in the pass, whatever is read as one
+        return known[1][at * count : (at + 1) * count]
+
+    def _order(self, seed: int, epoch: int, count: int, size: NDArray[np.int64]) -> NDArray[np.int64]:
+        """One pass over the rows for batches of some number of rows of these sizes."""
+        drawn = drawn_rows(self.weight, len(self), seed, epoch)
+        group = None if self.group is None else self.group[drawn]
+        piece = self.piece[drawn] if self.config.images else np.arange(len(drawn))  # couples are for matching
+        again = np.arange(len(drawn)) - np.searchsorted(drawn, drawn)  # they are sorted
+        out: NDArray[np.int64] = drawn[epoch_order(piece, size[drawn], count, seed, epoch, group, again)]
+        return out
+
+    def _size(self, lines: int, alone: bool) -> NDArray[np.int64]:
+        """[R] tokens of each row and of those that are read with it."""
+        if lines == 1:
+            return self.size
+        notes = np.array(self.source.column("n_notes"), dtype=np.int64).clip(max=self.config.max_notes)
+        if not alone:
+            return stretched_sizes(self.size, self.next_row, lines)
+        return stretched_sizes(notes, self.next_row, lines, self.config.long_notes)
 
     def batch(self, seed: int, step: int) -> Batch:
         """The batch of training step `step`, or our part of it."""
-        whole = self.rows(seed, step)
         lines, alone = lines_of(self.config, seed, step)
-        if lines > 1:  # about as much to read
-            most = min(len(whole) * (ONCE if alone else 1) // lines, len(whole))
-            whole = whole[: max(most // self.part[1], 1) * self.part[1]]
+        whole = self.rows(seed, step, lines, alone)
         places = np.split(np.arange(len(whole)), self.part[1])[self.part[0]]
         index = whole[places]
         if lines == 1:

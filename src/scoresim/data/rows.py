@@ -292,6 +292,25 @@ def stretched(
     return joined(rows, config)
 
 
+def stretched_sizes(
+    size: NDArray[np.int64], next_row: NDArray[np.int64], lines: int, most: int | None = None
+) -> NDArray[np.int64]:
+    """[R] sizes of rows together with those that follow them, as in `stretched`.
+
+    Args:
+        size: [R] of each row alone.
+        next_row: see `following`.
+        lines: rows together, at most.
+        most: no more are added to a row above this size; None is no limit.
+    """
+    total, at = size.copy(), next_row
+    for _ in range(lines - 1):
+        on = (at >= 0) if most is None else (at >= 0) & (total <= most)
+        total = total + np.where(on, size[at], 0)
+        at = np.where(on, next_row[at], -1)
+    return total
+
+
 def joined(rows: Sequence[Row], config: BatchConfig) -> Row:
     """Passages that follow each other in a piece as one of several lines; places count lines.
 
