@@ -11,17 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoresim.data.batches import IGNORE, Passages, batch_config, draw
+from scoresim.data.order import epoch_order, stretched_sizes
 from scoresim.data.pair import Pair
 from scoresim.data.rows import (
     BatchConfig,
     decode,
-    epoch_order,
     inked_cells,
     joined,
     lines_of,
     notes_that_fit,
     scaled,
-    stretched_sizes,
 )
 from scoresim.data.spacing import along, along_lines
 from scoresim.data.staves import find_staves, strips

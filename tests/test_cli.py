@@ -16,7 +16,7 @@ from scoresim.cli import app, run
 from scoresim.errors import BadInput
 
 COMMANDS = (
-    *("corpora", "build", "verify", "card", "pack", "pretrain", "finetune", "benchmark", "study", "report"),
+    *("corpora", "build", "verify", "card", "pack", "pretrain", "export", "finetune", "benchmark", "study", "report"),
     *("analyze", "melody", "embed", "match", "locate", "index", "search", "serve"),
 )
 

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from scoresim import checkpoint
 from scoresim.data.batches import Batch, Passages
 from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
@@ -23,7 +25,7 @@ from scoresim.training.config import PretrainConfig
 from scoresim.training.loop import Stopped, TrainConfig, train
 from scoresim.training.objectives import MBAM, SMC, SMM, HeadObjective
 from scoresim.training.optim import Both, adamw, learning_rate, optimiser_of
-from scoresim.training.pretrain import pretrain, train_config
+from scoresim.training.pretrain import export, pretrain, train_config
 from scoresim.training.state import RunState, resume, save_state
 
 MICRO = SIMConfig(width=32, layers=2, heads=4, stem_channels=(4, 8), embedding=32)
@@ -91,6 +93,34 @@ def test_stopping_and_going_on_equals_not_stopping(tmp_path: Path, number: int, 
     assert timeless(tmp_path / "whole") == timeless(tmp_path / "parts")
     moments = [load_file(tmp_path / run / "state" / "last.safetensors") for run in ("whole", "parts")]
     assert same(*moments)
+
+
+def test_weights_are_taken_out_of_a_run_that_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, run, stream = PretrainConfig(steps=4, batch_size=4), tmp_path / "run", Passages.stream
+
+    def interrupted(self: Passages, seed: int, start: int) -> Iterator[Batch]:
+        for step, batch in enumerate(stream(self, seed, start), start):
+            if step == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    with pytest.raises(BadInput, match="holds no run"):
+        export(run, tmp_path / "taken")
+    with monkeypatch.context() as change, pytest.raises(Stopped):
+        change.setattr(Passages, "stream", interrupted)
+        pretrain(Path("synthetic"), run, config)
+    assert export(run, tmp_path / "taken")["step"] == 2
+    taken = checkpoint.load(tmp_path / "taken" / "checkpoint")
+    assert taken.provenance["step"] == 2
+    saved = load_file(run / "state" / "last.safetensors")
+    assert same(weights(taken.model), {k.removeprefix("weights/"): v for k, v in saved.items() if k[:8] == "weights/"})
+    pretrain(Path("synthetic"), run, config)
+    assert export(run, tmp_path / "taken")["step"] == 4
+    ended = checkpoint.load(run / "checkpoint")
+    assert checkpoint.load(tmp_path / "taken" / "checkpoint").weights == ended.weights != taken.weights
+    shutil.rmtree(run / "state")
+    with pytest.raises(BadInput, match="has not saved its state"):
+        export(run, tmp_path / "taken")
 
 
 def test_every_parameter_has_one_optimiser_and_tables_and_outputs_have_adamw() -> None:

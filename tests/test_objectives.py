@@ -26,10 +26,10 @@ from scoresim.training.objectives import (
     asked_bars,
     grounding,
     in_bars,
-    means,
     same_notes,
     stands_among,
 )
+from scoresim.training.tally import means
 from scoresim.training.world import ALONE
 
 

@@ -32,8 +32,9 @@ from scoresim.model.sim import SIM, SIMConfig
 from scoresim.score.tokens import default_vocabulary
 from scoresim.training import pretrain as pretraining
 from scoresim.training.loop import Stopped, TrainConfig, train
-from scoresim.training.objectives import MBAM, SMC, SMM, Grounding, Objective, means
+from scoresim.training.objectives import MBAM, SMC, SMM, Grounding, Objective
 from scoresim.training.sharded import clip_gradients, is_sharded, shard, whole_weights
+from scoresim.training.tally import means
 from scoresim.training.world import ALONE, World, joined
 
 MICRO = SIMConfig(width=32, layers=2, heads=4, stem_channels=(4, 8), embedding=32)

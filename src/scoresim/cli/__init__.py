@@ -65,6 +65,7 @@ app.command(
 app.command("scoresim.cli.prepare:card", help="Print the data card of a data set.", sort_key=4)
 app.command("scoresim.cli.prepare:pack", help="Pack a data set for fast training.", sort_key=4.5)
 app.command("scoresim.cli.learn:pretrain", help="Pre-train a SIM model on a data set, or go on with it.", sort_key=5)
+app.command("scoresim.cli.learn:export", help="Take the weights out of a run that has not ended.", sort_key=5.5)
 app.command("scoresim.cli.learn:finetune", help="Fine-tune a checkpoint on one task.", sort_key=6)
 app.command("scoresim.cli.judge:benchmark", help="Score a checkpoint on tasks, beside the baselines.", sort_key=7)
 app.command(

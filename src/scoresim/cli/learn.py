@@ -1,4 +1,4 @@
-"""Commands that change weights: pretrain, finetune."""
+"""Commands that change weights, and take them out of a run: pretrain, export, finetune."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -12,7 +12,7 @@ from scoresim.cli.output import Json, results_only, show_json, show_mapping, sho
 from scoresim.errors import BadInput
 from scoresim.training.config import PretrainConfig
 
-__all__ = ["finetune", "pretrain"]
+__all__ = ["export", "finetune", "pretrain"]
 
 _FINETUNE = FinetuneConfig()
 _FIELDS = {field.name: field for field in fields(PretrainConfig)}
@@ -53,6 +53,26 @@ def pretrain(
         summary = step.pretrain(data, out, config or _Pretraining())
     if not summary:
         return  # the first of several processes speaks for all
+    if json:
+        show_json(summary)
+    else:
+        show_mapping(summary)
+
+
+def export(
+    run: Annotated[Path, Parameter(help="Folder of a run of scoresim pretrain that was stopped, or goes on.")],
+    out: Annotated[Path, Parameter(help="Folder for the checkpoint.")],
+    /,
+    *,
+    json: Json = False,
+) -> None:
+    """Write the weights of a run that has not ended, as they were last saved, as a checkpoint.
+
+    The run can go on. Its learning rate had not come down yet, so its weights at the end will know more.
+    """
+    from scoresim.training import pretrain as step
+
+    summary = step.export(run, out)
     if json:
         show_json(summary)
     else:

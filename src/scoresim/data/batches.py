@@ -18,13 +18,12 @@ from torch import Tensor
 
 from scoresim.data.alter import alter
 from scoresim.data.looks import DegradedSplit
+from scoresim.data.order import Order, stretched_sizes
 from scoresim.data.packed import PackedSplit
 from scoresim.data.rows import (
     BatchConfig,
     Labels,
     Row,
-    drawn_rows,
-    epoch_order,
     following,
     items_of,
     joined,
@@ -32,7 +31,6 @@ from scoresim.data.rows import (
     prepare,
     sizes_of,
     stretched,
-    stretched_sizes,
 )
 from scoresim.data.shards import PairSplit, Split
 from scoresim.data.spacing import along_lines
@@ -47,7 +45,6 @@ IGNORE = -100  # the label of padding, and of what has no label
 INPUTS = ("notes", "image", "both")
 AHEAD = 3  # batches made in advance
 ROW_DRAWS = 7
-ONCE = 4  # times as many passages are read in a step that reads notes alone, and once
 WHOLE = (0, 1)  # the first of one part
 Altering = tuple[NoteInput, Tensor]
 
@@ -201,7 +198,6 @@ class Passages:
         self.group = source.row_groups() if isinstance(source, PairSplit | DegradedSplit) else None
         self._cache: dict[int, Row] = {}
         self._free = self.config.cache_megabytes * 1_000_000
-        self._orders: dict[tuple[int, bool], tuple[tuple[int, int], NDArray[np.int64]]] = {}
         rows = min(self.config.batch_size, len(source))
         if rows % part[1]:
             raise BadInput(
@@ -214,42 +210,25 @@ class Passages:
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in one pass; a source smaller than a batch is one batch."""
-        return max(len(self) // self.config.batch_size, 1)
+        return self.order.steps
+
+    @cached_property
+    def order(self) -> Order:
+        """In which order rows are seen. Couples of one piece are for matching, which needs images."""
+        piece = self.piece if self.config.images else np.arange(len(self))
+        return Order(piece, self.size_together, self.config.batch_size, self.part[1], self.weight, self.group)
 
     def rows(self, seed: int, step: int, lines: int = 1, alone: bool = False) -> NDArray[np.int64]:
-        """Which rows step `step` (from 0) sees: a pure function of source, batch size, seed and step.
+        """Which rows step `step` (from 0) sees: see `Order.rows`."""
+        return self.order.rows(seed, step, lines, alone)
 
-        Args:
-            seed, step: of the run.
-            lines: passages that are read as one; then fewer rows, about as much to read, are the first of such.
-            alone: whether without images, and so more of them.
-        """
-        (epoch, at), most = divmod(step, self.steps_per_epoch), min(self.config.batch_size, len(self))
-        count = most if lines == 1 else min(most * (ONCE if alone else 1) // lines, most)
-        count = max(count // self.part[1], 1) * self.part[1]
-        known = self._orders.get((lines, alone))
-        if known is None or known[0] != (seed, epoch):
-            known = (seed, epoch), self._order(seed, epoch, count, self._size(lines, alone))
-            self._orders[lines, alone] = known
-        at = at * (len(self) // count) // self.steps_per_epoch  # as far in the pass, whatever is read as one
-        return known[1][at * count : (at + 1) * count]
-
-    def _order(self, seed: int, epoch: int, count: int, size: NDArray[np.int64]) -> NDArray[np.int64]:
-        """One pass over the rows for batches of some number of rows of these sizes."""
-        drawn = drawn_rows(self.weight, len(self), seed, epoch)
-        group = None if self.group is None else self.group[drawn]
-        piece = self.piece[drawn] if self.config.images else np.arange(len(drawn))  # couples are for matching
-        again = np.arange(len(drawn)) - np.searchsorted(drawn, drawn)  # they are sorted
-        out: NDArray[np.int64] = drawn[epoch_order(piece, size[drawn], count, seed, epoch, group, again)]
-        return out
-
-    def _size(self, lines: int, alone: bool) -> NDArray[np.int64]:
+    def size_together(self, lines: int, alone: bool) -> NDArray[np.int64]:
         """[R] tokens of each row and of those that are read with it."""
         if lines == 1:
             return self.size
-        notes = np.array(self.source.column("n_notes"), dtype=np.int64).clip(max=self.config.max_notes)
         if not alone:
             return stretched_sizes(self.size, self.next_row, lines)
+        notes = np.array(self.source.column("n_notes"), dtype=np.int64).clip(max=self.config.max_notes)
         return stretched_sizes(notes, self.next_row, lines, self.config.long_notes)
 
     def batch(self, seed: int, step: int) -> Batch:

@@ -20,11 +20,6 @@ from scoresim.score.tokens import FIRST, default_vocabulary
 
 BARS = default_vocabulary().bars  # bar numbers count modulo this
 FAINTEST = 32  # of 255: a cell whose darkest pixel is fainter counts as blank
-WINDOW = 64  # batches whose rows are sorted by size among each other
-WINDOW_ROWS = 8192  # and at least so many rows
-ALIKE = 8  # rows of a piece, drawn at random, of which those of like size become couples
-MIXED = 24  # groups of rows that a window is made of, at least
-WINDOWS = 4  # at least so many: else a small set would have the same batches in every epoch
 
 Labels = Callable[[Pair], dict[str, Any]]
 
@@ -134,85 +129,6 @@ def sizes_of(source: Split, config: BatchConfig) -> NDArray[np.int64]:
     return out
 
 
-def drawn_rows(weight: NDArray[np.float64] | None, n: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The rows of one epoch, as many as there are, sorted: each as often as its weight says, rounded at random.
-
-    Systematic resampling: a row of weight w is drawn floor(w) or ceil(w) times, w times on average.
-
-    Args:
-        weight: [R] with mean 1, or None for every row once.
-        n: number of rows R.
-        seed, epoch: say which of the random draws.
-    """
-    if weight is None:
-        return np.arange(n)
-    rng = np.random.default_rng([seed, epoch, 1])
-    shuffled = rng.permutation(n)
-    edges = np.cumsum(weight[shuffled]) * (n / weight.sum())
-    out: NDArray[np.int64] = np.sort(shuffled[np.searchsorted(edges, np.arange(n) + rng.random()).clip(0, n - 1)])
-    return out
-
-
-def epoch_order(
-    piece: NDArray[np.int64],
-    size: NDArray[np.int64],
-    batch_size: int,
-    seed: int,
-    epoch: int,
-    group: NDArray[np.int64] | None = None,
-    again: NDArray[np.int64] | None = None,
-) -> NDArray[np.int64]:
-    """One pass over all rows: random, in couples of one piece (for matching), rows of like size together.
-
-    A couple is made of two of `ALIKE` rows of the piece, drawn at random, that are of like size. Couples are drawn into
-    windows, sorted by size there, cut into batches, and the batches are shuffled. Where the rows of a window can come
-    from enough groups, all rows of a group are in one window, so that it is read once.
-
-    Args:
-        piece: [R] piece of each row.
-        size: [R] tokens of each row.
-        batch_size: rows per batch.
-        seed, epoch: say which of the random orders.
-        group: [R] rows of one number are read together; None where every row is read alone.
-        again: [R] how often the same row was named before, so that it is no couple with itself; None is never.
-
-    Returns:
-        [R] rows; the batches are consecutive stretches of it. What is left after whole batches changes by
-        epoch.
-    """
-    rng = np.random.default_rng([seed, epoch])
-    shuffled = rng.permutation(len(piece))
-    turn = np.zeros(len(piece), dtype=np.int64) if again is None else again
-    by_piece = shuffled[np.lexsort((turn[shuffled], piece[shuffled]))]
-    starts = np.r_[True, np.diff(piece[by_piece]) != 0]
-    first = np.maximum.accumulate(np.where(starts, np.arange(len(piece)), 0))
-    some = (np.arange(len(piece)) - first) // ALIKE
-    by_piece = by_piece[np.lexsort((size[by_piece], some, piece[by_piece]))]
-    # Rows 0 and 1, 2 and 3, ... of a piece stay together.
-    couple = np.cumsum((np.arange(len(piece)) - first) % 2 == 0) - 1
-    couples = couple[-1] + 1 if len(couple) else 0
-    weight = np.zeros(couples)
-    np.maximum.at(weight, couple, size[by_piece])
-    together = max(min(max(batch_size * WINDOW, WINDOW_ROWS), len(piece) // WINDOWS), 1)
-    place = rng.permutation(couples)
-    near = group is not None and together * len(np.unique(group)) >= MIXED * len(group)
-    if near and group is not None:
-        of_couple = np.zeros(couples, dtype=np.int64)
-        of_couple[couple] = group[by_piece]
-        place = np.argsort(np.lexsort((place, rng.permutation(group.max() + 1)[of_couple])))
-    window = place * 2 // together
-    rank = np.empty(couples, dtype=np.int64)
-    # Up in one window and down in the next: a batch that reaches over the border has rows of like size too.
-    rank[np.lexsort((rng.random(couples), np.where(window % 2, -weight, weight), window))] = np.arange(couples)
-    order = by_piece[np.argsort(rank[couple], kind="stable")]
-    whole = len(order) // batch_size
-    mixed = rng.permutation(whole)
-    if near:  # batches of one window stay near each other
-        mixed = mixed[np.argsort(mixed * batch_size // together, kind="stable")]
-    stretches = [order[i * batch_size : (i + 1) * batch_size] for i in mixed]
-    return np.concatenate([*stretches, order[whole * batch_size :]])
-
-
 def prepare(pair: Pair | Row, config: BatchConfig, labels: Labels | None) -> Row:
     """Decode one pair; what is a row already (of a packed data set) stays one, without its picture if none is asked."""
     if isinstance(pair, Row):
@@ -290,25 +206,6 @@ def stretched(
         rows.append(prepare(row(i), config, None) if alone else row(i))
         i = int(next_row[i])
     return joined(rows, config)
-
-
-def stretched_sizes(
-    size: NDArray[np.int64], next_row: NDArray[np.int64], lines: int, most: int | None = None
-) -> NDArray[np.int64]:
-    """[R] sizes of rows together with those that follow them, as in `stretched`.
-
-    Args:
-        size: [R] of each row alone.
-        next_row: see `following`.
-        lines: rows together, at most.
-        most: no more are added to a row above this size; None is no limit.
-    """
-    total, at = size.copy(), next_row
-    for _ in range(lines - 1):
-        on = (at >= 0) if most is None else (at >= 0) & (total <= most)
-        total = total + np.where(on, size[at], 0)
-        at = np.where(on, next_row[at], -1)
-    return total
 
 
 def joined(rows: Sequence[Row], config: BatchConfig) -> Row:

@@ -25,11 +25,12 @@ from scoresim.files import append, replacing, sweep
 from scoresim.model.precision import use_bf16
 from scoresim.model.sim import SIM
 from scoresim.progress import Progress
-from scoresim.training.objectives import Objective, means
+from scoresim.training.objectives import Objective
 from scoresim.training.optim import Optimiser, learning_rate, optimiser_of
 from scoresim.training.record import Curves, record_start
 from scoresim.training.sharded import clip_gradients, is_sharded, resume_run, save_run
 from scoresim.training.state import RunState, load_weights, read_tensors, save_weights
+from scoresim.training.tally import Tally, means
 from scoresim.training.world import ALONE, World
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
@@ -220,7 +221,7 @@ def take_step(
     world = World(*batch.part)
     seed_step(config.seed, step, world.rank)
     parts: dict[str, Tensor] = {}
-    tally: dict[str, Tensor] = {}
+    tally: Tally = {}
     device = torch.device(config.device)
     optimiser.zero_grad()
     seen: Tensor | None = None

@@ -30,12 +30,12 @@ from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SHOWN, SIM, Reading
 from scoresim.score.tokens import ATTRIBUTES
 from scoresim.training.masking import MASKED, RANDOM, first_alike, hide
+from scoresim.training.tally import Tally, put
 from scoresim.training.world import ALONE, World
 
 WITHHELD, COVERED, FALSE, SAME_PIECE, ALTERED, HARD, SINGLE = range(ROW_DRAWS)  # what a row's random numbers decide
 
 Losses = dict[str, Tensor]
-Tally = dict[str, Tensor]  # by name, [2] sum and number of cases
 
 
 class Objective(Protocol):
@@ -414,26 +414,6 @@ def draws_of(batch: Batch) -> Draws:
     if batch.draws is None:
         raise ValueError("the batch has no random numbers; take training batches from Passages.batch or .stream")
     return batch.draws
-
-
-def put(tally: Tally, name: str, right: Tensor, asked: Tensor | None = None) -> None:
-    """Add the cases of [K] bool or shares under `name`, or of those that are asked ([K] bool).
-
-    The names are the same in all processes. Nothing here waits for a GPU.
-    """
-    right = right.float()
-    if asked is None:
-        tally[name] = torch.stack([right.sum(), right.new_full((), right.numel())])
-    else:
-        tally[name] = torch.stack([(right * asked).sum(), asked.sum(dtype=torch.float)])
-
-
-def means(tally: Tally, world: World) -> dict[str, float]:
-    """The mean over all processes' cases of each name; nothing where there is no case."""
-    if not tally:
-        return {}
-    figures = world.total(torch.stack(list(tally.values()))).tolist()
-    return {name: total / count for name, (total, count) in zip(tally, figures, strict=True) if count}
 
 
 OBJECTIVES: dict[str, Callable[..., Objective]] = {"mbam": MBAM, "smm": SMM, "smc": SMC, "ground": Grounding}

@@ -28,9 +28,9 @@ from scoresim.model.sim import SIM, SIZES, SIMConfig
 from scoresim.score.tokens import Vocabulary, default_vocabulary
 from scoresim.training.config import PretrainConfig
 from scoresim.training.feed import Fed
-from scoresim.training.loop import Batches, TrainConfig, make_optimiser, next_batch, take_step, train
+from scoresim.training.loop import LAST, Batches, TrainConfig, make_optimiser, next_batch, take_step, train
 from scoresim.training.objectives import MBAM, SMC, SMM, Grounding, Objective, Weighted
-from scoresim.training.sharded import is_sharded, shard, whole_weights
+from scoresim.training.sharded import is_sharded, resume_run, shard, whole_weights
 from scoresim.training.world import ALONE, World, joined
 
 SYNTHETIC = 1024  # passages made up for `scoresim pretrain synthetic OUT`
@@ -113,6 +113,36 @@ def pretrain_together(data: Path, out: Path, config: PretrainConfig, world: Worl
         "checkpoint": str(out / "checkpoint"),
         "last": json.loads(lines[-1]),
     }
+
+
+def export(run: Path, out: Path) -> dict[str, Any]:
+    """Write the weights of a run that has not ended, as they were when its state was last saved, as a checkpoint.
+
+    The run is left as it is and can go on. Its learning rate had not come down: these weights know less than those of a
+    run planned to end there.
+
+    Args:
+        run: folder of the run.
+        out: folder for the checkpoint, ``out/checkpoint``.
+
+    Raises:
+        BadInput: there is no run, or none that has saved its state; its state is damaged; `out` cannot be written.
+    """
+    if not (run / "config.json").is_file():
+        raise BadInput(f"{run} holds no run; give a folder that scoresim pretrain has written.")
+    resolved: dict[str, Any] = read_json(run / "config.json")
+    try:
+        asked = {**resolved["pretrain"], "objectives": tuple(resolved["pretrain"]["objectives"]), "start": None}
+        config = PretrainConfig(**{**asked, "device": "cpu", "compile": False})
+    except (KeyError, TypeError, BadInput) as error:
+        raise BadInput(f"{run / 'config.json'} is not of this version of scoresim ({error}).") from error
+    vocabulary = default_vocabulary()
+    model = make_model(config, vocabulary)
+    state = resume_run(run / "state" / LAST, model, make_optimiser(model, train_config(config, 1)), ALONE)
+    if not state.step:
+        raise BadInput(f"{run} has not saved its state yet; it does so every {config.checkpoint_every} steps.")
+    checkpoint.save(out / "checkpoint", model, vocabulary, {**resolved, "step": state.step})
+    return {"step": state.step, "steps": resolved["steps"], "checkpoint": str(out / "checkpoint")}
 
 
 def begun(out: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
