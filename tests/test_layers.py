@@ -2,8 +2,10 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from scoresim.model.layers import Waves, attention, compact, head_slopes, nearness
+from scoresim.model.layers import Waves, attention, compact, head_slopes, nearness, of_like_length
 
 
 def test_compact_keeps_every_token_and_drops_padding_that_no_row_needs() -> None:
@@ -52,3 +54,21 @@ def test_waves_are_alike_for_near_numbers() -> None:
     assert code.shape == (3, 32)
     assert code.abs().max() <= 1
     assert (code[0] - code[1]).norm() < (code[0] - code[2]).norm()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=300))
+def test_groups_of_like_length_hold_every_row_once_and_save_padding(lengths: list[int]) -> None:
+    count = torch.tensor(lengths)
+    groups = of_like_length(torch.arange(200) < count[:, None])
+    assert sorted(torch.cat(groups).tolist()) == list(range(len(lengths)))
+    alone, together = len(lengths) * max(lengths), sum(len(rows) * int(count[rows].max()) for rows in groups)
+    assert len(groups) == 1 or together + 256 * len(groups) <= 0.9 * alone
+    assert together <= alone
+
+
+def test_short_and_long_rows_are_two_groups() -> None:
+    count = torch.tensor([10, 100] * 50)
+    groups = of_like_length(torch.arange(100) < count[:, None])
+    assert [set(count[rows].tolist()) for rows in groups] == [{100}, {10}]
+    assert len(of_like_length(torch.ones(100, 100, dtype=torch.bool))) == 1

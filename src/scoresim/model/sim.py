@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from scoresim.model.image_encoder import ImageEncoder, ImageInput
-from scoresim.model.layers import Block, Glance, Where, compact, head_slopes, initialise, nearness
+from scoresim.model.layers import Block, Glance, Where, compact, head_slopes, initialise, nearness, of_like_length
 from scoresim.model.note_encoder import NoteEncoder, NoteInput
 
 PLACES = 8  # along a passage, at each of which a part of its embedding is made
@@ -245,12 +245,35 @@ class SIM(nn.Module):
                 masks.append(part.mask)
                 places.append(part.place)
                 numbers.append(torch.full_like(part.mask, i, dtype=torch.uint8))
-        x, mask = torch.cat(tokens, 1), torch.cat(masks, 1)
+        number = torch.cat(numbers, 1) if len(streams) > 1 else None
+        spread = self.through(torch.cat(tokens, 1), torch.cat(masks, 1), torch.cat(places, 1), number)
+        parts = iter(torch.split(spread, [part.shape[1] for part in masks], dim=1))
+        return [self.gathered(next(parts)[:, 0], [(next(parts), part) for part in stream]) for stream in streams]
+
+    def through(self, x: Tensor, mask: Tensor, place: Tensor, number: Tensor | None) -> Tensor:
+        """Tokens x [B, T, width] through the blocks: states of the same shape, padding as zeros.
+
+        Args:
+            x: tokens.
+            mask: [B, T] True for tokens; padding may stand anywhere.
+            place, number: [B, T] as in `nearness`.
+        """
+        groups = of_like_length(mask)
+        if len(groups) > 1:
+            parts = [
+                self.through_together(x[rows], mask[rows], place[rows], None if number is None else number[rows])
+                for rows in groups
+            ]
+            return torch.cat(parts)[torch.cat(groups).argsort()]
+        return self.through_together(x, mask, place, number)
+
+    def through_together(self, x: Tensor, mask: Tensor, place: Tensor, number: Tensor | None) -> Tensor:
+        """The same, all rows as long as the longest of them."""
         kept = compact(mask)
         wide = kept[..., None].expand(-1, -1, x.shape[-1])
         mask_kept = mask.gather(1, kept)
-        number = torch.cat(numbers, 1).gather(1, kept) if len(streams) > 1 else None
-        bias = nearness(torch.cat(places, 1).gather(1, kept), mask_kept, self.slopes, number)
+        number = None if number is None else number.gather(1, kept)
+        bias = nearness(place.gather(1, kept), mask_kept, self.slopes, number)
         if torch.is_autocast_enabled(x.device.type):  # once, and not in every block
             bias = bias.to(torch.get_autocast_dtype(x.device.type))
         states = x.gather(1, wide)
@@ -258,9 +281,7 @@ class SIM(nn.Module):
             again = self.recompute and torch.is_grad_enabled()
             states = checkpoint(block, states, bias, use_reentrant=False) if again else block(states, bias)
         states = self.norm(states) * mask_kept[..., None]
-        spread = torch.zeros_like(x, dtype=states.dtype).scatter(1, wide, states)
-        parts = iter(torch.split(spread, [part.shape[1] for part in masks], dim=1))
-        return [self.gathered(next(parts)[:, 0], [(next(parts), part) for part in stream]) for stream in streams]
+        return torch.zeros_like(x, dtype=states.dtype).scatter(1, wide, states)
 
     def gathered(self, summary: Tensor, parts: list[tuple[Tensor, Stretch]]) -> tuple[list[Tensor], Tensor, Tensor]:
         """What `transform` returns for a stream, of its summary token [B, width] and the states of its stretches."""
