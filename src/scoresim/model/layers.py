@@ -186,7 +186,7 @@ def of_like_length(mask: Tensor) -> list[Tensor]:
     if mask.device.type != "cpu" or len(mask) == 0:
         return everything
     lengths = mask.sum(dim=1)
-    length, count = lengths.unique(return_counts=True)  # ascending
+    length, count = torch.unique(lengths, return_counts=True)  # ascending
     before = torch.cat([count.new_zeros(1), count.cumsum(0)])  # rows shorter than each length, and all
     cost, begin = torch.zeros(len(length) + 1, dtype=torch.long), [0] * (len(length) + 1)
     for end in range(1, len(length) + 1):  # the cheapest way to read the rows up to a length
