@@ -1,7 +1,7 @@
 """Publish a finished ten-minute study: results/demo.json, results/demo.md, and the short table in README.md.
 
     python docs/make_results.py [runs/study]
-    python docs/make_results.py small        # the table of `small` from results/pretraining.json
+    python docs/make_results.py small OUT  # results/pretraining.{json,md}, and the tables of `small`, its card too
     python docs/make_results.py free FREE SMALL FREE_ELSEWHERE SMALL_ELSEWHERE  # results/small-free/ and its tables
     python docs/make_results.py understanding OUT...  # results/understanding.{json,md} from what benchmarks wrote
     python docs/make_results.py frozen OUT...         # results/frozen.{json,md}, the same of benchmarks with --frozen
@@ -19,6 +19,9 @@ from typing import Any
 from scoresim.benchmark.run import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "runs"))
+from ship import figure_table  # noqa: E402 - the table of model cards
+
 BEGIN, END = "<!-- results -->\n", "<!-- /results -->"
 SMALL_BEGIN, SMALL_END = "<!-- small -->\n", "<!-- /small -->"
 FREE_BEGIN, FREE_END = "<!-- small-free -->\n", "<!-- /small-free -->"
@@ -200,12 +203,18 @@ def main(study: Path) -> None:
     between(BEGIN, END, f"{table(rows)}\n\n{note}\n")
 
 
-def small() -> None:
-    """Write the table of `small`."""
-    rows = json.loads((ROOT / "results" / "pretraining.json").read_text(encoding="utf-8"))
-    command = rows[0]["command"]
-    note = f"`{command}`; all rows: [results/pretraining.json](results/pretraining.json)."
+def small(folder: Path) -> None:
+    """Keep the rows of `small`, and write its tables."""
+    rows, compared = joined([folder])
+    results, card = ROOT / "results", ROOT / "src" / "scoresim" / "weights" / "small" / "README.md"
+    (results / "pretraining.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (results / "pretraining.md").write_text(markdown(rows, compared), encoding="utf-8")
+    shutil.copyfile(folder / "retrieval-pools.json", results / "small" / "retrieval-pools.json")
+    note = f"`{rows[0]['command']}`; all rows: [results/pretraining.json](results/pretraining.json)."
     between(SMALL_BEGIN, SMALL_END, f"{table_of_small(rows)}\n\n{note}\n")
+    begin = "from `results/pretraining.json`:\n\n"
+    head, rest = card.read_text(encoding="utf-8").split(begin, 1)
+    card.write_text(f"{head}{begin}{figure_table(rows, None)}\n\n{rest[rest.index('### ') :]}", encoding="utf-8")
 
 
 def free(folders: list[Path]) -> None:
@@ -284,8 +293,8 @@ def between(begin: str, end: str, what: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["small"]:
-        small()
+    if sys.argv[1:2] == ["small"]:
+        small(Path(sys.argv[2]))
     elif sys.argv[1:2] == ["free"]:
         free([Path(name) for name in sys.argv[2:]])
     elif sys.argv[1:2] == ["understanding"]:
