@@ -1,3 +1,4 @@
+import copy
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoresim.data.batches import IGNORE, Passages, batch_config, draw
-from scoresim.data.order import epoch_order, stretched_sizes
+from scoresim.data.order import Order, epoch_order, stretched_sizes
 from scoresim.data.pair import Pair
 from scoresim.data.rows import (
     BatchConfig,
@@ -25,6 +26,7 @@ from scoresim.data.rows import (
 from scoresim.data.spacing import along, along_lines
 from scoresim.data.staves import find_staves, strips
 from scoresim.data.synthetic import synthetic
+from scoresim.errors import BadInput
 from scoresim.model.sim import SIZES
 from scoresim.score.tokens import FIRST, default_vocabulary
 
@@ -33,11 +35,11 @@ def test_a_step_has_the_same_rows_whenever_it_is_asked_for() -> None:
     passages, again = (Passages(synthetic(40, 0), BatchConfig(batch_size=8)) for _ in range(2))
     later = passages.batch(7, 12)
     for step in (3, 0, 12):
-        again.rows(7, step)
+        again.order.rows(7, step)
     assert torch.equal(again.batch(7, 12).index, later.index)
-    assert not np.array_equal(passages.rows(7, 0), passages.rows(8, 0))
+    assert not np.array_equal(passages.order.rows(7, 0), passages.order.rows(8, 0))
     for step, batch in zip(range(4, 9), passages.stream(7, 4), strict=False):
-        assert batch.index.tolist() == passages.rows(7, step).tolist()
+        assert batch.index.tolist() == passages.order.rows(7, step).tolist()
 
 
 @settings(max_examples=40, deadline=None)
@@ -51,7 +53,7 @@ def test_an_epoch_is_every_row_once(pieces: list[int], batch_size: int, seed: in
 def test_batches_hold_couples_of_one_piece() -> None:
     passages = Passages(synthetic(64, 0), BatchConfig(batch_size=16))
     for step in range(4):
-        piece = passages.piece[passages.rows(0, step)]
+        piece = passages.piece[passages.order.rows(0, step)]
         assert len(set(piece.tolist())) == 8
 
 
@@ -78,9 +80,32 @@ def test_couples_are_of_like_size_and_of_two_rows() -> None:
 def test_notes_alone_need_no_couples() -> None:
     """Couples are for matching, which needs pictures."""
     alone = Passages(synthetic(64, 0), BatchConfig(batch_size=16, images=False))
-    seen = [alone.rows(0, step).tolist() for step in range(4)]
+    seen = [alone.order.rows(0, step).tolist() for step in range(4)]
     assert sorted(i for rows in seen for i in rows) == list(range(64))
     assert any(len(set(alone.piece[rows].tolist())) > 8 for rows in seen)
+
+
+def test_notes_alone_that_are_drawn_often_do_not_meet_themselves() -> None:
+    """Copies of a row are no couple: there is nothing to match."""
+    weight = np.random.default_rng(0).exponential(size=1000)
+    order = Order(1000, None, lambda *_: np.arange(1000), 16, weight / weight.mean())
+    repeated = [16 - len(set(order.rows(0, step).tolist())) for step in range(order.steps)]
+    assert 0 < np.mean(repeated) < 2, "near rows are of like size, so some meet"
+
+
+def test_processes_that_cannot_share_every_kind_of_step_are_refused() -> None:
+    source, config = synthetic(64, 0), BatchConfig(batch_size=24, lines=4)
+    assert len(Passages(source, config, part=(1, 2)).batch(0, 3)) in (12, 6, 3)
+    with pytest.raises(BadInput, match="8 processes cannot share a batch of 12 rows evenly"):
+        Passages(source, config, part=(0, 8))
+
+
+def test_a_copy_for_another_process_caches_for_itself() -> None:
+    passages = Passages(synthetic(8, 0), BatchConfig(batch_size=8))
+    batch = passages.batch(0, 0)
+    other = copy.copy(passages)
+    assert passages._cache and not other._cache
+    assert torch.equal(other.batch(0, 0).notes.ids, batch.notes.ids)
 
 
 def test_a_source_smaller_than_a_batch_is_one_batch() -> None:
@@ -367,7 +392,7 @@ def test_rows_of_several_lines_are_sorted_by_all_of_them() -> None:
     """They have an order of their own, as far in the pass, with the half of the padding at most; none comes twice."""
     passages = Passages(Chain(512), BatchConfig(16, lines=2))
     size = stretched_sizes(passages.size, passages.next_row, 2)
-    single, own = (np.array([passages.rows(0, step, n) for step in range(32)]) for n in (1, 2))
+    single, own = (np.array([passages.order.rows(0, step, n) for step in range(32)]) for n in (1, 2))
     assert single.shape == (32, 16) and own.shape == (32, 8)
     assert len(np.unique(single)) == 512 and len(np.unique(own)) == 256
     before, now = ((size[rows].max(axis=1, keepdims=True) - size[rows]).mean() for rows in (single[:, :8], own))

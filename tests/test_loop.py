@@ -109,7 +109,13 @@ def test_weights_are_taken_out_of_a_run_that_was_stopped(tmp_path: Path, monkeyp
     with monkeypatch.context() as change, pytest.raises(Stopped):
         change.setattr(Passages, "stream", interrupted)
         pretrain(Path("synthetic"), run, config)
+    (run / "state" / "last.safetensors").replace(run / "state" / "before.safetensors")
+    (run / "state" / "last.safetensors").write_bytes(b"damaged")
     assert export(run, tmp_path / "taken")["step"] == 2
+    assert (run / "state" / "last.safetensors").read_bytes() == b"damaged", "the run is not ours to mend"
+    (run / "state" / "before.safetensors").replace(run / "state" / "last.safetensors")
+    with pytest.raises(BadInput, match="holds a run"):
+        export(run, run)
     taken = checkpoint.load(tmp_path / "taken" / "checkpoint")
     assert taken.provenance["step"] == 2
     saved = load_file(run / "state" / "last.safetensors")
@@ -391,6 +397,7 @@ def test_minutes_become_a_fixed_number_of_steps(tmp_path: Path) -> None:
         {"steps": 1, "sharded": "maybe"},
         {"steps": 1, "degrade": "wet"},
         {"steps": 1, "lines": 3},
+        {"steps": 1, "objectives": ("smc",), "long_share": 0.5},
         {"steps": 1, "validate_every": -1},
         {"steps": 1, "inputs": "notes"},
         {"steps": 0},

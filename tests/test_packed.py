@@ -67,7 +67,7 @@ def test_the_same_rows_make_the_same_batch(built: Path, small: Path) -> None:
     (pairs, *_, weight), (rows, _, _, packed_weight) = open_training_split(built), open_training_split(small)
     config = BatchConfig(batch_size=4, lines=2)
     first, second = Passages(pairs, config, weight=weight), Passages(rows, config, weight=packed_weight)
-    index = first.rows(3, 0)
+    index = first.order.rows(3, 0)
     a, b = first.gather(index), second.gather(index)
     assert torch.equal(a.notes.ids, b.notes.ids)
     assert torch.equal(a.image.cells, b.image.cells) and torch.equal(a.cell_bar, b.cell_bar)

@@ -118,7 +118,7 @@ def test_training_windows_are_varied_and_others_are_not(melody: Material) -> Non
     both = windows(melody, "train", BATCHES, FinetuneConfig(inputs="both", windows=3))
     shown = both.batch(0, 0)
     assert shown.image.mask.any()
-    same = plain.gather(both.rows(0, 0))
+    same = plain.gather(both.order.rows(0, 0))
     assert torch.equal(shown.notes.ids[..., 2], same.notes.ids[..., 2]), "an image cannot be transposed"
     assert not torch.equal(shown.notes.ids[..., 5], same.notes.ids[..., 5]), "but it says no tempo"
 

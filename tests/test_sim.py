@@ -7,6 +7,7 @@ import torch
 
 from scoresim.data.batches import Batch, Passages, batch_config, draw
 from scoresim.data.synthetic import synthetic
+from scoresim.model import layers
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput, chord_ranks
 from scoresim.model.sim import PLACES, SIM, SIZES, SIMConfig, at_places
@@ -132,6 +133,30 @@ def test_read_apart_is_each_read_alone(model: SIM, batch: Batch) -> None:
     torch.testing.assert_close(of_image.cells, image_alone.cells, **close)
     assert of_notes.cells is None
     assert of_image.notes is None
+
+
+@pytest.mark.parametrize("which", ["notes", "both", "apart"])
+def test_rows_of_like_length_read_apart_are_read_the_same(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """States and gradients, whether rows go through the blocks in groups or all together."""
+    monkeypatch.setattr(layers, "GROUP", 1)
+    torch.manual_seed(0)
+    model = SIM(MICRO, default_vocabulary().sizes)
+    batch = Passages(synthetic(24, 5), batch_config(model.config, 24)).gather(np.arange(24))
+    found = []
+    for grouped in (True, False):
+        model.grouped = grouped
+        model.zero_grad()
+        notes, image = batch.inputs("notes" if which == "notes" else "both")
+        assert notes is not None
+        readings = model.read_apart(notes, batch.image) if which == "apart" else (model(notes, image),)
+        states = [part for reading in readings for part in reading if part is not None]
+        sum(part.pow(2).sum() for part in states).backward()  # type: ignore[union-attr]
+        gradients = [model.summary.grad, model.blocks[0].qkv.weight.grad]  # type: ignore[union-attr]
+        found.append([*states, *(gradient.clone() for gradient in gradients if gradient is not None)])
+    assert len(layers.of_like_length(batch.notes.mask)) > 2
+    assert len(found[0]) == len(found[1]) > 4
+    for ours, wanted in zip(*found, strict=True):
+        torch.testing.assert_close(ours, wanted, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("staves", [True, False])

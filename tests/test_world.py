@@ -28,6 +28,7 @@ from scoresim.data.batches import Batch, Passages
 from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
+from scoresim.model import layers
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.score.tokens import default_vocabulary
 from scoresim.training import pretrain as pretraining
@@ -140,7 +141,11 @@ def copied(folder: Path, layout: str, name: str, world: World) -> Path:
 
 
 def gradients(world: World) -> list[dict[str, Any]]:
-    """Losses, shares and gradients of single objectives and of all, beside those of one process."""
+    """Losses, shares and gradients of single objectives and of all, beside those of one process.
+
+    Rows of like length are read apart however few they are: other ones in each process, but of the sharded model.
+    """
+    layers.GROUP = 1
     rows = []
     alone = {type(objective).__name__: (objective,) for objective in OBJECTIVES}
     del alone["SMM"]  # it needs the similarities that another one finds
@@ -341,7 +346,7 @@ def test_the_first_process_speaks_for_both(two: Path, found: dict[str, Any]) -> 
     assert (done[0], done[2], silent) == (0, "", [0, "", ""])
     assert json.loads(done[1])["steps"] == 2
     assert sorted(path.name for path in (two / "batch 8").iterdir())[0] == "checkpoint"
-    sentence = "scoresim: 2 processes cannot share a batch of 7 passages evenly; choose another number.\n"
+    sentence = "scoresim: 2 processes cannot share a batch of 7 rows evenly; choose another number.\n"
     assert refused == refused_too == [2, "", sentence]
 
 

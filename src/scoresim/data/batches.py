@@ -27,6 +27,7 @@ from scoresim.data.rows import (
     following,
     items_of,
     joined,
+    kinds_of,
     lines_of,
     prepare,
     sizes_of,
@@ -35,7 +36,6 @@ from scoresim.data.rows import (
 from scoresim.data.shards import PairSplit, Split
 from scoresim.data.spacing import along_lines
 from scoresim.data.windows import Segments, Window, marks_of
-from scoresim.errors import BadInput
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIMConfig
@@ -198,11 +198,12 @@ class Passages:
         self.group = source.row_groups() if isinstance(source, PairSplit | DegradedSplit) else None
         self._cache: dict[int, Row] = {}
         self._free = self.config.cache_megabytes * 1_000_000
-        rows = min(self.config.batch_size, len(source))
-        if rows % part[1]:
-            raise BadInput(
-                f"{part[1]} processes cannot share a batch of {rows} passages evenly; choose another number."
-            )
+        if part[1] > 1:
+            self.order.share(kinds_of(self.config), part[1])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: without what is cached."""
+        return self.__dict__ | {"_cache": {}, "_free": self.config.cache_megabytes * 1_000_000}
 
     def __len__(self) -> int:
         return len(self.piece)
@@ -215,26 +216,24 @@ class Passages:
     @cached_property
     def order(self) -> Order:
         """In which order rows are seen. Couples of one piece are for matching, which needs images."""
-        piece = self.piece if self.config.images else np.arange(len(self))
-        return Order(piece, self.size_together, self.config.batch_size, self.part[1], self.weight, self.group)
-
-    def rows(self, seed: int, step: int, lines: int = 1, alone: bool = False) -> NDArray[np.int64]:
-        """Which rows step `step` (from 0) sees: see `Order.rows`."""
-        return self.order.rows(seed, step, lines, alone)
+        piece = self.piece if self.config.images else None
+        return Order(len(self), piece, self.size_together, self.config.batch_size, self.weight, self.group)
 
     def size_together(self, lines: int, alone: bool) -> NDArray[np.int64]:
         """[R] tokens of each row and of those that are read with it."""
-        if lines == 1:
-            return self.size
-        if not alone:
-            return stretched_sizes(self.size, self.next_row, lines)
-        notes = np.array(self.source.column("n_notes"), dtype=np.int64).clip(max=self.config.max_notes)
-        return stretched_sizes(notes, self.next_row, lines, self.config.long_notes)
+        size = self.notes if alone else self.size
+        most = self.config.long_notes if alone else None
+        return size if lines == 1 else stretched_sizes(size, self.next_row, lines, most)
+
+    @cached_property
+    def notes(self) -> NDArray[np.int64]:
+        """[R] notes of each row."""
+        return np.array(self.source.column("n_notes"), dtype=np.int64).clip(max=self.config.max_notes)
 
     def batch(self, seed: int, step: int) -> Batch:
         """The batch of training step `step`, or our part of it."""
         lines, alone = lines_of(self.config, seed, step)
-        whole = self.rows(seed, step, lines, alone)
+        whole = self.order.rows(seed, step, lines, alone)
         places = np.split(np.arange(len(whole)), self.part[1])[self.part[0]]
         index = whole[places]
         if lines == 1:
@@ -317,7 +316,7 @@ class Windows(Passages):
 
     def batch(self, seed: int, step: int) -> Batch:
         """The batch of training step `step`."""
-        return self._gathered(self.rows(seed, step), np.random.default_rng([seed, step]))
+        return self._gathered(self.order.rows(seed, step), np.random.default_rng([seed, step]))
 
     def gather(self, index: NDArray[np.int64]) -> Batch:
         """The given windows as one batch."""

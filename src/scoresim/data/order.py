@@ -1,10 +1,12 @@
 """In which order the rows of a source are seen, and which make a batch: arithmetic on sizes, without reading a row."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scoresim.errors import BadInput
 
 WINDOW = 64  # batches whose rows are sorted by size among each other
 WINDOW_ROWS = 8192  # and at least so many rows
@@ -23,19 +25,19 @@ class Order:
     Rows that are read with those that follow them, as one, have an order of their own, by what they are together.
 
     Attributes:
-        piece: [R] piece of each row; couples of one are near each other.
+        count: number of rows R.
+        piece: [R] piece of each row, couples of which are near each other; None where nothing is matched.
         size: [R] tokens of each row together with those that are read with it, of the lines that a row has and whether
             it is read without images.
         batch_size: passages of a step.
-        processes: that share a step evenly.
         weight: [R] how often a row is drawn, with mean 1; None is once each.
         group: [R] rows of one number are read together; None where every row is read alone.
     """
 
-    piece: Ints
+    count: int
+    piece: Ints | None
     size: Callable[[int, bool], Ints]
     batch_size: int
-    processes: int = 1
     weight: NDArray[np.float64] | None = None
     group: Ints | None = None
     _known: dict[tuple[int, bool], tuple[tuple[int, int], Ints]] = field(default_factory=dict)
@@ -43,7 +45,24 @@ class Order:
     @property
     def steps(self) -> int:
         """Whole batches in one pass; a source smaller than a batch is one batch."""
-        return max(len(self.piece) // self.batch_size, 1)
+        return max(self.count // self.batch_size, 1)
+
+    def rows_of(self, lines: int, alone: bool) -> int:
+        """How many rows a step has, of passages that are read as one: about as much to read whatever they are."""
+        most = min(self.batch_size, self.count)
+        return most if lines == 1 else max(min(most * (ONCE if alone else 1) // lines, most), 1)
+
+    def share(self, kinds: Sequence[tuple[int, bool]], processes: int) -> None:
+        """See that some processes can share the steps of all kinds, (lines, alone), evenly.
+
+        Raises:
+            BadInput: they cannot.
+        """
+        for rows in (self.rows_of(*kind) for kind in kinds):
+            if rows % processes:
+                raise BadInput(
+                    f"{processes} processes cannot share a batch of {rows} rows evenly; choose another number."
+                )
 
     def rows(self, seed: int, step: int, lines: int = 1, alone: bool = False) -> Ints:
         """The rows of a step, the first of those that are read as one.
@@ -53,22 +72,21 @@ class Order:
             lines: passages that are read as one; then there are fewer rows, about as much to read.
             alone: whether without images, and so more of them.
         """
-        (epoch, at), most = divmod(step, self.steps), min(self.batch_size, len(self.piece))
-        count = most if lines == 1 else min(most * (ONCE if alone else 1) // lines, most)
-        count = max(count // self.processes, 1) * self.processes
+        (epoch, at), count = divmod(step, self.steps), self.rows_of(lines, alone)
         known = self._known.get((lines, alone))
         if known is None or known[0] != (seed, epoch):
-            known = (seed, epoch), self._drawn(seed, epoch, count, self.size(lines, alone))
+            known = (seed, epoch), self._drawn(seed, epoch, count, self.size(lines, alone), alone)
             self._known[lines, alone] = known
-        at = at * (len(self.piece) // count) // self.steps  # as far in the pass, whatever is read as one
+        at = at * (self.count // count) // self.steps  # as far in the pass, whatever is read as one
         return known[1][at * count : (at + 1) * count]
 
-    def _drawn(self, seed: int, epoch: int, count: int, size: Ints) -> Ints:
+    def _drawn(self, seed: int, epoch: int, count: int, size: Ints, alone: bool) -> Ints:
         """One pass over the rows, for batches of so many rows of these sizes."""
-        drawn = drawn_rows(self.weight, len(self.piece), seed, epoch)
+        drawn = drawn_rows(self.weight, self.count, seed, epoch)
+        piece = np.arange(len(drawn)) if self.piece is None or alone else self.piece[drawn]
         group = None if self.group is None else self.group[drawn]
         again = np.arange(len(drawn)) - np.searchsorted(drawn, drawn)  # they are sorted
-        out: Ints = drawn[epoch_order(self.piece[drawn], size[drawn], count, seed, epoch, group, again)]
+        out: Ints = drawn[epoch_order(piece, size[drawn], count, seed, epoch, group, again)]
         return out
 
 
@@ -152,7 +170,7 @@ def epoch_order(
 
 
 def stretched_sizes(size: Ints, next_row: Ints, lines: int, most: int | None = None) -> Ints:
-    """[R] sizes of rows together with those that follow them, as in `stretched`.
+    """[R] sizes of rows together with those that follow them, as in `rows.stretched`, about: rows may lose notes.
 
     Args:
         size: [R] of each row alone.

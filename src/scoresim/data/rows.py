@@ -1,4 +1,4 @@
-"""One pair as arrays, ready to be padded into a batch, and the order in which pairs are seen; without torch."""
+"""One pair as arrays, ready to be padded into a batch, and pairs that follow each other as one; without torch."""
 
 import io
 import math
@@ -173,6 +173,12 @@ def _picture(pair: Pair, config: BatchConfig) -> Picture:
     size = config.patch_height / scale, config.patch_width / scale
     place = places(cells, staves, config.patch_width, (begin, ink.shape[1]))
     return ink, cells, place, bars_of_cells(cells, staves, size, boxes)
+
+
+def kinds_of(config: BatchConfig) -> list[tuple[int, bool]]:
+    """All that `lines_of` may say."""
+    long = [(config.long_lines, True)] if config.long_share > 0 else []
+    return [(1 << k, False) for k in range(config.lines.bit_length())] + long
 
 
 def lines_of(config: BatchConfig, seed: int, step: int) -> tuple[int, bool]:

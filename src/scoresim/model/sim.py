@@ -153,6 +153,7 @@ class SIM(nn.Module):
         super().__init__()
         self.config = config
         self.recompute = False  # blocks in the backward pass instead of keeping what they computed
+        self.grouped = True  # whether rows of like length may go through the blocks apart from others
         self.vocabulary_sizes = tuple(vocabulary_sizes)
         width = config.width
         self.where = Where(width)
@@ -258,7 +259,7 @@ class SIM(nn.Module):
             mask: [B, T] True for tokens; padding may stand anywhere.
             place, number: [B, T] as in `nearness`.
         """
-        groups = of_like_length(mask)
+        groups = of_like_length(mask) if self.grouped else []
         if len(groups) > 1:
             parts = [
                 self.through_together(x[rows], mask[rows], place[rows], None if number is None else number[rows])

@@ -127,6 +127,8 @@ class PretrainConfig:
             raise BadInput(f"image_tokens is {self.image_tokens!r}; choose staves, squares or tall.")
         if self.long_lines < 1:
             raise BadInput(f"long_lines is {self.long_lines}; it is at least 1.")
+        if self.long_share and "mbam" not in self.objectives:
+            raise BadInput("long_share reads notes alone, of which only mbam asks anything: add it to objectives.")
         if self.lines < 1 or self.lines & (self.lines - 1):
             raise BadInput(f"lines is {self.lines}; it is 1, 2, 4, 8 and so on.")
         if self.degrade not in ("none", "scan", "photo", "mix"):

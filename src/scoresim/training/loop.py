@@ -324,11 +324,11 @@ def add(sums: dict[str, list[float]], figures: Mapping[str, float]) -> None:
 
 def write_line(path: Path, curves: Curves, state: RunState, config: TrainConfig) -> None:
     """Add the means since the last line to the log and the curves, and begin new ones."""
-    means = {name: round(total / count, 6) for name, (total, count) in state.sums.items()}
+    shown = {name: round(total / count, 6) for name, (total, count) in state.sums.items()}
     rate = learning_rate(state.step - 1, config.steps, config.warmup, config.lr)
-    line = {"step": state.step, "seconds": round(state.seconds, 2), "lr": rate, **means}
+    line = {"step": state.step, "seconds": round(state.seconds, 2), "lr": rate, **shown}
     append(path, json.dumps(line) + "\n")
-    curves.add(state.step, {"lr": rate, **means})
+    curves.add(state.step, {"lr": rate, **shown})
     state.sums.clear()
 
 

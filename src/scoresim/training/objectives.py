@@ -12,7 +12,7 @@ Where several processes share a batch (`Batch.part`, `World`), a loss is the par
 batch, and a tally is that of our rows. Of notes alone (`Batch.alone`) only masked modeling asks anything.
 
 A GPU works through what it was told while we say what comes next. Where a number is wanted from it we wait, and then it
-does: so numbers are asked for before a model reads, not after, and those for people once a step.
+does: so objectives ask for numbers before a model reads, not after, and those for people are fetched once a step.
 """
 
 import math
@@ -240,7 +240,8 @@ class SMC:
         for side, name in enumerate(("smc/image_to_notes", "smc/notes_to_image")):
             logits = (scale * pair[:, side] @ everyone[:, 1 - side].T).masked_fill(twins, -torch.inf)
             total = total + F.cross_entropy(logits, place, reduction="sum")
-            put(tally, name, logits[truth] > logits.masked_fill(truth, -torch.inf).amax(dim=1))
+            own = logits.gather(1, place[:, None])[:, 0]
+            put(tally, name, own > logits.masked_fill(truth, -torch.inf).amax(dim=1))
             if side == 0:
                 batch.similarity = logits.detach()
         return {"smc": 0.5 * total / len(everyone)}, tally
@@ -364,8 +365,8 @@ class HeadObjective:
     def __call__(self, model: nn.Module, batch: Batch, /) -> tuple[Losses, Tally]:
         """One loss and the accuracy over what has a label."""
         labels = batch.labels[self.label].flatten()
-        logits = model(*batch.inputs(self.inputs), batch.window).flatten(0, -2)[labels != IGNORE].float()
-        labels = labels[labels != IGNORE]
+        asked = (labels != IGNORE).nonzero()[:, 0]
+        logits, labels = model(*batch.inputs(self.inputs), batch.window).flatten(0, -2)[asked].float(), labels[asked]
         weights = torch.ones(logits.shape[-1]) if self.class_weights is None else self.class_weights
         weights, world = weights.to(logits.device), World(*batch.part)
         total = world.total(weights[labels].sum()).clamp(min=1e-9)

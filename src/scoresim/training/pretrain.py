@@ -126,10 +126,13 @@ def export(run: Path, out: Path) -> dict[str, Any]:
         out: folder for the checkpoint, ``out/checkpoint``.
 
     Raises:
-        BadInput: there is no run, or none that has saved its state; its state is damaged; `out` cannot be written.
+        BadInput: there is no run, or none that has saved its state; its state is damaged; `out` holds a run itself, or
+            cannot be written.
     """
     if not (run / "config.json").is_file():
         raise BadInput(f"{run} holds no run; give a folder that scoresim pretrain has written.")
+    if (out / "config.json").is_file():
+        raise BadInput(f"{out} holds a run, which writes its checkpoint there when it ends; choose another folder.")
     resolved: dict[str, Any] = read_json(run / "config.json")
     try:
         asked = {**resolved["pretrain"], "objectives": tuple(resolved["pretrain"]["objectives"]), "start": None}
@@ -138,7 +141,7 @@ def export(run: Path, out: Path) -> dict[str, Any]:
         raise BadInput(f"{run / 'config.json'} is not of this version of scoresim ({error}).") from error
     vocabulary = default_vocabulary()
     model = make_model(config, vocabulary)
-    state = resume_run(run / "state" / LAST, model, make_optimiser(model, train_config(config, 1)), ALONE)
+    state = resume_run(run / "state" / LAST, model, make_optimiser(model, train_config(config, 1)), ALONE, ours=False)
     if not state.step:
         raise BadInput(f"{run} has not saved its state yet; it does so every {config.checkpoint_every} steps.")
     checkpoint.save(out / "checkpoint", model, vocabulary, {**resolved, "step": state.step})

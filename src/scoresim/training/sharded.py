@@ -48,6 +48,7 @@ def shard(model: SIM) -> None:
     Losses are divided by counts of the whole batch: gradients are added up, not averaged. The two single numbers among
     the parameters cannot be split; every process holds them.
     """
+    model.grouped = False  # all processes call a block equally often: each time they exchange its parameters
     for parameter in model.parameters():
         parameter.data = parameter.data.contiguous()  # FSDP2 takes no other layout
     single = {parameter for parameter in model.parameters() if parameter.ndim == 0}
@@ -134,8 +135,10 @@ def saved(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"), reverse=True)
 
 
-def resume_run(last: Path, module: nn.Module, optimiser: Optimiser, world: World) -> RunState:
+def resume_run(last: Path, module: nn.Module, optimiser: Optimiser, world: World, ours: bool = True) -> RunState:
     """Where a run goes on: from the newest state that is whole, sharded or not, whatever the model is now; else anew.
+
+    Where it is not `ours`, its files are left as they are.
 
     Raises:
         BadInput: there are states, but none that can be used; or the processes do not see the same.
@@ -151,7 +154,7 @@ def resume_run(last: Path, module: nn.Module, optimiser: Optimiser, world: World
                 raise
             if world.first:
                 _logger.warning("%s Going on from the state before it.", error)
-    state = resume(last, module, optimiser)
+    state = resume(last, module, optimiser, ours)
     if (world.most(state.step), -world.most(-state.step)) != (state.step, state.step):
         raise BadInput(
             f"the processes do not find the same state in {last.parent}; give a folder that all of them see."

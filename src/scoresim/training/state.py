@@ -88,12 +88,13 @@ def checksum(tensors: Mapping[str, Tensor], words: str) -> str:
     return f"{crc:08x}"
 
 
-def resume(path: Path, module: nn.Module, optimiser: Optimiser) -> RunState:
+def resume(path: Path, module: nn.Module, optimiser: Optimiser, ours: bool = True) -> RunState:
     """Where a run goes on: from its last state, from the one before where the last is damaged or gone, else anew.
 
     Args:
         path: of the last state.
         module, optimiser: the saved tensors are put into them.
+        ours: whether we go on with the run; else its files are left as they are, for whoever does.
 
     Raises:
         BadInput: there is a state, but none that can be used.
@@ -110,7 +111,8 @@ def resume(path: Path, module: nn.Module, optimiser: Optimiser) -> RunState:
             raise
         state = load_state(before, module, optimiser)
         _logger.warning("%s Going on from the state before it, of step %d.", error, state.step)
-    path.unlink(missing_ok=True)  # or the next save would put it in the place of the one that is whole
+    if ours:
+        path.unlink(missing_ok=True)  # or the next save would put it in the place of the one that is whole
     return state
 
 
