@@ -16,7 +16,12 @@ memory; with the width of each of our sizes. It is timed in 32 bits, as its publ
 precision of ours. A ratio above one says that ours reads more notes a second.
 Each size is timed twice: with all objectives, in which every passage is read four times and its picture three times;
 and on notes alone with masked modeling alone, the peer's own task. The peer is left out where transformers is not
-installed.
+installed, and where several processes share the batches, which the benchmark may be started as:
+
+    torchrun --nproc-per-node 2 benchmarks/train.py ...
+
+Notes, operations, memory and the limit are then sums over the processes, each of which measures its limit while the
+others do.
 Prints a table and ends with one line of JSON.
 """
 
@@ -55,6 +60,7 @@ from scoresim.training.pretrain import (
     rows_of,
     train_config,
 )
+from scoresim.training.world import World, joined
 
 SIDE, CUDA_SIDE = 2048, 8192  # of the matrices of the ceiling
 COMPOUND = (4, 18, 88, 66)  # values of bar, position, pitch and duration in MidiBERT-Piano's compound words
@@ -97,8 +103,9 @@ def memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def ours(size: str, data: Path, asked: argparse.Namespace, alone: bool) -> Speed:
+def ours(size: str, data: Path, asked: argparse.Namespace, alone: bool, world: World) -> Speed:
     """The real step on real batches; with `alone`, masked modeling of notes and nothing else."""
+    part = (world.rank, world.size)
     config = PretrainConfig(
         size=size,  # type: ignore[arg-type]
         objectives=("mbam",) if alone else tuple(asked.objectives.split(",")),
@@ -110,11 +117,11 @@ def ours(size: str, data: Path, asked: argparse.Namespace, alone: bool) -> Speed
         recompute=asked.recompute,
     )
     source, vocabulary, _, weight = open_training_split(data)
-    batches = Passages(source, rows_of(config), weight=weight, vocabulary=None if alone else vocabulary)
+    batches = Passages(source, rows_of(config), weight=weight, vocabulary=None if alone else vocabulary, part=part)
     settings = train_config(config, 1000)
     model, objectives = make_model(config, vocabulary).to(settings.device).train(), make_objectives(config)
     optimiser = make_optimiser(model, settings)
-    again = Passages(source, rows_of(config), weight=weight, vocabulary=batches.vocabulary)  # caches for itself
+    again = Passages(source, rows_of(config), weight=weight, vocabulary=batches.vocabulary, part=part)  # its own cache
     with FlopCounterMode(display=False) as counter:  # of the batches to be timed, and of blocks not compiled yet
         for step in range(WARM, WARM + asked.steps):
             take_step(model, objectives, again.batch(0, step).to(settings.device), optimiser, settings, step)
@@ -139,16 +146,18 @@ def ours(size: str, data: Path, asked: argparse.Namespace, alone: bool) -> Speed
             tokens, room = tokens + held(batch, alone)[0], room + held(batch, alone)[1]
     stream.close()
     seconds = sum(times)
+    mine = {"notes": float(notes), "tokens": float(tokens), "room": float(room), "flops": counter.get_total_flops()}
+    whole = world.summed(mine | {"memory": memory(torch.device(settings.device)), "waits": sum(waits) / world.size})
     return Speed(
         f"{size}, notes alone" if alone else size,
         sum(p.numel() for p in model.parameters()),
-        notes / seconds,
+        whole["notes"] / seconds,
         asked.steps * config.batch_size / seconds,
         seconds / asked.steps,
-        sum(waits) / seconds,
-        1 - tokens / room,
-        counter.get_total_flops() / seconds,
-        memory(torch.device(settings.device)),
+        whole["waits"] / seconds,
+        1 - whole["tokens"] / whole["room"],
+        whole["flops"] / seconds,
+        whole["memory"],
     )
 
 
@@ -226,17 +235,27 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
     asked = parser.parse_args()
     settings = train_config(PretrainConfig(steps=1, precision=asked.precision), 1)
-    device = torch.device(settings.device)
+    with joined(cuda=settings.device == "cuda") as world:
+        measure(asked, torch.device(settings.device), world)
+
+
+def measure(asked: argparse.Namespace, device: torch.device, world: World) -> None:
+    """Everything asked for, as one of the processes of a world; the first one prints."""
     bf16 = use_bf16(asked.precision, device)
-    limit = ceiling(device, bf16)
+    limit = float(world.total(torch.tensor(ceiling(device, bf16))))
     sizes = asked.sizes.split(",")
     found = []
     for size in sizes:
         for alone in (True, False)[int(asked.joint) :]:
-            found.append(ours(size, asked.data, asked, alone))
-            print(f"{found[-1].name}: {found[-1].flops / limit:.1%} of the limit", file=sys.stderr, flush=True)
+            found.append(ours(size, asked.data, asked, alone, world))
+            if world.first:
+                print(f"{found[-1].name}: {found[-1].flops / limit:.1%} of the limit", file=sys.stderr, flush=True)
     peers: list[Speed] = []
-    if asked.joint:
+    if not world.first:
+        return
+    if world.size > 1:
+        print(f"{world.size} processes: no peer, which knows of one", file=sys.stderr)
+    elif asked.joint:
         print("with --joint notes alone are left out, and the peers, which read nothing else", file=sys.stderr)
     elif find_spec("transformers") is None:
         print("transformers is not installed: no peer (pip install 'transformers>=4.50')", file=sys.stderr)
@@ -257,7 +276,7 @@ def main() -> None:
     print(f"notes per second, times the peer's of the same width: {ratios_published}")
     print(f"... that is given the precision of ours: {ratios}")
     out: dict[str, Any] = {"benchmark": "train", "device": str(device), "bf16": bf16, "cpus": os.cpu_count()}
-    out |= {"limit_gflops": round(limit / 1e9, 1), "times_midibert": ratios}
+    out |= {"processes": world.size, "limit_gflops": round(limit / 1e9, 1), "times_midibert": ratios}
     out |= {"times_midibert_in_32_bits": ratios_published}
     out["rows"] = [vars(s) | {"share_of_limit": round(s.flops / limit, 4)} for s in (*found, *peers)]
     print(json.dumps(out))

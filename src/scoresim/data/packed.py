@@ -11,7 +11,9 @@ it: what is only guessed of a picture (`rows.sizes_of`) is known here, and batch
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -192,15 +194,20 @@ def unpacked(block: Any, size: int) -> Row:
     at = 4 * count + 4
     arrays: dict[str, NDArray[Any]] = {}
     for (name, dtype, shape), length in zip(PARTS, lengths, strict=True):
-        entries = length * int(np.prod(shape, dtype=int))
+        entries = length * math.prod(shape)
         arrays[name] = np.frombuffer(raw, dtype, entries, at).reshape(length, *shape)
         at += arrays[name].nbytes
     both = np.frombuffer(raw, np.uint8, offset=at).reshape(height, -1)
-    grey = np.stack([both >> 4, both & 15], axis=2).reshape(height, -1)[:, :width]
-    shade = np.arange(levels, dtype=np.uint16) * 255 // (levels - 1)
-    ink = shade.astype(np.uint8)[grey]
+    ink = _shades(levels).take(both).view(np.uint8)[:, :width]
     length = float(np.frombuffer(raw, np.float32, 1, 4 * count)[0])
     return Row(**arrays, length=length, bars=bars, ink=ink, labels={})
+
+
+@cache
+def _shades(levels: int) -> NDArray[np.uint16]:
+    """[256] for every byte, which holds two pixels, their ink as two bytes."""
+    shade = np.minimum(np.arange(16, dtype=np.uint16) * 255 // (levels - 1), 255).astype(np.uint8)
+    return np.stack(np.broadcast_arrays(shade[:, None], shade), axis=2).view(np.uint16).reshape(-1)
 
 
 class PackedSet(PairSet):

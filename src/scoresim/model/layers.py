@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-GROUP = 256  # tokens that might be read in the time that another group of rows costs
+GROUP, CUDA_GROUP = 256, 2048  # tokens that might be read in the time that another group of rows costs
 SAVED = 0.9  # of what all rows together cost is the most that groups may
 FREQUENCIES = 16  # of each sinusoid ladder
 FUSED = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -171,10 +171,10 @@ def compact(mask: Tensor) -> Tensor:
 
 
 def of_like_length(mask: Tensor) -> list[Tensor]:
-    """Rows in groups that are better read one after the other, each no longer than its longest row, on a CPU.
+    """Rows in groups that are better read one after the other, each no longer than its longest row.
 
-    Lines of music differ: where windows of pieces are read, two thirds of a batch would be padding. A GPU takes all
-    rows at once, and so does a CPU where groups would save less than a tenth.
+    Lines of music differ: where windows of pieces are read, two thirds of a batch would be padding. All rows stay
+    together where groups would save less than a tenth.
 
     Args:
         mask: [B, L] True for tokens.
@@ -183,21 +183,22 @@ def of_like_length(mask: Tensor) -> list[Tensor]:
         Their numbers, each [..] long; all rows are in one of them.
     """
     everything = [torch.arange(len(mask), device=mask.device)]
-    if mask.device.type != "cpu" or len(mask) == 0:
+    if len(mask) == 0:
         return everything
-    lengths = mask.sum(dim=1)
+    another = GROUP if mask.device.type == "cpu" else CUDA_GROUP
+    lengths = mask.sum(dim=1).cpu()
     length, count = torch.unique(lengths, return_counts=True)  # ascending
     before = torch.cat([count.new_zeros(1), count.cumsum(0)])  # rows shorter than each length, and all
     cost, begin = torch.zeros(len(length) + 1, dtype=torch.long), [0] * (len(length) + 1)
     for end in range(1, len(length) + 1):  # the cheapest way to read the rows up to a length
-        ways = cost[:end] + (before[end] - before[:end]) * length[end - 1] + GROUP
+        ways = cost[:end] + (before[end] - before[:end]) * length[end - 1] + another
         begin[end] = int(ways.argmin())
         cost[end] = ways[begin[end]]
     if cost[-1] > SAVED * len(mask) * length[-1]:
         return everything
     order, groups, end = lengths.argsort(stable=True), [], len(length)
     while end:
-        groups.append(order[before[begin[end]] : before[end]])
+        groups.append(order[before[begin[end]] : before[end]].to(mask.device))
         end = begin[end]
     return groups
 
