@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-GROUP, CUDA_GROUP = 256, 2048  # tokens that might be read in the time that another group of rows costs
+GROUP, CUDA_GROUP = 256, 1024  # tokens that might be read in the time that another group of rows costs
 SAVED = 0.9  # of what all rows together cost is the most that groups may
 FREQUENCIES = 16  # of each sinusoid ladder
 FUSED = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -187,6 +187,8 @@ def of_like_length(mask: Tensor) -> list[Tensor]:
         return everything
     another = GROUP if mask.device.type == "cpu" else CUDA_GROUP
     lengths = mask.sum(dim=1).cpu()
+    if int(lengths.sum()) > SAVED * len(mask) * int(lengths.max()):  # no groups could save enough
+        return everything
     length, count = torch.unique(lengths, return_counts=True)  # ascending
     before = torch.cat([count.new_zeros(1), count.cumsum(0)])  # rows shorter than each length, and all
     cost, begin = torch.zeros(len(length) + 1, dtype=torch.long), [0] * (len(length) + 1)
