@@ -3,6 +3,7 @@
     python docs/make_results.py [runs/study]
     python docs/make_results.py small OUT  # results/pretraining.{json,md}, and the tables of `small`, its card too
     python docs/make_results.py free FREE SMALL FREE_ELSEWHERE SMALL_ELSEWHERE  # results/small-free/ and its tables
+    python docs/make_results.py base SMALL_FREE OUT...  # results/base/pretraining.json and its table in README.md
     python docs/make_results.py understanding OUT...  # results/understanding.{json,md} from what benchmarks wrote
     python docs/make_results.py frozen OUT...         # results/frozen.{json,md}, the same of benchmarks with --frozen
 
@@ -24,6 +25,7 @@ from ship import figure_table  # noqa: E402 - the table of model cards
 
 BEGIN, END = "<!-- results -->\n", "<!-- /results -->"
 SMALL_BEGIN, SMALL_END = "<!-- small -->\n", "<!-- /small -->"
+BASE_BEGIN, BASE_END = "<!-- base -->\n", "<!-- /base -->"
 FREE_BEGIN, FREE_END = "<!-- small-free -->\n", "<!-- /small-free -->"
 HEADS_BEGIN, HEADS_END = "<!-- understanding -->\n", "<!-- /understanding -->"
 FROZEN_BEGIN, FROZEN_END = "<!-- frozen -->\n", "<!-- /frozen -->"
@@ -229,13 +231,24 @@ def free(folders: list[Path]) -> None:
         (ROOT / "results" / "small-free" / f"{name}.json").write_text(text, encoding="utf-8")
     own, other, elsewhere, elsewhere_other = asked.values()
     note = f"`{own[0]['command']}`; all rows: [results/small-free](results/small-free/pretraining.json)."
-    wide = table_of_two(elsewhere, elsewhere_other)
+    wide = table_of_two(elsewhere, elsewhere_other, ("small-free", "small"))
     between(FREE_BEGIN, FREE_END, f"{table_of_small(own, other)}\n\n{note}\n\n{ELSEWHERE}\n\n{wide}\n")
 
 
-def table_of_two(rows: list[dict[str, Any]], beside: list[dict[str, Any]]) -> str:
-    """The README's table of `small-free` where it has not learnt, and of `small`, which has: clean pictures."""
-    lines = ["| question | metric | `small-free` | `small` | n |", "|---|---|--:|--:|--:|"]
+def base(free_rows: Path, folders: list[Path]) -> None:
+    """Keep the rows of `base`, and write its table beside that of `small-free`, asked about the same works."""
+    rows, other = joined(folders)[0], joined([free_rows])[0]
+    for row in rows:
+        row["command"] = row["command"].replace("--checkpoint small", "--checkpoint BASE")
+    text = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    (ROOT / "results" / "base" / "pretraining.json").write_text(text, encoding="utf-8")
+    two = table_of_two(rows, other, ("base", "small-free"))
+    between(BASE_BEGIN, BASE_END, f"{two}\n\nAll rows: [results/base](results/base/pretraining.json).\n")
+
+
+def table_of_two(rows: list[dict[str, Any]], beside: list[dict[str, Any]], names: tuple[str, str]) -> str:
+    """The README's table of two sets of weights that were asked about the same works: clean pictures."""
+    lines = [f"| question | metric | `{names[0]}` | `{names[1]}` | n |", "|---|---|--:|--:|--:|"]
     for title, before, after, inputs, metric in LOOKS:
         found = [the_row(some, f"{before}{after}", inputs, metric) for some in (rows, beside)]
         lines.append(f"| {title} | {metric} | {' | '.join(map(percent, found))} | {found[0]['n']} |")
@@ -297,6 +310,8 @@ if __name__ == "__main__":
         small(Path(sys.argv[2]))
     elif sys.argv[1:2] == ["free"]:
         free([Path(name) for name in sys.argv[2:]])
+    elif sys.argv[1:2] == ["base"]:
+        base(Path(sys.argv[2]), [Path(name) for name in sys.argv[3:]])
     elif sys.argv[1:2] == ["understanding"]:
         understanding([Path(name) for name in sys.argv[2:]])
     elif sys.argv[1:2] == ["frozen"]:
