@@ -1,6 +1,7 @@
 """One file -> its pairs: MIDI without notation, texts on the picture, looks, labels, doubtful bars."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from scoresim.data import corpora, parts
 from scoresim.data.config import BuildConfig
 from scoresim.data.corpora import Item, folder
 from scoresim.data.pair import Pair, PassageRules, Rejected, excerpt, make_pair
-from scoresim.data.parts import Task, make_pairs
+from scoresim.data.parts import Task, make_pairs, part_name
 from scoresim.data.verify import check_pair
 from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.notes import Beats, Score, notes_from_columns
@@ -177,3 +178,20 @@ def test_a_note_drawn_beyond_the_margin_makes_no_pair() -> None:
     beyond = replace(system, heads=(first, *system.heads[1:]))
     with pytest.raises(Rejected, match="beside the picture"):
         make_pair(taken, (beyond,), rules, about)
+
+
+def test_a_part_is_named_after_what_stands_in_its_file(tmp_path: Path) -> None:
+    """A file that was unpacked anew is the same; one that was changed is not, however alike it looks from outside."""
+    path = tmp_path / "a.krn"
+    path.write_bytes((FIXTURES / "choir.krn").read_bytes())
+    item = Item("a", path, "kern", "a", "", "", "")
+    name = part_name("folder", item)
+    os.utime(path, ns=(10**18, 10**18))
+    assert part_name("folder", item) == name
+    text = path.read_bytes()
+    path.write_bytes(text[:-9] + b"!" + text[-8:])
+    assert len(path.read_bytes()) == len(text)
+    assert part_name("folder", item) != name
+    assert part_name("folder", replace(item, split="test")) != part_name("folder", item) != part_name("other", item)
+    path.chmod(0)
+    assert part_name("folder", item)

@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from scoresim.data.pair import Look, Pair, PassageRules, Rejected, excerpt, make
 from scoresim.data.shards import to_table, write_table
 from scoresim.data.similar import Fingerprint, fingerprint
 from scoresim.errors import BadInput, ScoresimError
-from scoresim.files import Place
+from scoresim.files import Place, sha256
 from scoresim.score.degrade import degrade
 from scoresim.score.engrave import STAFF_SPACES, EngraveConfig, Engraving, Layout, vary
 from scoresim.score.lyrics import without_lyrics
@@ -92,10 +92,23 @@ class _Stretch:
 
 
 def part_name(corpus: str, item: Item) -> str:
-    """A name that changes when the item or its file does, so that a stale part is never taken."""
+    """A name that changes when the item or its file does, so that a stale part is never taken.
+
+    A file that was only copied or unpacked anew, with another time, is the same.
+    """
     state = item.path.stat()
-    key = (corpus, item.id, item.work, item.part_of_file, item.split, state.st_size, state.st_mtime_ns)
+    content = _content(item.path, state.st_size, state.st_mtime_ns)
+    key = (corpus, item.id, item.work, item.part_of_file, item.split, content)
     return hashlib.sha256(repr(key).encode("utf-8", "backslashreplace")).hexdigest()[:24] + ".parquet"
+
+
+@lru_cache(1024)  # books of tunes are asked about once for every tune
+def _content(path: Path, size: int, time: int) -> str:
+    """What stands in a file; of one that cannot be read, which the reader will say, its size and time."""
+    try:
+        return sha256(path)
+    except BadInput:
+        return f"{size} {time}"
 
 
 def make_part(task: Task) -> int:
