@@ -21,7 +21,7 @@ from scoresim.benchmark.run import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "runs"))
-from ship import figure_table  # noqa: E402 - the table of model cards
+from ship import figure_table, indexed  # noqa: E402 - what model cards say
 
 BEGIN, END = "<!-- results -->\n", "<!-- /results -->"
 SMALL_BEGIN, SMALL_END = "<!-- small -->\n", "<!-- /small -->"
@@ -215,7 +215,7 @@ def small(folder: Path) -> None:
     note = f"`{rows[0]['command']}`; all rows: [results/pretraining.json](results/pretraining.json)."
     between(SMALL_BEGIN, SMALL_END, f"{table_of_small(rows)}\n\n{note}\n")
     begin = "from `results/pretraining.json`:\n\n"
-    head, rest = card.read_text(encoding="utf-8").split(begin, 1)
+    head, rest = indexed(card.read_text(encoding="utf-8"), "small", rows).split(begin, 1)
     card.write_text(f"{head}{begin}{figure_table(rows, None)}\n\n{rest[rest.index('### ') :]}", encoding="utf-8")
 
 

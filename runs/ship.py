@@ -37,6 +37,14 @@ BEFORE = {  # hashes of what was `small-free` before
     "2857132522cad4835590886f8da810771af525682e670013761007c8bdd397e9",  # 70,400 passages
 }
 IMAGE = "score images and MIDI"
+INDEXED = (  # what the front matter of a card says: title, how a row and its inputs begin, metric
+    ("Hidden pitches of a bar, read off the picture", "hidden pitch", "both", "accuracy"),
+    ("Image to notes, of 1,000", "retrieval, image to notes, pool", "each", "R@1"),
+    ("Notes to image, of 1,000", "retrieval, notes to image, pool", "each", "R@1"),
+    ("Do image and notes match, partner from another piece", "matching: another piece", "both", "accuracy"),
+    ("Do image and notes match, one bar altered", "matching: one bar altered", "both", "accuracy"),
+    ("Bars found on the picture", "grounding of bars", "both", "share right"),
+)
 QUESTIONS = {
     "melody": "which notes are melody",
     "velocity": "how loud a note of a pop song is played (six classes)",
@@ -127,6 +135,7 @@ def model_card(
     rows = "\n".join(f"| {row['what']} | {row['metric']} | {row['value']:.4f} | {row['n']} |" for row in check)
     return TEXT.format(
         name=given.name,
+        index=model_index(given.name, read_json(given.figures)),
         licence="cc-by-4.0" if free else "other\nlicense_name: research-use",
         with_heads=", with heads for questions that musicians ask" if heads else "",
         say=say,
@@ -175,6 +184,36 @@ def _key(row: dict[str, Any]) -> tuple[str, ...]:
     return row["what"], row["inputs"], row["metric"]
 
 
+def model_index(name: str, figures: list[dict[str, Any]]) -> str:
+    """The figures of clean pictures as the hub reads them, in the front matter of a card."""
+    out = f"model-index:\n- name: scoresim {name}\n  results:\n"
+    for title, what, inputs, metric in INDEXED:
+        row = next(
+            row
+            for row in figures
+            if row["what"].startswith(what) and row["inputs"].startswith(inputs) and row["metric"] == metric
+            and row["pretraining"] == IMAGE
+        )  # fmt: skip
+        out += f"""  - task:
+      type: {"text-retrieval" if metric == "R@1" else "other"}
+      name: {title}
+    dataset:
+      type: held-out-works
+      name: held-out works of its sources, clean pictures
+    metrics:
+    - type: {"recall" if metric == "R@1" else "accuracy"}
+      name: {metric}
+      value: {row["value"]:.3f}
+"""
+    return out
+
+
+def indexed(card: str, name: str, figures: list[dict[str, Any]]) -> str:
+    """A card whose front matter ends with these figures, and not with older ones."""
+    _, front, rest = card.split("---\n", 2)
+    return f"---\n{front.partition('model-index:')[0]}{model_index(name, figures)}---\n{rest}"
+
+
 def head_row(name: str, config: checkpoint.HeadConfig, size: int) -> str:
     """What a head is for and what it was measured to know."""
     said = "; ".join(f"{row['what']}: {row['metric']} {row['value']:.3f}" for row in config.figures[:4])
@@ -192,7 +231,7 @@ tags:
 - symbolic-music
 - multimodal
 - music-information-retrieval
----
+{index}---
 
 # scoresim {name}
 

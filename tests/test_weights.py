@@ -36,6 +36,19 @@ def test_they_say_where_they_are_from(name: str) -> None:
         assert f"| {row['what']} | {row['metric']} | {row['value']:.4f} | {row['n']} |" in card
 
 
+@pytest.mark.parametrize(("name", "figures"), [("small", "pretraining"), ("small-free", "small-free/pretraining")])
+def test_the_front_matter_of_a_card_says_what_was_measured(name: str, figures: str) -> None:
+    yaml = pytest.importorskip("yaml")
+    front = yaml.safe_load((BUNDLED / name / "README.md").read_text(encoding="utf-8").split("---\n", 2)[1])
+    rows = json.loads((ROOT / "results" / f"{figures}.json").read_text(encoding="utf-8"))
+    known = {(row["metric"], round(row["value"], 3)) for row in rows if row["pretraining"] == "score images and MIDI"}
+    [index] = front["model-index"]
+    assert index["name"] == f"scoresim {name}" and len(index["results"]) == 6
+    for entry in index["results"]:
+        [metric] = entry["metrics"]
+        assert entry["task"]["type"] and entry["dataset"]["name"] and (metric["name"], metric["value"]) in known
+
+
 def test_what_anyone_may_use_has_learnt_from_nothing_else() -> None:
     card = (BUNDLED / "small-free" / "README.md").read_text(encoding="utf-8")
     terms = card.partition("### Sources and their terms")[2].partition("## What")[0]
