@@ -93,7 +93,9 @@ def whole(folder: Path) -> Iterator[Row]:
     commit = (folder / "commit.txt").read_text(encoding="utf-8").strip()
     about = {"command": "sh runs/all_data.sh DATA OUT", "commit": commit}
     everything = f"{manifest['items']} files and tunes of {len(manifest['sources'])} sources"
-    yield row("the whole build", everything, "minutes", round(manifest["seconds"] / 60, 1), manifest["items"]) | about
+    if "seconds" in manifest:  # built in one go
+        minutes = round(manifest["seconds"] / 60, 1)
+        yield row("the whole build", everything, "minutes", minutes, manifest["items"]) | about
     pairs = sum(manifest["pairs"].values())
     yield row("the whole build", everything, "pairs", pairs, manifest["items"]) | about
     yield row("the whole build", everything, "share of passages that are pairs",

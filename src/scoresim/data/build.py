@@ -70,9 +70,10 @@ def _built(out: Place, config: BuildConfig) -> dict[str, Any]:
         tasks, split, sources = _plan(out, config)
         write_json(out / "build.json", settings)
         started = time.monotonic()
-        _make_parts(tasks, config)
+        in_one_go = _make_parts(tasks, config)
         manifest = merge(out, tasks, split, sources, published(settings))
-        manifest["seconds"] = round(time.monotonic() - started, 1)
+        if in_one_go:
+            manifest["seconds"] = round(time.monotonic() - started, 1)
         write_json(out / MANIFEST, manifest)
         _tidy(out)
     return _harmonized(out, manifest, config)
@@ -113,8 +114,10 @@ def _harmonized(out: Place, manifest: dict[str, Any], config: BuildConfig) -> di
     return manifest
 
 
-def _make_parts(tasks: list[Task], config: BuildConfig) -> None:
-    """Make the parts that are not there yet; what failed is written down only when all others are done.
+def _make_parts(tasks: list[Task], config: BuildConfig) -> bool:
+    """Make the parts that are not there yet, and say whether that was all of them.
+
+    What failed is written down only when all others are done.
 
     What may have failed because the machine was crowded is made once more when nothing else runs.
     """
@@ -136,6 +139,7 @@ def _make_parts(tasks: list[Task], config: BuildConfig) -> None:
             progress.advance()
     for task, reason in refusals:
         write_part(task, [], refused(task, reason) | {"rejected": {}, "passages": 0})
+    return len(todo) == len(tasks)
 
 
 def _to_do(tasks: list[Task]) -> list[Task]:
