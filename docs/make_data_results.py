@@ -3,7 +3,8 @@
     python docs/make_data_results.py MEASURED [SET]
 
 MEASURED is what ``runs/measure_data.sh`` left, SET a data set built by ``runs/all_data.sh``. Nothing is typed by hand:
-the rows come from the JSON lines of the benchmarks, the manifest of the set, and the commands that stand with them.
+the rows come from the JSON lines of the benchmarks, the manifest of the set, and the commands that stand with them. Rows
+that are not made anew stay as they are, with the commit that they were made by.
 """
 
 import json
@@ -136,10 +137,16 @@ def main(folder: Path, built: Path | None) -> None:
             rows += [r | about for r in reader(found)]
     if built is not None:
         rows += list(whole(built))
-    (ROOT / "results" / "build.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    file = ROOT / "results" / "build.json"
+    anew = {(r["what"], r["inputs"], r["metric"]): r for r in rows}
+    known = {(r["what"], r["inputs"], r["metric"]): r for r in json.loads(file.read_text(encoding="utf-8"))}
+    rows = list((known | anew).values())
+    file.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     heading = "# The data set: what was measured\n\nMade by `python docs/make_data_results.py`.\n\n"
     (ROOT / "results" / "build.md").write_text(f"{heading}{table(rows)}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
+    if not all(Path(name).is_dir() for name in sys.argv[1:]) or len(sys.argv) < 2:
+        sys.exit(__doc__)
     main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
