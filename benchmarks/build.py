@@ -203,7 +203,7 @@ def memory(count: int, folder: Path) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scores", type=int, default=100)
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--repeat", type=int, default=3, help="how often the scores are timed; 0 leaves times out")
     parser.add_argument("--lilypond", type=int, default=10, help="scores for LilyPond; 0 leaves it out")
     parser.add_argument("--memory", type=int, default=0, help="files for the memory of one worker; 5000 takes minutes")
     parser.add_argument("--workers", action="store_true", help="also compare two workers with one")
@@ -212,8 +212,8 @@ def main() -> None:
     out: dict[str, Any] = {"benchmark": "build", "scores": len(todo), "repeat": asked.repeat, "cpus": os.cpu_count()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        out |= speed(todo, asked, folder)
-        if asked.workers:
+        out |= speed(todo, asked, folder) if asked.repeat else {}
+        if asked.workers and asked.repeat:
             config = BuildConfig(corpora=(), vary=False)
             tasks = [parts.Task(item, "folder", folder / f"w{i}.parquet", config) for i, item in enumerate(todo)]
             one, two = zip(*((wall(tasks, 1), wall(tasks, 2)) for _ in range(asked.repeat)), strict=True)

@@ -70,7 +70,7 @@ def notation(found: dict[str, Any]) -> Iterator[Row]:
 def speed(found: dict[str, Any]) -> Iterator[Row]:
     """Bars per second and what they are compared with."""
     inputs = f"{found['scores']} scores"
-    for name, value in found["ms_per_bar"].items():
+    for name, value in found.get("ms_per_bar", {}).items():
         yield row("score to pairs", f"{inputs}: {name}", "CPU ms per bar", value, found["bars"])
     for name in ("share_of_limit", "times_musescore", "times_lilypond", "two_workers_over_one"):
         if name in found:
@@ -108,6 +108,7 @@ def whole(folder: Path) -> Iterator[Row]:
 
 READERS = {
     "build": speed,
+    "memory": speed,
     "exactness": exactness,
     "exactness-new": exactness,
     "yield": files_with_pairs,

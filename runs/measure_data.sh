@@ -10,7 +10,7 @@ set -eu
 DATA=${1:-../shared/data}
 OUT=${2:-runs/measured}
 shift $(($# < 2 ? $# : 2))
-WANTED=${*:-build exactness exactness-new yield similar notate notate-others degrade}
+WANTED=${*:-build memory exactness exactness-new yield similar notate notate-others degrade}
 mkdir -p "$OUT"
 
 measure() { # NAME COMMAND...
@@ -22,7 +22,8 @@ measure() { # NAME COMMAND...
   mv "$OUT/$name.part" "$OUT/$name.txt"
 }
 
-measure build python benchmarks/build.py --repeat 3 --lilypond 4 --workers --memory 5000
+measure build python benchmarks/build.py --repeat 3 --lilypond 4 --workers
+measure memory python benchmarks/build.py --repeat 0 --memory 5000
 measure exactness python benchmarks/exactness.py --files 200 --seed 0 --data "$DATA"
 measure exactness-new python benchmarks/exactness.py --files 200 --seed 23 --data "$DATA"
 measure yield python benchmarks/notated_yield.py --files 300 --seed 1 --data "$DATA"
