@@ -3,8 +3,8 @@
     python docs/make_data_results.py MEASURED [SET]
 
 MEASURED is what ``runs/measure_data.sh`` left, SET a data set built by ``runs/all_data.sh``. Nothing is typed by hand:
-the rows come from the JSON lines of the benchmarks, the manifest of the set, and the commands that stand with them. Rows
-that are not made anew stay as they are, with the commit that they were made by.
+the rows come from the JSON lines of the benchmarks, the manifest of the set, and the commands that stand with them.
+Rows that are not made anew stay as they are, with the commit that they were made by.
 """
 
 import json
