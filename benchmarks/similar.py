@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 Task = tuple[str, str, str, int | None, str]  # key, path, format, tune of a book, file of the cache
 TUNES = ("nott", "ryan_mammoth", "oneill_1850", "aird_airs")
 GRID = [(e, s) for e in (8.0, 12.0, 16.0, 24.0, 32.0) for s in (0.05, 0.1, 0.15, 0.2)]
+BUILDER = (12.0, 0.2)  # what `scoresim build` takes
 
 
 def rows(data: Path, name: str) -> list[dict[str, str]]:
@@ -207,6 +208,7 @@ def accuracy(prints: dict[str, method.Fingerprint]) -> dict[str, Any]:
         if half(names[pair[0]], names[pair[1]]) == 1:
             kinds[" - ".join(sorted((kind(names[pair[0]]), kind(names[pair[1]]))))].append(pair in found)
     print(f"\nchosen: evidence {best[0]:g}, share {best[1]:g}; other half: {scored[best]['halves'][1]}")
+    print(f"as the builder does, {BUILDER[0]:g} and {BUILDER[1]:g}; both halves: {scored[BUILDER]['halves']}")
     for name, hits in sorted(kinds.items()):
         print(f"{name:28} {len(hits):5} {np.mean(hits):.3f}")
     other = [(names[i], names[j]) for i, j in sorted(found) if label(names[i], names[j]) is None]
@@ -220,6 +222,7 @@ def accuracy(prints: dict[str, method.Fingerprint]) -> dict[str, Any]:
         "share": best[1],
         "chosen_on": scored[best]["halves"][0],
         "other_half": scored[best]["halves"][1],
+        "builder": scored[BUILDER]["halves"],
         "recall_by_kind": {k: [len(v), round(float(np.mean(v)), 4)] for k, v in sorted(kinds.items())},
         "unlabelled_found": len(other),
         "wrong": wrong,
