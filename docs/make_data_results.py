@@ -139,9 +139,8 @@ def main(folder: Path, built: Path | None) -> None:
     if built is not None:
         rows += list(whole(built))
     file = ROOT / "results" / "build.json"
-    anew = {(r["what"], r["inputs"], r["metric"]): r for r in rows}
-    known = {(r["what"], r["inputs"], r["metric"]): r for r in json.loads(file.read_text(encoding="utf-8"))}
-    rows = list((known | anew).values())
+    rows = json.loads(file.read_text(encoding="utf-8")) + rows
+    rows = list({(r["what"], r["inputs"], r["metric"]): r for r in rows}.values())  # the last of each, in its old place
     file.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     heading = "# The data set: what was measured\n\nMade by `python docs/make_data_results.py`.\n\n"
     (ROOT / "results" / "build.md").write_text(f"{heading}{table(rows)}\n", encoding="utf-8")
