@@ -10,6 +10,8 @@ ours takes them out first; the second limit is verovio alone on that text.
 MuseScore converts the same files to PNG in one process, once in every repetition, and the median counts; LilyPond
 takes one after the other, once, so it gets fewer of them.
 Both draw the lyrics, and neither gives boxes or notes. A program that is not installed is left out with a message.
+Much of our time is Python's own, and Pythons differ: one compiled without profiles (as pyenv does where nothing else is
+asked for) takes longer than a distribution's. The result names the one that ran.
 Prints tables and ends with one line of JSON.
 """
 
@@ -18,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import resource
 import shutil
 import statistics
@@ -200,6 +203,11 @@ def memory(count: int, folder: Path) -> list[float]:
     return [mb for _, mb in run_all(resident, tasks, 1, 120.0, tasks_per_worker=10**9) if not isinstance(mb, Failure)]
 
 
+def interpreter() -> str:
+    """Which Python runs, and who built it when: one built without profiles is slower."""
+    return f"Python {platform.python_version()} ({', '.join(platform.python_build())}; {platform.python_compiler()})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scores", type=int, default=100)
@@ -210,6 +218,8 @@ def main() -> None:
     asked = parser.parse_args()
     todo = items(asked.scores)
     out: dict[str, Any] = {"benchmark": "build", "scores": len(todo), "repeat": asked.repeat, "cpus": os.cpu_count()}
+    out["python"] = interpreter()
+    print(out["python"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         out |= speed(todo, asked, folder) if asked.repeat else {}

@@ -41,6 +41,15 @@ def test_comes_back_as_it_was(folder: Path) -> None:
     assert all(torch.equal(tensor, saved[name]) for name, tensor in loaded.model.state_dict().items())
 
 
+def test_how_sure_a_match_is_stays_with_the_weights(folder: Path) -> None:
+    loaded = checkpoint.load(folder)
+    assert loaded.match == checkpoint.AS_IT_IS
+    checkpoint.save(folder, loaded.model, VOCABULARY, {}, match=(0.5, -0.25))
+    assert checkpoint.load(folder).match == (0.5, -0.25)
+    edit(folder, lambda c: c.pop("match"))  # weights written before there was such a thing
+    assert checkpoint.load(folder).match == checkpoint.AS_IT_IS
+
+
 def test_who_may_read_the_shape_may_read_the_weights(folder: Path) -> None:
     modes = {path.name: path.stat().st_mode for path in folder.iterdir()}
     assert modes["model.safetensors"] == modes["config.json"]
@@ -83,6 +92,11 @@ def test_one_flipped_byte_is_found(folder: Path, at: int) -> None:
         lambda c: c["vocabulary"].update(bars=3),
         lambda c: c.update(vocabulary=[]),
         lambda c: c.update(provenance=5),
+        lambda c: c.update(match=[0, 1]),
+        lambda c: c.update(match=[1, float("nan")]),
+        lambda c: c.update(match=[10**400, 1]),
+        lambda c: c.update(match=[1]),
+        lambda c: c.update(match="sure"),
     ],
 )
 def test_foreign_or_hostile_configs_are_refused(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scoresim
+from scoresim import checkpoint
 from scoresim.data.align import Place, align
 from scoresim.errors import BadInput
 from scoresim.understand import Sim, write_embeddings
@@ -70,6 +72,19 @@ def test_a_picture_becomes_vectors_of_its_systems(weights: Path, drawn_tune: Pat
     assert picture.places == tuple(Place(i, i + 1) for i in range(len(picture.places)))
     assert len(picture.places) > 1
     np.testing.assert_allclose(np.linalg.norm(picture.vectors, axis=1), 1, atol=1e-5)
+
+
+def test_a_match_is_as_sure_as_its_weights_were_found_right(weights: Path, drawn_tune: Path, tmp_path: Path) -> None:
+    page, tune = drawn_tune / "page.png", drawn_tune / "tune.abc"
+    loaded = checkpoint.load(weights)
+    sure, unsure = scoresim.load(weights), tmp_path / "unsure"
+    checkpoint.save(unsure, loaded.model, loaded.vocabulary, {}, match=(0.5, -1.0))
+    for one, other in zip(sure.match(page, tune).systems, scoresim.load(unsure).match(page, tune).systems, strict=True):
+        assert (one.first_bar, one.end_bar) == (other.first_bar, other.end_bar)
+        odds = 0.5 * math.log(one.probability / (1 - one.probability)) - 1
+        assert other.probability == pytest.approx(1 / (1 + math.exp(-odds)), abs=1e-3)
+    scoresim.load(unsure).save_pretrained(tmp_path / "again")
+    assert checkpoint.load(tmp_path / "again").match == (0.5, -1.0)
 
 
 def test_a_picture_is_laid_along_its_notes(weights: Path, drawn_tune: Path) -> None:

@@ -13,6 +13,7 @@ import copy
 import hashlib
 import importlib.metadata
 import json
+import math
 import platform
 import re
 import shutil
@@ -37,6 +38,7 @@ from scoresim.score.tokens import Vocabulary
 FORMAT, HEAD_FORMAT = "scoresim checkpoint 1", "scoresim head 1"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 HEADS = "heads"  # folder of heads, beside the weights
+AS_IT_IS = (1.0, 0.0)  # slope and shift of a match logit that nobody has calibrated
 BUNDLED = Path(__file__).parent / "weights"
 BUNDLED_NAME, HUB_NAME = re.compile(r"[a-z][a-z0-9-]*"), re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -51,6 +53,7 @@ class Loaded:
         provenance: what was saved with it: data, training config, seed, versions.
         weights: SHA-256 of the weights.
         half: whether they lay there in numbers of 16 bits.
+        match: slope and shift of match logits, with which their probability is right on validation works.
     """
 
     model: SIM
@@ -58,6 +61,7 @@ class Loaded:
     provenance: dict[str, Any]
     weights: str
     half: bool = False
+    match: tuple[float, float] = AS_IT_IS
 
 
 def save(
@@ -67,6 +71,7 @@ def save(
     provenance: Mapping[str, Any],
     half: bool = False,
     heads: Path | None = None,
+    match: tuple[float, float] = AS_IT_IS,
 ) -> None:
     """Write a checkpoint, whole or not at all; one that stands there is replaced.
 
@@ -77,6 +82,7 @@ def save(
         provenance: JSON values: data manifest hash, training config, seed. Versions are added.
         half: write numbers of 16 bits, for weights that are shipped; what is read is 32 bits wide in any case.
         heads: folder of heads that come along, those that stand on these very weights.
+        match: slope and shift of match logits (see `Loaded`).
 
     Raises:
         BadInput: the folder cannot be written; a head is damaged.
@@ -93,6 +99,7 @@ def save(
             "vocabulary": vocabulary.to_json(),
             "vocabulary_hash": vocabulary.hash,
             "weights_sha256": sha256(temporary / WEIGHTS),
+            "match": match,
             "provenance": {**provenance, "versions": versions()},
         }
         write_json(temporary / CONFIG, config)
@@ -119,12 +126,15 @@ def load(folder: Path) -> Loaded:
         vocabulary = Vocabulary.from_json(config["vocabulary"])
         provenance = dict(config["provenance"])
         expected = config["vocabulary_hash"], config["weights_sha256"]
+        slope, shift = map(float, config.get("match", AS_IT_IS))
+        if not (0 < slope < math.inf and math.isfinite(shift)):
+            raise ValueError("match logits have no such slope and shift")
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"{folder / CONFIG} is damaged ({error}); take another copy.") from error
     if (vocabulary.hash, sha256(folder / WEIGHTS)) != expected:
         raise BadInput(f"{folder} is damaged: its weights or vocabulary changed after saving; take another copy.")
     model, half = _build(folder / WEIGHTS, sim, vocabulary)
-    return Loaded(model, vocabulary, provenance, expected[1], half)
+    return Loaded(model, vocabulary, provenance, expected[1], half, (slope, shift))
 
 
 @dataclass(frozen=True)

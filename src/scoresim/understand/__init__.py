@@ -98,7 +98,7 @@ class Sim:
         """
         loaded, heads = self.loaded, self.folder and self.folder / checkpoint.HEADS
         precision = loaded.half if half is None else half
-        checkpoint.save(Path(folder), self.model, loaded.vocabulary, loaded.provenance, precision, heads)
+        checkpoint.save(Path(folder), self.model, loaded.vocabulary, loaded.provenance, precision, heads, loaded.match)
 
     def analyze(self, *files: Path | str, show: bool = False) -> Analysis:
         """What is this music: its style, emotion, key, and which of its notes are melody?
@@ -259,10 +259,11 @@ class Sim:
         _, path = align(table, [Place(one.first_bar, one.end_bar) for one in near], SKIP_LOGIT)
         lost = {(i, one): bars for (i, one), bars in zip(asked, missing, strict=True)}
         where = [(number, k) for number, page in enumerate(pages) for k in range(len(page))]
+        slope, shift = self.loaded.match
         found = []
         for i, k in enumerate(path):
             one = near[k]
-            probability = 1 / (1 + math.exp(-max(table[i, k], FAR)))
+            probability = 1 / (1 + math.exp(-max(slope * table[i, k] + shift, FAR)))
             box, bars = systems[i].box, lost.get((i, one), tuple(range(one.first_bar, one.end_bar)))
             found.append(Shown(*where[i], box, one.first_bar, one.end_bar, round(probability, 4), bars))
         mean = sum(one.probability for one in found) / len(found)

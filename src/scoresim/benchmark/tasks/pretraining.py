@@ -60,7 +60,7 @@ from scoresim.training.objectives import asked_bars, pointed, pointing_figures
 WITH_IMAGE = "both (composer's notation)"
 MOST_TRAIN = 1000
 GRADES = ("another piece", "another passage of the same piece")
-ALTERED = "one bar altered"
+ALTERED, MATCHED = "one bar altered", "matched pairs"
 LOOKED_AT = ("pitch", "duration")  # attributes that are asked of every look
 
 
@@ -160,32 +160,53 @@ def hidden_attributes(
     ]
 
 
+def match_logits(
+    model: SIM, passages: Passages, rows: Ints, config: ProbeConfig
+) -> tuple[dict[str, tuple[Ints, Floats]], Ints]:
+    """What the model says of matched pairs and of false ones, by grade.
+
+    Args:
+        model, passages: as of `ask`.
+        rows: [R] passages whose images are asked.
+
+    Returns:
+        MATCHED or a grade -> [K] which of the rows have such a partner, and [K] logits; [R] how the notes of
+        each row are altered (an index of KINDS), -1 where they cannot be.
+    """
+    said = {MATCHED: (np.arange(len(rows)), _decisions(model, passages, rows, rows, config))}
+    for grade, other in zip(GRADES, false_notes(passages, rows, config.seed), strict=True):
+        there = np.flatnonzero(other >= 0)
+        if len(there):
+            said[grade] = there, _decisions(model, passages, rows[there], other[there], config)
+    logits, kind = _altered_decisions(model, passages, rows, rows, config)
+    if (altered := np.flatnonzero(kind >= 0)).size:
+        said[ALTERED] = altered, logits[altered]
+    return said, kind
+
+
 def matching(model: SIM, passages: Passages, rows: Ints, config: ProbeConfig) -> list[Result]:
     """Right decisions on matched pairs and on false ones, by grade."""
     column = passages.source.column("work")
     works, groups = metrics.groups_of([column[i] for i in rows])
-    table: dict[str, Floats] = {}
-    matched = _decisions(model, passages, rows, rows, config) > 0
-    table["matched pairs"] = _sums(matched, works, groups)
-    for grade, other in zip(GRADES, false_notes(passages, rows, config.seed), strict=True):
-        there = other >= 0
-        if there.any():
-            right = _decisions(model, passages, rows[there], other[there], config) <= 0
-            table[grade] = _sums(right, works[there], groups)
+    said, kind = match_logits(model, passages, rows, config)
+    table = {
+        name: _sums((logits > 0) == (name == MATCHED), works[there], groups) for name, (there, logits) in said.items()
+    }
+    if ALTERED in said:
+        there, logits = said[ALTERED]
+        for i, name in enumerate(KINDS):
+            if (of_kind := kind[there] == i).any():
+                table[f"{ALTERED}: {name}"] = _sums(logits[of_kind] <= 0, works[there[of_kind]], groups)
     others = [table[grade] for grade in GRADES if grade in table]
-    logits, kind = _altered_decisions(model, passages, rows, rows, config)
-    for name, there in ((ALTERED, kind >= 0), *((f"{ALTERED}: {k}", kind == i) for i, k in enumerate(KINDS))):
-        if there.any():
-            table[name] = _sums(logits[there] <= 0, works[there], groups)
     results = [
         Result(f"matching: {name}", WITH_IMAGE, "share right", _score(sums, config.seed))
         for name, sums in table.items()
     ]
     results += heard_alone(model, passages, rows[kind >= 0], works[kind >= 0], config)
-    false = {"all": others} | {name: [sums] for name, sums in table.items() if name != "matched pairs"}
+    false = {"all": others} | {name: [sums] for name, sums in table.items() if name != MATCHED}
     for name, parts in false.items():
         if parts:
-            stacked = np.concatenate([table["matched pairs"], *parts], axis=1)
+            stacked = np.concatenate([table[MATCHED], *parts], axis=1)
             score = metrics.with_interval(stacked[None], _balanced, config.seed)
             results.append(Result(f"matching: {name}", WITH_IMAGE, "accuracy", score))
     return results
