@@ -10,8 +10,6 @@ ours takes them out first; the second limit is verovio alone on that text.
 MuseScore converts the same files to PNG in one process, once in every repetition, and the median counts; LilyPond
 takes one after the other, once, so it gets fewer of them.
 Both draw the lyrics, and neither gives boxes or notes. A program that is not installed is left out with a message.
-Much of our time is Python's own, and Pythons differ: one compiled without profiles (as pyenv does where nothing else is
-asked for) takes longer than a distribution's. The result names the one that ran.
 Prints tables and ends with one line of JSON.
 """
 
@@ -204,7 +202,7 @@ def memory(count: int, folder: Path) -> list[float]:
 
 
 def interpreter() -> str:
-    """Which Python runs, and who built it when: one built without profiles is slower."""
+    """Which Python runs, and who built it when: much of our time is its own."""
     return f"Python {platform.python_version()} ({', '.join(platform.python_build())}; {platform.python_compiler()})"
 
 

@@ -72,7 +72,7 @@ def main() -> None:
     given = parser.parse_args()
     loaded = checkpoint.load(checkpoint.folder_of(given.checkpoint))
     provenance = {name: value for name, value in loaded.provenance.items() if name not in ("data", "versions")}
-    checkpoint.save(given.out, loaded.model, loaded.vocabulary, provenance, half=True)
+    checkpoint.save(given.out, loaded.model, loaded.vocabulary, provenance, half=True, match=loaded.match)
     if given.weights_only:
         return
     weights = checkpoint.weights_of(given.out)
@@ -101,7 +101,7 @@ def main() -> None:
     pairs = shards.open(given.data)
     sources = [corpora.get(source) for source in pairs.manifest["items_by_corpus"]]
     free = {source.name for source in sources} <= FREE and is_all(provenance, pairs, given.packed)
-    card = model_card(given, provenance, pairs.manifest["pairs"], sources, free, heads, figures, check)
+    card = model_card(given, provenance, pairs.manifest["pairs"], sources, free, heads, figures, check, loaded.match)
     (given.out / "README.md").write_text(card, encoding="utf-8")
     print(f"{given.out}: {sum(f.stat().st_size for f in given.out.rglob('*') if f.is_file()) / 1e6:.1f} MB")
 
@@ -128,6 +128,7 @@ def model_card(
     heads: list[Any],
     figures: str,
     check: list[Any],
+    match: tuple[float, float],
 ) -> str:
     """The model card, in the form of the Hugging Face hub."""
     questions = ", ".join(sorted({head.split("-")[0] for head, *_ in heads}))
@@ -148,6 +149,8 @@ def model_card(
         terms="\n".join(f"| {one.name} | {one.title} | {one.licence} |" for one in sources),
         file=given.figures,
         figures=figures,
+        slope=match[0],
+        shift=match[1],
         heads=HEADS.format(heads="\n".join(head_row(*head) for head in heads)) if heads else "",
         limits=LIMITS_OF_HEADS if heads else "",
         check=CHECK.format(name=given.name, check=rows) if check else "",
@@ -264,6 +267,9 @@ scan was seen.
 Held-out works, 95 % intervals over works, from `{file}`:
 
 {figures}
+
+A probability of `scoresim match` is the sigmoid of {slope:g} times the logit plus {shift:g}, so that it is right on
+validation works (`runs/calibrate.py`; 1 and 0 are logits as they are). The figures above are of logits as they are.
 
 {heads}{check}## Limits
 Engraved notation of one program dominates: old prints are read by what was learnt from it. Passages of one or two

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import scoresim
-from scoresim.checkpoint import BUNDLED, CONFIG, HEADS, load_head
+from scoresim.checkpoint import AS_IT_IS, BUNDLED, CONFIG, HEADS, load_head
 from scoresim.errors import BadInput
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +34,8 @@ def test_they_say_where_they_are_from(name: str) -> None:
         assert word in card
     for row in json.loads((ROOT / "results" / name / "check.json").read_text(encoding="utf-8")):
         assert f"| {row['what']} | {row['metric']} | {row['value']:.4f} | {row['n']} |" in card
+    slope, shift = config.get("match", AS_IT_IS)
+    assert f"the sigmoid of {slope:g} times the logit plus {shift:g}" in card
 
 
 @pytest.mark.parametrize(("name", "figures"), [("small", "pretraining"), ("small-free", "small-free/pretraining")])
