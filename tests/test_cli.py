@@ -60,6 +60,23 @@ def test_every_option_has_a_sentence(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_on_can_be_turned_off(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    on = [a.name for a in app[command].assemble_argument_collection() if a.field_info.default is True]
+    assert run([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    for name in on:
+        assert f"{name} --no-{name.removeprefix('--')}" in said
+    assert set(on) == {"build": {"--resume", "--vary"}, "finetune": {"--augment"}}.get(command, set())
+
+
+def test_switches_are_turned_off_by_name() -> None:
+    _, bound, _ = app.parse_args("build x --corpus folder=y --no-vary --no-resume")
+    assert (bound.kwargs["config"].vary, bound.kwargs["config"].resume) == (False, False)
+    _, bound, _ = app.parse_args("finetune melody small x --no-augment")
+    assert bound.kwargs["config"].augment is False
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_speaks_json(command: str) -> None:
     names = {name for argument in app[command].assemble_argument_collection() for name in argument.names}
     assert "--json" in names

@@ -43,7 +43,7 @@ app = App(
     version=__version__,
     version_flags=["--version"],
     help_format="plaintext",
-    default_parameter=Parameter(negative=()),
+    default_parameter=Parameter(negative_bool=(), negative_iterable=(), negative_none=()),
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )

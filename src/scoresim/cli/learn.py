@@ -89,7 +89,7 @@ def finetune(
         Path | None,
         Parameter(help="Folder of the data set, or of the sources of whole pieces; by default that of the checkpoint."),
     ] = None,
-    config: Annotated[FinetuneConfig, Parameter(name="*")] = _FINETUNE,
+    config: Annotated[FinetuneConfig, Parameter(name="*", negative_bool="no-")] = _FINETUNE,
     json: Json = False,
 ) -> None:
     """Fine-tune a checkpoint on one task and score it on the test part.

@@ -64,7 +64,7 @@ def build(
     ],
     /,
     *,
-    config: Annotated[BuildConfig, Parameter(name="*", name_transform=_option)],
+    config: Annotated[BuildConfig, Parameter(name="*", name_transform=_option, negative_bool="no-")],
     json: Json = False,
 ) -> None:
     """Turn scores into verified pairs of image and notes, split by work.
