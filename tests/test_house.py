@@ -200,3 +200,12 @@ def test_links_between_pages_lead_somewhere() -> None:
         if "://" not in target and not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_no_large_file_is_kept_but_weights_and_what_browsers_run() -> None:
+    kept = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if kept.returncode:
+        pytest.skip("not a git checkout")
+    large = [name for name in kept.stdout.split("\0") if name and (ROOT / name).stat().st_size > 1 << 20]
+    assert large
+    assert all(name.startswith(("src/scoresim/weights/", "src/scoresim/web/static/vendor/")) for name in large), large
