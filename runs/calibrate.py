@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from scoresim import checkpoint
+from scoresim.benchmark import metrics
 from scoresim.benchmark.config import ProbeConfig
 from scoresim.benchmark.task import some
 from scoresim.benchmark.tasks.pretraining import MATCHED, match_logits
@@ -67,9 +68,8 @@ def figures(logits: dict[str, Numbers], slope: float, shift: float) -> dict[str,
     x, matched, weight = weighed(logits)
     odds = slope * x + shift
     p = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
-    bins = np.minimum((p * 10).astype(int), 9)
     out = {
-        "error": sum(abs(float((weight * (p - matched))[bins == k].sum())) for k in range(10)),
+        "error": metrics.calibration_error(p, matched, weight),
         "loss": float((weight * np.logaddexp(0, np.where(matched, -odds, odds))).sum()),
     }
     out |= {g: float(((slope * one + shift > 0) == (g == MATCHED)).mean()) for g, one in logits.items()}
@@ -89,6 +89,8 @@ def main() -> None:
     data, config = shards.open(asked.data), ProbeConfig(passages=asked.passages, seed=asked.seed)
     parts = {part: said(model, data, part, config) for part in ("valid", "test")}
     slope, shift = fit(parts["valid"])
+    if slope <= 0:
+        raise SystemExit(f"{asked.model} does not tell matched pairs from false ones; train it longer.")
     table: dict[str, Any] = {}
     for part, logits in parts.items():
         table[f"{part}, as it is"] = figures(logits, *checkpoint.AS_IT_IS)

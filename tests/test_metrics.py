@@ -177,3 +177,18 @@ def test_temperature_makes_confidence_as_large_as_it_should_be() -> None:
     assert metrics.temperature(truth, 3 * logits) == pytest.approx(3, abs=0.3)
     assert metrics.temperature(np.full(4000, -1), logits) == 1.0
     assert metrics.temperature(np.r_[truth, -1], np.r_[3 * logits, [[9, 9, 9]]]) == pytest.approx(3, abs=0.3)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))
+def test_calibration_error_weighs_items_as_if_they_came_more_often(items: list[tuple[float, bool]]) -> None:
+    sure, right = np.array([p for p, _ in items]), np.array([hit for _, hit in items])
+    times = np.arange(len(items)) % 3 + 1
+    weighed = metrics.calibration_error(sure, right, times.astype(float))
+    assert weighed == pytest.approx(metrics.calibration_error(np.repeat(sure, times), np.repeat(right, times)))
+    assert 0 <= weighed <= 1
+
+
+def test_calibration_error_of_known_answers() -> None:
+    assert metrics.calibration_error(np.array([0.25] * 4), np.array([1, 0, 0, 0])) == 0
+    assert metrics.calibration_error(np.array([0.95, 0.95, 0.05]), np.array([1, 0, 1])) == pytest.approx(1.85 / 3)
+    assert metrics.calibration_error(np.zeros(0), np.zeros(0)) == 0

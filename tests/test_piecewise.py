@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from scoresim import checkpoint
-from scoresim.benchmark import piece_baselines, piecewise, run, tasks
+from scoresim.benchmark import metrics, piece_baselines, piecewise, run, tasks
 from scoresim.benchmark.config import RECIPES, BenchmarkConfig, FinetuneConfig, filled
 from scoresim.benchmark.finetune import fit, load_answers, prepare_pieces, resolved
 from scoresim.benchmark.piecewise import Material, answers, gather, windows
@@ -375,7 +375,7 @@ def test_the_benchmark_asks_about_whole_pieces(
 
 def test_answers_are_drawn(melody: Material, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the extra 'report' is not installed")
-    from scoresim.benchmark.task_pictures import calibration_error, draw_task
+    from scoresim.benchmark.task_pictures import confidence, draw_task
 
     shown = melody.parts["test"]
     truth = piecewise.labels_of(melody, "test")
@@ -384,7 +384,7 @@ def test_answers_are_drawn(melody: Material, tmp_path: Path) -> None:
     scores[:5] = scores[:5][:, [1, 2, 0]]
     said = Answers(truth, scores, piece, piece)
     right = 1 - 5 / len(truth)
-    assert calibration_error(said) == pytest.approx(abs(right - 0.8), abs=1e-6)
+    assert metrics.calibration_error(*confidence(said)) == pytest.approx(abs(right - 0.8), abs=1e-6)
     made = draw_task(tmp_path, "melody", said, melody.classes, shown)
     kinds = ("confusion.svg", "reliability.svg", "classes.svg", "best.png", "worst.png")
     assert [one["file"] for one in made] == [f"melody-{kind}" for kind in kinds]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import scoresim
+from scoresim import checkpoint
 from scoresim.checkpoint import AS_IT_IS, BUNDLED, CONFIG, HEADS, load_head
 from scoresim.errors import BadInput
 
@@ -49,6 +51,26 @@ def test_the_front_matter_of_a_card_says_what_was_measured(name: str, figures: s
     for entry in index["results"]:
         [metric] = entry["metrics"]
         assert entry["task"]["type"] and entry["dataset"]["name"] and (metric["name"], metric["value"]) in known
+
+
+def test_how_sure_a_match_is_can_be_set_anew(weights: Path, built: Path, tmp_path: Path) -> None:
+    for extra in ("cv2", "sklearn"):
+        pytest.importorskip(extra, reason="the extras 'pages' and 'report' are not installed")
+
+    def calibrated(folder: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, ROOT / "runs" / "calibrate.py", folder, built, "--passages", "12", "--write"]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    known, ignorant = tmp_path / "known", tmp_path / "ignorant"
+    shutil.copytree(BUNDLED / "small-free", known)
+    done = calibrated(known)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert checkpoint.load(known).match == (said["slope"], said["shift"])
+    assert said["rows"]["valid, calibrated"]["loss"] <= said["rows"]["valid, as it is"]["loss"]
+    shutil.copytree(weights, ignorant)
+    assert "does not tell matched pairs" in calibrated(ignorant).stderr
+    assert checkpoint.load(ignorant).match == AS_IT_IS
 
 
 def test_what_anyone_may_use_has_learnt_from_nothing_else() -> None:

@@ -43,6 +43,7 @@ Statistic = Callable[[Floats], Floats]
 """From summed tables [..., *table] to figures [...]."""
 
 RESAMPLES = 1000
+BINS = 10  # of confidence
 TIE_DECIMALS = 6
 
 
@@ -289,6 +290,21 @@ def temperature(truth: Ints, scores: NDArray[np.floating[Any]]) -> float:
         total = np.log(np.exp(scaled - highest).sum(axis=1)) + highest[:, 0]
         losses.append((total - scaled[np.arange(len(right)), right]).mean())
     return float(tried[int(np.argmin(losses))])
+
+
+def calibration_error(sure: Floats, right: NDArray[Any], weight: Floats | None = None) -> float:
+    """Expected calibration error over ten bins of equal width (Guo et al., ICML 2017): 0 is perfect, and without items.
+
+    Args:
+        sure: [M] probabilities.
+        right: [M] 1 or True where what was said comes true.
+        weight: [M] how much each counts; None is alike.
+    """
+    if not len(sure):
+        return 0.0
+    at = np.minimum((sure * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(at, weights=(right - sure) if weight is None else weight * (right - sure), minlength=BINS)
+    return float(np.abs(gaps).sum() / (len(sure) if weight is None else weight.sum()))
 
 
 def resample_weights(works: int, seed: int, resamples: int = RESAMPLES) -> Floats:

@@ -12,13 +12,12 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 from scoresim.benchmark import metrics
-from scoresim.benchmark.metrics import Floats, Ints
+from scoresim.benchmark.metrics import BINS, Floats, Ints
 from scoresim.benchmark.pictures import BLUE, INK, LINE, STYLE, png_bytes, svg_text
 from scoresim.benchmark.task import Answers
 from scoresim.data.pieces import Piece
 from scoresim.files import replacing
 
-BINS = 10  # of confidence
 COLOURS = ("#c2410c", "#0b5cad", "#8a8a8a", "#15803d", "#7e22ce", "#a16207")  # of classes on a score, in their order
 LINES = 4  # of a score that is shown
 MOST_NAMED = 24  # classes whose names stand beside a table
@@ -103,14 +102,6 @@ def confidence(answers: Answers) -> tuple[Floats, Ints]:
     return chance.max(1), (scores.argmax(1) == answers.truth[counted]).astype(np.int64)
 
 
-def calibration_error(answers: Answers) -> float:
-    """Expected calibration error over ten bins of equal width (Guo et al., ICML 2017): 0 is perfect."""
-    sure, right = confidence(answers)
-    at = np.minimum((sure * BINS).astype(int), BINS - 1)
-    gaps = np.bincount(at, weights=right - sure, minlength=BINS)
-    return float(np.abs(gaps).sum() / max(len(sure), 1))
-
-
 def reliability_svg(answers: Answers) -> str:
     """Share of right answers by how sure the head was; on the diagonal it is as often right as it says."""
     sure, right = confidence(answers)
@@ -127,7 +118,11 @@ def reliability_svg(answers: Answers) -> str:
             (filled + 0.5) / BINS, count[filled] / count.sum(), width=0.9 / BINS, color=LINE, label="share of items"
         )
         axes.plot(
-            mean, hits, marker="o", color=BLUE, label=f"right (calibration error {calibration_error(answers):.3f})"
+            mean,
+            hits,
+            marker="o",
+            color=BLUE,
+            label=f"right (calibration error {metrics.calibration_error(sure, right):.3f})",
         )
         axes.set_xlabel("probability of the answer")
         axes.set_ylabel("share right")
