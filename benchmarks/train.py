@@ -1,7 +1,7 @@
 """How fast pre-training runs, how near to the machine's limit, and beside MidiBERT-Piano's network.
 
     python benchmarks/train.py [--data DIR] [--sizes tiny,small,base] [--steps 24] [--objectives mbam,smm,smc,ground]
-        [--joint]
+        [--joint] [--trace FILE]
 
 For every size: notes and passages per second of the real training loop (data loading included), the share of time that
 it waits for data, the share of tokens that are padding, floating-point operations as torch counts them in one step,
@@ -42,6 +42,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.profiler import profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from scoresim.benchmark.midibert import LONGEST, CompoundBert
@@ -66,7 +67,7 @@ SIDE, CUDA_SIDE = 2048, 8192  # of the matrices of the ceiling
 COMPOUND = (4, 18, 88, 66)  # values of bar, position, pitch and duration in MidiBERT-Piano's compound words
 BATCH, MASKED = 12, 0.15
 ALONE = 6  # times as many passages where notes are read alone: about as many notes a step as the peer's
-WARM = 3  # steps before the timed ones
+WARM, TRACED = 3, 3  # steps before the timed ones, and after them
 
 
 @dataclass
@@ -144,6 +145,12 @@ def ours(size: str, data: Path, asked: argparse.Namespace, alone: bool, world: W
             waits.append(ready - begun)
             notes += int(batch.notes.mask.sum())
             tokens, room = tokens + held(batch, alone)[0], room + held(batch, alone)[1]
+    if asked.trace:
+        with profile() as seen:
+            for step in range(WARM + asked.steps, WARM + asked.steps + TRACED):
+                take_step(model, objectives, next(stream).to(settings.device), optimiser, settings, step)
+        if world.first:
+            seen.export_chrome_trace(str(asked.trace))
     stream.close()
     seconds = sum(times)
     mine = {"notes": float(notes), "tokens": float(tokens), "room": float(room), "flops": counter.get_total_flops()}
@@ -232,6 +239,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="compile the blocks")
     parser.add_argument("--recompute", action="store_true", help="compute blocks anew in the backward pass")
     parser.add_argument("--joint", action="store_true", help="all objectives alone: a quick look at utilization")
+    parser.add_argument("--trace", type=Path, help="file (.json.gz) for a trace of three more steps")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
     asked = parser.parse_args()
     settings = train_config(PretrainConfig(steps=1, precision=asked.precision), 1)
