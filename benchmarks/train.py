@@ -1,7 +1,7 @@
 """How fast pre-training runs, how near to the machine's limit, and beside MidiBERT-Piano's network.
 
     python benchmarks/train.py [--data DIR] [--sizes tiny,small,base] [--steps 24] [--objectives mbam,smm,smc,ground]
-        [--joint] [--trace FILE]
+        [--joint] [--warm 3] [--trace FILE]
 
 For every size: notes and passages per second of the real training loop (data loading included), the share of time that
 it waits for data, the share of tokens that are padding, floating-point operations as torch counts them in one step,
@@ -47,7 +47,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scoresim.benchmark.midibert import LONGEST, CompoundBert
 from scoresim.data.batches import Batch, Passages
-from scoresim.model.layers import of_like_length
+from scoresim.model.layers import of_like_length, room_for
 from scoresim.model.precision import use_bf16
 from scoresim.model.sim import SIZES
 from scoresim.training.config import PretrainConfig
@@ -67,7 +67,7 @@ SIDE, CUDA_SIDE = 2048, 8192  # of the matrices of the ceiling
 COMPOUND = (4, 18, 88, 66)  # values of bar, position, pitch and duration in MidiBERT-Piano's compound words
 BATCH, MASKED = 12, 0.15
 ALONE = 6  # times as many passages where notes are read alone: about as many notes a step as the peer's
-WARM, TRACED = 3, 3  # steps before the timed ones, and after them
+TRACED = 3  # steps after the timed ones
 
 
 @dataclass
@@ -124,7 +124,7 @@ def ours(size: str, data: Path, asked: argparse.Namespace, alone: bool, world: W
     optimiser = make_optimiser(model, settings)
     again = Passages(source, rows_of(config), weight=weight, vocabulary=batches.vocabulary, part=part)  # its own cache
     with FlopCounterMode(display=False) as counter:  # of the batches to be timed, and of blocks not compiled yet
-        for step in range(WARM, WARM + asked.steps):
+        for step in range(asked.warm, asked.warm + asked.steps):
             take_step(model, objectives, again.batch(0, step).to(settings.device), optimiser, settings, step)
     del again
     if asked.compile:
@@ -135,19 +135,19 @@ def ours(size: str, data: Path, asked: argparse.Namespace, alone: bool, world: W
     fed = Fed(batches, config.workers, settings.device == "cuda") if config.workers else batches
     stream = fed.stream(0, 0)
     times, waits, notes, tokens, room = [], [], 0, 0, 0
-    for step in range(WARM + asked.steps):
+    for step in range(asked.warm + asked.steps):
         begun = time.perf_counter()
         batch = next(stream).to(settings.device)
         ready = time.perf_counter()
         take_step(model, objectives, batch, optimiser, settings, step)  # ends with numbers on the host
-        if step >= WARM:
+        if step >= asked.warm:
             times.append(time.perf_counter() - begun)
             waits.append(ready - begun)
             notes += int(batch.notes.mask.sum())
             tokens, room = tokens + held(batch, alone)[0], room + held(batch, alone)[1]
     if asked.trace:
         with profile() as seen:
-            for step in range(WARM + asked.steps, WARM + asked.steps + TRACED):
+            for step in range(asked.warm + asked.steps, asked.warm + asked.steps + TRACED):
                 take_step(model, objectives, next(stream).to(settings.device), optimiser, settings, step)
         if world.first:
             seen.export_chrome_trace(str(asked.trace))
@@ -174,7 +174,8 @@ def held(batch: Batch, alone: bool) -> tuple[int, int]:
     if not alone:
         mask = torch.cat([mask, batch.image.mask], dim=1)
     kept = mask.sum(1)
-    return int(kept.sum()), sum(len(rows) * int(kept[rows].max()) for rows in of_like_length(mask))
+    groups = [kept[rows] for rows in of_like_length(mask)]
+    return int(kept.sum()), sum(len(group) * room_for(int(group.max()), mask.device) for group in groups)
 
 
 class MaskedBert(nn.Module):
@@ -233,6 +234,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("synthetic"), help="a data set; made-up passages without it")
     parser.add_argument("--sizes", default="tiny,small,base")
     parser.add_argument("--steps", type=int, default=24, help="timed steps; the peer does a sixth of them")
+    parser.add_argument("--warm", type=int, default=3, help="steps before these; a GPU wants 20, of all lengths")
     parser.add_argument("--objectives", default="mbam,smc,smm,ground")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--workers", type=int, default=0, help="processes that make the batches; 0 is a thread")

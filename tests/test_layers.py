@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoresim.model.layers import Waves, attention, compact, head_slopes, nearness, of_like_length
+from scoresim.model.layers import Waves, attention, compact, head_slopes, nearness, of_like_length, room_for
 
 
 def test_compact_keeps_every_token_and_drops_padding_that_no_row_needs() -> None:
@@ -72,3 +72,11 @@ def test_short_and_long_rows_are_two_groups() -> None:
     groups = of_like_length(torch.arange(100) < count[:, None])
     assert [set(count[rows].tolist()) for rows in groups] == [{100}, {10}]
     assert len(of_like_length(torch.ones(100, 100, dtype=torch.bool))) == 1
+
+
+@given(st.integers(1, 3000))
+def test_a_gpu_is_given_rows_of_few_lengths(tokens: int) -> None:
+    room = room_for(tokens, torch.device("cuda"))
+    assert room % 8 == 0 and tokens <= room < tokens + max(8, tokens / 4)
+    assert room_for(room, torch.device("cuda")) == room
+    assert room_for(tokens, torch.device("cpu")) == tokens

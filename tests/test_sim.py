@@ -7,8 +7,8 @@ import torch
 
 from scoresim.data.batches import Batch, Passages, batch_config, draw
 from scoresim.data.synthetic import synthetic
-from scoresim.model import layers
-from scoresim.model.image_encoder import ImageInput
+from scoresim.model import image_encoder, layers, sim
+from scoresim.model.image_encoder import ImageEncoder, ImageInput
 from scoresim.model.note_encoder import NoteInput, chord_ranks
 from scoresim.model.sim import PLACES, SIM, SIZES, SIMConfig, at_places
 from scoresim.model.tagger import Tagger
@@ -166,6 +166,31 @@ def test_one_look_serves_all_readings(staves: bool) -> None:
     image = Passages(synthetic(6, 3), batch_config(model.config, 6)).gather(np.arange(6)).image
     seen = image._replace(seen=model.look(image), ink=torch.zeros_like(image.ink))
     assert torch.equal(model(None, seen).cells, model(None, image).cells)
+
+
+@pytest.mark.parametrize("staves", [True, False])
+def test_pictures_of_few_sizes_look_the_same(staves: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    encoder = ImageEncoder((16, 8), (4, 8), 24, strips=staves)
+    image = ImageInput(
+        ink=torch.randint(0, 256, (3, 32, 40), dtype=torch.uint8),
+        cells=torch.tensor([[0, 4, 9], [1, 5, 0], [7, 8, 9]]),
+        mask=torch.ones(3, 3, dtype=torch.bool),
+        place=torch.zeros(3, 3, 2),
+    )
+    as_it_is = encoder.look(image)
+    monkeypatch.setattr(image_encoder, "EVENED", ("cpu",))
+    torch.testing.assert_close(encoder.look(image), as_it_is)
+
+
+def test_rows_with_room_that_none_needs_read_the_same(
+    model: SIM, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_it_is = model(batch.notes, batch.image)
+    for module in (layers, sim):
+        monkeypatch.setattr(module, "room_for", lambda tokens, _: -(-tokens // 64) * 64)
+    for found, wanted in zip(model(batch.notes, batch.image), as_it_is, strict=True):
+        torch.testing.assert_close(found, wanted)
 
 
 def test_a_staff_is_looked_at_alone(model: SIM, batch: Batch) -> None:

@@ -5,8 +5,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from scoresim.model.layers import FREQUENCIES, Waves, Where
+
+
+EVEN_SIZES = 64  # of pictures where they are evened: pixels across and their number are multiples of it
+EVENED = ("cuda",)  # kinds of device that are given pictures of few sizes
 
 
 class ImageInput(NamedTuple):
@@ -78,9 +83,30 @@ class ImageEncoder(nn.Module):
         if self.strips:
             used, row = torch.unique(number // per_row, return_inverse=True)
             number, ink = row * per_row + number % per_row, ink.view(-1, self.cell[0], W)[used]
+        if ink.device.type in EVENED:
+            ink, number, per_row = evened(ink, number, per_row)
         if ink.dtype == torch.uint8:
             ink = ink.float().div_(255.0)
         seen: Tensor = self.stem(ink[:, None].contiguous(memory_format=torch.channels_last))
         (down, across), C = self.spots, seen.shape[1]
         grid = seen.view(len(ink), C, -1, down, per_row, across).permute(0, 2, 4, 3, 5, 1)
         return grid.reshape(-1, down * across * C)[number]
+
+
+def evened(ink: Tensor, number: Tensor, per_row: int) -> tuple[Tensor, Tensor, int]:
+    """Pictures in one of few sizes: more paper at the right, and more empty pictures.
+
+    A GPU's convolutions are planned anew for every size, in milliseconds (docs/log.md, "who keeps a GPU waiting").
+
+    Args:
+        ink: [P, h, W] pictures.
+        number: [..] of cells among all of them, row by row.
+        per_row: cells of a row.
+
+    Returns:
+        The same for the pictures of that size: [P', h, W'] with P' and W' multiples of `EVEN_SIZES`.
+    """
+    P, _, W = ink.shape
+    across, down = -W % EVEN_SIZES, -P % EVEN_SIZES
+    wide = (W + across) // (W // per_row)
+    return F.pad(ink, (0, across, 0, 0, 0, down)), number // per_row * wide + number % per_row, wide

@@ -10,8 +10,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 GROUP, CUDA_GROUP = 256, 16384  # tokens that might be read in the time that another group of rows costs
 SAVED = 0.9  # of what all rows together cost is the most that groups may
 FREQUENCIES = 16  # of each sinusoid ladder
-FUSED = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-EVEN = 8  # on a GPU rows are padded to a multiple of so many tokens: the fused kernel copies others
+FUSED = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]  # what comes first is taken where it can be
+EVEN = 8  # on a GPU rows are padded to a multiple of so many tokens: fused kernels copy others
 
 
 class Waves(nn.Module):
@@ -133,6 +133,8 @@ class Block(nn.Module):
 
     def attend(self, x: Tensor, bias: Tensor) -> Tensor:
         B, L, width = x.shape
+        if torch.compiler.is_compiling() and x.device.type != "cpu":
+            torch._check(L % EVEN == 0)  # or each block would copy the bias, not knowing that it is aligned
         q, k, v = self.qkv(x).view(B, L, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         seen = attention(q, k, v, bias.to(q.dtype))
         out: Tensor = self.attention_out(seen.transpose(1, 2).reshape(B, L, width))
@@ -147,7 +149,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     in bf16 (docs/log.md, "attention on a CPU").
     """
     if q.device.type != "cpu":
-        with sdpa_kernel(FUSED):
+        with sdpa_kernel(FUSED, set_priority=True):
             return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     B, heads, L, d = q.shape
     q, k, v = (part.reshape(B * heads, L, d) for part in (q, k, v))
@@ -164,10 +166,16 @@ def compact(mask: Tensor) -> Tensor:
     Returns:
         [B, K] indices into L, K the most tokens of any row; the tokens of a row in order, then its padding.
     """
-    longest = int(mask.sum(dim=1).max())
-    if mask.device.type != "cpu":
-        longest = -(-longest // EVEN) * EVEN
+    longest = room_for(int(mask.sum(dim=1).max()), mask.device)
     return mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :longest]
+
+
+def room_for(tokens: int, device: torch.device) -> int:
+    """How many tokens a row of so many is padded to: on a GPU to few lengths, all of them multiples of `EVEN`."""
+    if device.type == "cpu":
+        return tokens
+    step = EVEN * max(1, 2 ** (math.ceil(math.log2(max(tokens, 1))) - 6))  # an eighth of longer rows at most
+    return -(-tokens // step) * step
 
 
 def of_like_length(mask: Tensor) -> list[Tensor]:
@@ -187,7 +195,8 @@ def of_like_length(mask: Tensor) -> list[Tensor]:
         return everything
     another = GROUP if mask.device.type == "cpu" else CUDA_GROUP
     lengths = mask.sum(dim=1).cpu()
-    if int(lengths.sum()) > SAVED * len(mask) * int(lengths.max()):  # no groups could save enough
+    together = len(mask) * int(lengths.max())
+    if int(lengths.sum()) + 2 * another > SAVED * together:  # no two groups could save enough
         return everything
     length, count = torch.unique(lengths, return_counts=True)  # ascending
     before = torch.cat([count.new_zeros(1), count.cumsum(0)])  # rows shorter than each length, and all
@@ -196,7 +205,7 @@ def of_like_length(mask: Tensor) -> list[Tensor]:
         ways = cost[:end] + (before[end] - before[:end]) * length[end - 1] + another
         begin[end] = int(ways.argmin())
         cost[end] = ways[begin[end]]
-    if cost[-1] > SAVED * len(mask) * length[-1]:
+    if cost[-1] > SAVED * together:
         return everything
     order, groups, end = lengths.argsort(stable=True), [], len(length)
     while end:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from scoresim.model.image_encoder import ImageEncoder, ImageInput
-from scoresim.model.layers import Block, Glance, Where, compact, head_slopes, initialise, nearness, of_like_length
+from scoresim.model.layers import Block, Glance, Where, compact, head_slopes, initialise, nearness, of_like_length, room_for
 from scoresim.model.note_encoder import NoteEncoder, NoteInput
 
 PLACES = 8  # along a passage, at each of which a part of its embedding is made
@@ -271,6 +271,12 @@ class SIM(nn.Module):
     def through_together(self, x: Tensor, mask: Tensor, place: Tensor, number: Tensor | None) -> Tensor:
         """The same, all rows as long as the longest of them."""
         kept = compact(mask)
+        more = room_for(kept.shape[1], mask.device) - kept.shape[1]  # a GPU's rows may have to be longer than all is
+        if more > 0:
+            x, mask, place = F.pad(x, (0, 0, 0, more)), F.pad(mask, (0, more)), F.pad(place, (0, more))
+            number = None if number is None else F.pad(number, (0, more))
+            out = self.through_together(x, mask, place, number)
+            return out[:, :-more]
         wide = kept[..., None].expand(-1, -1, x.shape[-1])
         mask_kept = mask.gather(1, kept)
         number = None if number is None else number.gather(1, kept)
