@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from scoresim.model.layers import FREQUENCIES, Waves, Where
 
-
 EVEN_SIZES = 64  # of pictures where they are evened: pixels across and their number are multiples of it
 EVENED = ("cuda",)  # kinds of device that are given pictures of few sizes
 

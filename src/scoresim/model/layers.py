@@ -10,7 +10,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 GROUP, CUDA_GROUP = 256, 16384  # tokens that might be read in the time that another group of rows costs
 SAVED = 0.9  # of what all rows together cost is the most that groups may
 FREQUENCIES = 16  # of each sinusoid ladder
-FUSED = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]  # what comes first is taken where it can be
+FUSED = [
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]  # what comes first is taken where it can be
 EVEN = 8  # on a GPU rows are padded to a multiple of so many tokens: fused kernels copy others
 
 
@@ -174,8 +178,7 @@ def room_for(tokens: int, device: torch.device) -> int:
     """How many tokens a row of so many is padded to: on a GPU to few lengths, all of them multiples of `EVEN`."""
     if device.type == "cpu":
         return tokens
-    step = EVEN * max(1, 2 ** (math.ceil(math.log2(max(tokens, 1))) - 6))  # an eighth of longer rows at most
-    return -(-tokens // step) * step
+    return -(-tokens // EVEN) * EVEN
 
 
 def of_like_length(mask: Tensor) -> list[Tensor]:

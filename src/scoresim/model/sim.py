@@ -18,7 +18,17 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from scoresim.model.image_encoder import ImageEncoder, ImageInput
-from scoresim.model.layers import Block, Glance, Where, compact, head_slopes, initialise, nearness, of_like_length, room_for
+from scoresim.model.layers import (
+    Block,
+    Glance,
+    Where,
+    compact,
+    head_slopes,
+    initialise,
+    nearness,
+    of_like_length,
+    room_for,
+)
 from scoresim.model.note_encoder import NoteEncoder, NoteInput
 
 PLACES = 8  # along a passage, at each of which a part of its embedding is made
