@@ -138,7 +138,7 @@ class Block(nn.Module):
     def attend(self, x: Tensor, bias: Tensor) -> Tensor:
         B, L, width = x.shape
         if torch.compiler.is_compiling() and x.device.type != "cpu":
-            torch._check(L % EVEN == 0)  # or each block would copy the bias, not knowing that it is aligned
+            torch._check(L % EVEN == 0)  # type: ignore[no-untyped-call] # or each block copies a bias that is aligned
         q, k, v = self.qkv(x).view(B, L, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         seen = attention(q, k, v, bias.to(q.dtype))
         out: Tensor = self.attention_out(seen.transpose(1, 2).reshape(B, L, width))
