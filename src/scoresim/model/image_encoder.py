@@ -87,6 +87,8 @@ class ImageEncoder(nn.Module):
         if ink.dtype == torch.uint8:
             ink = ink.float().div_(255.0)
         seen: Tensor = self.stem(ink[:, None].contiguous(memory_format=torch.channels_last))
+        if seen.requires_grad:  # what comes back through the cells is in their order: GELU would be slow on it
+            seen.register_hook(_channels_last)  # type: ignore[no-untyped-call]
         (down, across), C = self.spots, seen.shape[1]
         grid = seen.view(len(ink), C, -1, down, per_row, across).permute(0, 2, 4, 3, 5, 1)
         return grid.reshape(-1, down * across * C)[number]
@@ -109,3 +111,7 @@ def evened(ink: Tensor, number: Tensor, per_row: int) -> tuple[Tensor, Tensor, i
     across, down = -W % EVEN_SIZES, -P % EVEN_SIZES
     wide = (W + across) // (W // per_row)
     return F.pad(ink, (0, across, 0, 0, 0, down)), number // per_row * wide + number % per_row, wide
+
+
+def _channels_last(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)
