@@ -4,10 +4,10 @@
         [--joint] [--warm 3] [--trace FILE]
 
 For every size: notes and passages per second of the real training loop (data loading included), the share of time that
-it waits for data, the share of tokens that are padding, floating-point operations as torch counts them in one step,
-and their rate as a share of what the machine reaches in matrix multiplications (2048 x 2048, on a GPU 8192 x 8192, in
-the precision of the run, measured in the same run). Peak memory is that of the process, so sizes are measured from
-small to large.
+it waits for data, the share of tokens that are padding where notes and image are read together, floating-point
+operations as torch counts them in one step, and their rate as a share of what the machine reaches in matrix
+multiplications (2048 x 2048, on a GPU 8192 x 8192, in the precision of the run, measured in the same run). Peak memory
+is that of the process, so sizes are measured from small to large.
 
 The peer is the network that MidiBERT-Piano describes (Chou et al., arXiv:2107.05223: BERT with 12 layers, compound
 words of four attributes, 512 notes, 15 % of the notes masked, batches of 12; its width is that of `base`), made of
@@ -241,7 +241,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="compile the blocks")
     parser.add_argument("--recompute", action="store_true", help="compute blocks anew in the backward pass")
     parser.add_argument("--joint", action="store_true", help="all objectives alone: a quick look at utilization")
-    parser.add_argument("--trace", type=Path, help="file (.json.gz) for a trace of three more steps")
+    parser.add_argument("--trace", type=Path, help="file (.json.gz) for a trace of three more steps of the last size")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
     asked = parser.parse_args()
     settings = train_config(PretrainConfig(steps=1, precision=asked.precision), 1)

@@ -380,6 +380,16 @@ def test_training_goes_on_from_the_weights_of_another_run(tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("small_source")
+@pytest.mark.parametrize("name", ["mbam", "smc", "smm", "ground"])
+def test_each_objective_trains_alone(name: str, tmp_path: Path) -> None:
+    config = PretrainConfig(steps=1, batch_size=4, objectives=(name,))
+    last = pretrain(Path("synthetic"), tmp_path, config)["last"]
+    losses, shares = ([key for key in last if key.startswith(start)] for start in (f"loss/{name}", name))
+    assert losses and shares, "a loss, and an accuracy beside it"
+    assert last["loss"] == pytest.approx(sum(last[key] for key in last if key.startswith("loss/")), abs=1e-4)
+
+
+@pytest.mark.usefixtures("small_source")
 def test_minutes_become_a_fixed_number_of_steps(tmp_path: Path) -> None:
     config = PretrainConfig(minutes=0.02, batch_size=4, objectives=("mbam",), inputs="notes")
     result = pretrain(Path("synthetic"), tmp_path, config)
@@ -397,6 +407,7 @@ def test_minutes_become_a_fixed_number_of_steps(tmp_path: Path) -> None:
         {"steps": 1, "sharded": "maybe"},
         {"steps": 1, "degrade": "wet"},
         {"steps": 1, "lines": 3},
+        {"steps": 1, "objectives": ("smm", "smc")},
         {"steps": 1, "objectives": ("smc",), "long_share": 0.5},
         {"steps": 1, "validate_every": -1},
         {"steps": 1, "inputs": "notes"},

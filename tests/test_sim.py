@@ -9,11 +9,13 @@ from scoresim.data.batches import Batch, Passages, batch_config, draw
 from scoresim.data.synthetic import synthetic
 from scoresim.model import image_encoder, layers, sim
 from scoresim.model.image_encoder import ImageEncoder, ImageInput
+from scoresim.model.layers import Block
 from scoresim.model.note_encoder import NoteInput, chord_ranks
 from scoresim.model.sim import PLACES, SIM, SIZES, SIMConfig, at_places
 from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import default_vocabulary
 from scoresim.training.objectives import MBAM, SMC, SMM, Grounding
+from scoresim.training.pretrain import compile_blocks
 
 MICRO = SIMConfig(width=32, layers=2, heads=4, stem_channels=(4, 8), embedding=32)
 
@@ -168,19 +170,37 @@ def test_one_look_serves_all_readings(staves: bool) -> None:
     assert torch.equal(model(None, seen).cells, model(None, image).cells)
 
 
-@pytest.mark.parametrize("staves", [True, False])
-def test_pictures_of_few_sizes_look_the_same(staves: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("staves", "across", "pictures"), [(True, 8, 3), (False, 8, 70), (True, 24, 70)])
+def test_pictures_of_few_sizes_look_the_same(
+    staves: bool, across: int, pictures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.manual_seed(0)
-    encoder = ImageEncoder((16, 8), (4, 8), 24, strips=staves)
+    encoder = ImageEncoder((16, across), (4, 8), 24, strips=staves)
     image = ImageInput(
-        ink=torch.randint(0, 256, (3, 32, 40), dtype=torch.uint8),
-        cells=torch.tensor([[0, 4, 9], [1, 5, 0], [7, 8, 9]]),
-        mask=torch.ones(3, 3, dtype=torch.bool),
-        place=torch.zeros(3, 3, 2),
+        ink=torch.randint(0, 256, (pictures, 32, 5 * across), dtype=torch.uint8),
+        cells=torch.randint(0, 10, (pictures, 4)),
+        mask=torch.ones(pictures, 4, dtype=torch.bool),
+        place=torch.zeros(pictures, 4, 2),
     )
     as_it_is = encoder.look(image)
     monkeypatch.setattr(image_encoder, "EVENED", ("cpu",))
     torch.testing.assert_close(encoder.look(image), as_it_is)
+
+
+def test_what_comes_back_to_the_stem_is_in_its_own_order() -> None:
+    """Or GELU's backward pass takes ten times as long; the gradient is the same."""
+    torch.manual_seed(0)
+    encoder = ImageEncoder((16, 8), (4, 8), 24, strips=True)
+    image = ImageInput(
+        ink=torch.randint(0, 256, (3, 32, 40), dtype=torch.uint8),
+        cells=torch.randint(0, 10, (3, 4)),
+        mask=torch.ones(3, 4, dtype=torch.bool),
+        place=torch.zeros(3, 4, 2),
+    )
+    came: list[torch.Tensor] = []
+    encoder.stem[-1].register_full_backward_hook(lambda _module, _into, out: came.extend(out))
+    encoder.look(image).pow(2).sum().backward()
+    assert came[0].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_rows_with_room_that_none_needs_read_the_same(
@@ -213,6 +233,24 @@ def test_recomputing_blocks_changes_no_gradient(batch: Batch) -> None:
         model(batch.notes, batch.image).summary.sum().backward()
         gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch's compiler
+def test_compiled_blocks_read_and_learn_the_same(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traced in one piece, for all lengths at once; what makes kernels of it is left out, which takes a minute."""
+    whole = torch.nn.Module.compile
+    monkeypatch.setattr(Block, "compile", lambda block, **how: whole(block, backend="aot_eager", fullgraph=True, **how))
+    found = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        model = SIM(MICRO, default_vocabulary().sizes)
+        if compiled:
+            compile_blocks(model)
+        summaries = [model(*batch.inputs(which)).summary for which in ("notes", "both")]
+        sum(summary.pow(2).sum() for summary in summaries).backward()  # type: ignore[union-attr]
+        found.append([*summaries, model.blocks[0].qkv.weight.grad])
+    for ours, wanted in zip(*found, strict=True):
+        torch.testing.assert_close(ours, wanted, atol=1e-5, rtol=1e-4)
 
 
 def test_embeddings_are_unit_vectors(model: SIM, batch: Batch) -> None:

@@ -83,7 +83,7 @@ class ImageEncoder(nn.Module):
             used, row = torch.unique(number // per_row, return_inverse=True)
             number, ink = row * per_row + number % per_row, ink.view(-1, self.cell[0], W)[used]
         if ink.device.type in EVENED:
-            ink, number, per_row = evened(ink, number, per_row)
+            ink, number, per_row = evened(ink, number, per_row, self.cell[1], alone=self.strips)
         if ink.dtype == torch.uint8:
             ink = ink.float().div_(255.0)
         seen: Tensor = self.stem(ink[:, None].contiguous(memory_format=torch.channels_last))
@@ -94,8 +94,8 @@ class ImageEncoder(nn.Module):
         return grid.reshape(-1, down * across * C)[number]
 
 
-def evened(ink: Tensor, number: Tensor, per_row: int) -> tuple[Tensor, Tensor, int]:
-    """Pictures in one of few sizes: more paper at the right, and more empty pictures.
+def evened(ink: Tensor, number: Tensor, per_row: int, cell: int, alone: bool) -> tuple[Tensor, Tensor, int]:
+    """Pictures in one of few sizes: more paper at the right, and more empty pictures where many are staves.
 
     A GPU's convolutions are planned anew for every size, in milliseconds (docs/log.md, "who keeps a GPU waiting").
 
@@ -103,13 +103,15 @@ def evened(ink: Tensor, number: Tensor, per_row: int) -> tuple[Tensor, Tensor, i
         ink: [P, h, W] pictures.
         number: [..] of cells among all of them, row by row.
         per_row: cells of a row.
+        cell: pixels across a cell.
+        alone: whether they are single staves, not pages.
 
     Returns:
-        The same for the pictures of that size: [P', h, W'] with P' and W' multiples of `EVEN_SIZES`.
+        The same for the pictures of that size: [P', h, W'], W' a multiple of `EVEN_SIZES`, and P' where P is above it.
     """
     P, _, W = ink.shape
-    across, down = -W % EVEN_SIZES, -P % EVEN_SIZES
-    wide = (W + across) // (W // per_row)
+    across, down = -W % math.lcm(EVEN_SIZES, cell), -P % EVEN_SIZES if alone and P > EVEN_SIZES else 0
+    wide = (W + across) // cell
     return F.pad(ink, (0, across, 0, 0, 0, down)), number // per_row * wide + number % per_row, wide
 
 

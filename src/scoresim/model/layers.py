@@ -10,11 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 GROUP, CUDA_GROUP = 256, 16384  # tokens that might be read in the time that another group of rows costs
 SAVED = 0.9  # of what all rows together cost is the most that groups may
 FREQUENCIES = 16  # of each sinusoid ladder
-FUSED = [
-    SDPBackend.CUDNN_ATTENTION,
-    SDPBackend.EFFICIENT_ATTENTION,
-    SDPBackend.MATH,
-]  # what comes first is taken where it can be
+FUSED = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]  # what comes first is taken where it can be
 EVEN = 8  # on a GPU rows are padded to a multiple of so many tokens: fused kernels copy others
 
 
@@ -120,6 +116,7 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
+        self.steady = False  # whether shapes come again and again, so that plans for them pay
         self.attention_norm = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)
         self.attention_out = nn.Linear(width, width)
@@ -140,20 +137,20 @@ class Block(nn.Module):
         if torch.compiler.is_compiling() and x.device.type != "cpu":
             torch._check(L % EVEN == 0)  # type: ignore[no-untyped-call] # or each block copies a bias that is aligned
         q, k, v = self.qkv(x).view(B, L, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        seen = attention(q, k, v, bias.to(q.dtype))
+        seen = attention(q, k, v, bias.to(q.dtype), self.steady)
         out: Tensor = self.attention_out(seen.transpose(1, 2).reshape(B, L, width))
         return out
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, steady: bool = False) -> Tensor:
     """softmax(q k^T / sqrt(d) + bias) v over [B, heads, L, d], with bias [B, heads, L, L].
 
-    On a GPU fused, but not by cuDNN, which makes a plan for every new length, in seconds. On a CPU as three plain
-    steps, for sequences as short as ours: there the backward pass of the fused kernel takes five to ten times as long
-    in bf16 (docs/log.md, "attention on a CPU").
+    On a GPU fused; where shapes are `steady` by cuDNN, whose kernel is the faster and is planned for every new shape, a
+    tenth of a second (docs/log.md, "who keeps a GPU waiting"). On a CPU as three plain steps, for sequences as short as
+    ours: there the backward pass of the fused kernel takes five to ten times as long in bf16 ("attention on a CPU").
     """
     if q.device.type != "cpu":
-        with sdpa_kernel(FUSED, set_priority=True):
+        with sdpa_kernel([SDPBackend.CUDNN_ATTENTION, *FUSED] if steady else FUSED, set_priority=True):
             return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     B, heads, L, d = q.shape
     q, k, v = (part.reshape(B * heads, L, d) for part in (q, k, v))
@@ -168,7 +165,8 @@ def compact(mask: Tensor) -> Tensor:
         mask: [B, L] True for tokens.
 
     Returns:
-        [B, K] indices into L, K the most tokens of any row; the tokens of a row in order, then its padding.
+        [B, K] indices into L, K the room for the most tokens of any row, at most L; the tokens of a row in order, then
+        its padding.
     """
     longest = room_for(int(mask.sum(dim=1).max()), mask.device)
     return mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :longest]

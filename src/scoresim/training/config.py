@@ -64,7 +64,9 @@ class PretrainConfig:
     random_share: float = _field(0.1, "mbam: share of the hidden units that get random values; the rest is shown.")
     same_piece: float = _field(0.5, "smm: share of the wrong partners that come from the same piece.")
     altered: float = _field(0.34, "smm: share of the wrong partners that are the right ones with one bar altered.")
-    hard: float = _field(0.5, "smm: share of the other wrong partners that are the most similar ones of the batch.")
+    hard: float = _field(
+        0.5, "smm: share of the other wrong partners that are the most similar ones of the batch, where smc is on."
+    )
     each: float = _field(1.0, "smm: weight of asking every note, too, whether it stands on the picture.")
     smc_chunk: int = _field(0, "smc: passages read at a time, for batches that do not fit into memory; 0 is all.")
     pitch_weight: float = _field(8.0, "mbam: how many times as much the loss of pitch counts as another attribute's.")
@@ -140,8 +142,8 @@ class PretrainConfig:
                 raise BadInput(f"{name} is {getattr(self, name)}; it is a share, from 0 to 1.")
         if self.masked_share + self.random_share > 1:
             raise BadInput("masked_share and random_share are shares of the same units; together they are at most 1.")
-        before_smm = self.objectives[: self.objectives.index("smm")] if "smm" in self.objectives else ()
-        if self.hard and "smm" in self.objectives and "smc" not in before_smm:
+        order = [name for name in self.objectives if name in ("smc", "smm")]
+        if self.hard and order == ["smm", "smc"]:
             raise BadInput(
                 "hard takes the similarities that smc finds: name smc before smm in objectives, or set hard to 0."
             )

@@ -24,6 +24,7 @@ from scoresim.data.shards import Split
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
 from scoresim.files import place, read_json, write_json
+from scoresim.model.layers import Block
 from scoresim.model.sim import SIM, SIZES, SIMConfig
 from scoresim.score.tokens import Vocabulary, default_vocabulary
 from scoresim.training.config import PretrainConfig
@@ -259,6 +260,9 @@ def make_model(config: PretrainConfig, vocabulary: Vocabulary) -> SIM:
             raise BadInput(f"{config.start} is of another shape or vocabulary; give its size and its image tokens.")
         model.load_state_dict(begin.model.state_dict())
     model.recompute = config.recompute
+    for block in model.modules():
+        if isinstance(block, Block):  # batches are of one size, and of rows of some thirty lengths
+            block.steady = True
     if config.compile:
         compile_blocks(model)
     return model
