@@ -138,14 +138,25 @@ def test_windows_of_a_piece_that_is_asked_do_not_overlap(composer: Material) -> 
 
 
 @pytest.mark.parametrize(
-    ("level", "context", "views"),
-    [("note", 2, 0), ("sequence", 2, 0), ("sequence", 0, 0), ("sequence", 2, 3), ("sequence", 0, 1)],
+    ("level", "context", "views", "narrow"),
+    [
+        ("note", 2, 0, 0),
+        ("note", 2, 0, 8),
+        ("sequence", 2, 0, 0),
+        ("sequence", 2, 0, 8),
+        ("sequence", 0, 0, 0),
+        ("sequence", 2, 3, 0),
+        ("sequence", 2, 3, 8),
+        ("sequence", 0, 1, 0),
+    ],
 )
 def test_a_window_says_the_same_alone_and_among_others(
-    melody: Material, level: str, context: int, views: int, monkeypatch: pytest.MonkeyPatch
+    melody: Material, level: str, context: int, views: int, narrow: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = windows(melody, "valid", BATCHES, FinetuneConfig(inputs="both", windows=3))
-    tagger = Tagger(micro(), level, 3, context, views=views).eval()
+    tagger = Tagger(micro(), level, 3, context, views=views, narrow=narrow).eval()
+    if narrow:
+        torch.nn.init.normal_(tagger.widen.weight)  # it begins at zero
     with torch.inference_mode():
         together, alone = found.gather(np.array([0, 1, 2])), found.gather(np.array([1]))
         whole = tagger(together.notes, together.image, together.window)
@@ -202,6 +213,23 @@ def test_a_head_is_trained_on_what_another_has_added(melody: Material, tmp_path:
         fit(parts, below.sim, "micro", dataclasses.replace(config, rank=2), tmp_path / "third")
 
 
+def test_a_narrow_head_is_small_and_says_the_same_when_it_is_read_again(melody: Material, tmp_path: Path) -> None:
+    batch = windows(melody, "valid", BATCHES, notes_only()).gather(np.array([0]))
+    sizes = []
+    for width in (0, 8):
+        config = notes_only(steps=3, validations=1, rank=2, context=2, context_width=width)
+        fit(prepare_pieces(melody, BATCHES, config), micro(), "micro", config, tmp_path / str(width))
+        path = tmp_path / str(width) / "head.safetensors"
+        sizes.append(path.stat().st_size)
+        one, two = (load_head(path, micro(), "micro")[0](batch.notes, None, batch.window) for _ in range(2))
+        assert load_head(path, micro(), "micro")[1].narrow == width
+        assert torch.equal(one, two)
+    assert sizes[1] < 0.6 * sizes[0]
+    with pytest.raises(BadInput, match="context_width is 9"):
+        config = notes_only(context_width=9, context=2)
+        fit(prepare_pieces(melody, BATCHES, config), micro(), "micro", config, tmp_path / "odd")
+
+
 def test_a_head_that_weighs_notes_asks_for_notes(melody: Material) -> None:
     batch = windows(melody, "valid", BATCHES, FinetuneConfig(inputs="both")).gather(np.array([0]))
     with pytest.raises(ValueError, match="needs notes"):
@@ -213,8 +241,10 @@ def test_context_reaches_over_lines(melody: Material) -> None:
     batch = found.gather(np.array([0]))
     changed = batch.notes.ids.clone()
     changed[-1, 0, 2] += 3
-    for context, reaches in ((0, False), (2, True)):
-        tagger = Tagger(micro(), "note", 3, context=context).eval()
+    for context, narrow, reaches in ((0, 0, False), (2, 0, True), (2, 8, True)):
+        tagger = Tagger(micro(), "note", 3, context=context, narrow=narrow).eval()
+        if narrow:
+            torch.nn.init.normal_(tagger.widen.weight)
         with torch.inference_mode():
             one = tagger(batch.notes, None, batch.window)[0]
             two = tagger(batch.notes._replace(ids=changed), None, batch.window)[0]

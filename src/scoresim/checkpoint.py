@@ -146,7 +146,8 @@ class HeadConfig:
         inputs: what it was trained on: "notes", "image" or "both".
         hidden: attributes of notes that it must not see.
         notes: of a window; lines: that are read as one; bars: whether these are the lines of the score.
-        context: blocks that see all of a window; views: weighted means of its notes that answer for it, 0 for none.
+        context: blocks that see all of a window; narrow: their width, 0 for the model's; views: weighted means of its
+            notes that answer for it, 0 for none.
         rank: of the additions to the matrices below, 0 for none.
         temperature: by which its logits are divided, so that its confidence is right on validation pieces.
         weights: SHA-256 of the weights it stands on.
@@ -171,6 +172,7 @@ class HeadConfig:
     corpora: tuple[str, ...] = ()
     views: int = 0
     on: str = ""
+    narrow: int = 0
 
 
 def save_head(path: Path, tagger: Tagger, config: HeadConfig) -> None:
@@ -204,7 +206,8 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
         body = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
         if config.rank:
             add_low_rank(body, config.rank)
-        tagger = Tagger(body, config.level, len(config.classes), config.context, views=config.views)
+        shape = {"views": config.views, "narrow": config.narrow}
+        tagger = Tagger(body, config.level, len(config.classes), config.context, **shape)
         lost, foreign = tagger.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
         own = {f"sim.{name}" for name in _names(model.config, model.vocabulary_sizes)}
         if foreign or {name.replace(".linear.", ".") for name in lost} != own:
@@ -249,7 +252,7 @@ def _head_config(words: str) -> HeadConfig:
         raise ValueError("its format differs")
     values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in about.items()}
     config = HeadConfig(**values)
-    sizes = ((config.rank, 256), (config.context, 16), (config.views, 16))
+    sizes = ((config.rank, 256), (config.context, 16), (config.views, 16), (config.narrow, 8192))
     if not (all(0 <= size <= most for size, most in sizes) and 1 <= len(config.classes) <= 4096):
         raise ValueError("it asks for too much")
     return config

@@ -71,6 +71,9 @@ class FinetuneConfig:
         default=-1,
         metadata={"help": "Blocks that see all of a window, for tasks of whole pieces; below 0 is the recipe's."},
     )
+    context_width: int = field(
+        default=0, metadata={"help": "Width of these blocks, for a head of few numbers; 0 is that of the model."}
+    )
     augment: bool = field(
         default=True, metadata={"help": "Transpose and hurry training pieces where the task says that it may be done."}
     )

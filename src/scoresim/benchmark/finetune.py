@@ -207,7 +207,12 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
     for part in sim.modules():
         if isinstance(part, nn.Dropout):
             part.p = config.dropout
-    tagger: nn.Module = Tagger(sim, parts.task.level, len(parts.classes), config.context, views=config.views)
+    if config.context_width < 0 or config.context_width % sim.config.heads:
+        raise BadInput(
+            f"context_width is {config.context_width}; it is a multiple of {sim.config.heads}, the model's heads."
+        )
+    shape = {"views": config.views, "narrow": config.context_width}
+    tagger: nn.Module = Tagger(sim, parts.task.level, len(parts.classes), config.context, **shape)
     if blank(parts.task, config.inputs):
         tagger = Blanks(tagger)  # type: ignore[arg-type]
     result = fit_module(parts, tagger, f"{origin} with {on}" if on else origin, config, out)
@@ -233,6 +238,7 @@ def head_config(
         bars=not (isinstance(task, PieceTask) and "bar" in task.hidden),
         context=config.context,
         views=config.views,
+        narrow=config.context_width,
         rank=config.rank,
         temperature=metrics.temperature(known.truth, known.scores),
         weights=origin,

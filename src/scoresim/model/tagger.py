@@ -31,10 +31,19 @@ class Tagger(nn.Module):
         dropout: on the head's input.
         views: of a window that has one class: blocks read its notes, not its passages, and so many weighted means of
             them are its vector; 0 reads passages.
+        narrow: width of the blocks over the window, for a head of few numbers: they read what a linear layer says of
+            the SIM's states, and another adds to these; 0 is as wide as the SIM.
     """
 
     def __init__(
-        self, sim: SIM, level: str, classes: int, context: int = 0, dropout: float = 0.1, views: int = 0
+        self,
+        sim: SIM,
+        level: str,
+        classes: int,
+        context: int = 0,
+        dropout: float = 0.1,
+        views: int = 0,
+        narrow: int = 0,
     ) -> None:
         super().__init__()
         if level not in LEVELS:
@@ -44,12 +53,21 @@ class Tagger(nn.Module):
         self.sim = sim
         self.level = level
         width, heads = sim.config.width, sim.config.heads
+        if narrow % heads:
+            raise ValueError(f"blocks of width {narrow} cannot have the {heads} heads of the model")
         of_notes = level == "note" or views > 0
         self.gather = nn.Linear(2 * width, width) if not of_notes and context else None
         self.views = nn.Linear(width, views) if level == "sequence" and views else None
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(context))
+        self.blocks = nn.ModuleList(Block(narrow or width, heads, dropout) for _ in range(context))
         if context:
-            self.where = nn.Sequential(Waves(shortest=0.5, longest=128.0), nn.Linear(2 * FREQUENCIES, width))
+            self.where = nn.Sequential(Waves(shortest=0.5, longest=128.0), nn.Linear(2 * FREQUENCIES, narrow or width))
+            if narrow:
+                self.narrow, self.inner, self.widen = (
+                    nn.Linear(width, narrow),
+                    nn.LayerNorm(narrow),
+                    nn.Linear(narrow, width),
+                )
+                nn.init.zeros_(self.widen.weight)
             self.norm = nn.LayerNorm(width)
             near = [NEAR[0] + (NEAR[1] - NEAR[0]) * i / max(heads // 2 - 1, 1) for i in range(heads // 2)]
             self.register_buffer("slopes", torch.tensor([0.0] * (heads - heads // 2) + near), persistent=False)
@@ -160,13 +178,14 @@ class Tagger(nn.Module):
 
     def through(self, x: Tensor, place: Tensor, mask: Tensor) -> Tensor:
         """Tokens [W, T, width] at places [W, T], in lines, through the blocks."""
-        x = x + self.where(place)
+        whole, narrow = x, hasattr(self, "narrow")
+        x = (self.narrow(x) if narrow else x) + self.where(place)
         bias = nearness(place, mask | ~mask.any(dim=1, keepdim=True), self.slopes)
         if torch.is_autocast_enabled(x.device.type):
             bias = bias.to(torch.get_autocast_dtype(x.device.type))
         for block in self.blocks:
             x = block(x, bias)
-        out: Tensor = self.norm(x)
+        out: Tensor = self.norm(whole + self.widen(self.inner(x)) if narrow else x)
         return out
 
     def _head(self, states: Tensor) -> Tensor:
