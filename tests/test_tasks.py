@@ -40,6 +40,11 @@ class MadeUp:
         return synthetic(12, {"train": 0, "valid": 1, "test": 2}[name])
 
 
+def test_pretraining_is_judged_by_retrieval_too() -> None:
+    assert tasks.asked_with(("pretraining",)) == ["pretraining", "retrieval"]
+    assert tasks.asked_with(("retrieval", "pretraining", "style")) == ["retrieval", "pretraining", "style"]
+
+
 def test_all_tasks_are_found_and_documented() -> None:
     assert {"composer", "melody", "pretraining", "retrieval", "style", "top_staff"} <= set(tasks.names())
     for name in tasks.names():

@@ -99,7 +99,7 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
     """Judge a checkpoint on some tasks, beside the baselines.
 
     Args:
-        task_names: names of tasks; none is all.
+        task_names: names of tasks; none is all. Pre-training is judged by retrieval, too.
         checkpoint: folder that `pretrain` wrote.
         out: folder of the results.
         config: how; `config.data` and `config.notes_checkpoint` name the data and the model to compare with.
@@ -111,7 +111,7 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
         BadInput: an unknown task, a damaged checkpoint, or data that the tasks cannot use.
     """
     every = tuple(task_names) in ((), ("all",))
-    asked = {name: tasks.get(name) for name in (tasks.names() if every else task_names)}
+    asked = {name: tasks.get(name) for name in (tasks.names() if every else tasks.asked_with(task_names))}
     notes = None if config.notes_checkpoint is None else locate(config.notes_checkpoint)
     words = [f"scoresim benchmark {' '.join(task_names) or 'all'} --checkpoint {checkpoint} --out {out}"]
     words += config.words()

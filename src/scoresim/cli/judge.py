@@ -22,7 +22,7 @@ def benchmark(
     /,
     *,
     checkpoint: Annotated[Path, Parameter(help="Folder that scoresim pretrain wrote.")],
-    out: Annotated[Path, Parameter(help="Folder for results.json.")],
+    out: Annotated[Path, Parameter(help="Folder for results.json.")] = Path("benchmark-results"),
     config: Annotated[BenchmarkConfig, Parameter(name="*")] = _BENCHMARK,
     json: Json = False,
 ) -> None:

@@ -6,6 +6,7 @@ Each file holds a `Task` or a `Probe` (see `benchmark/task.py`) as `TASK`, under
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from scoresim.errors import BadInput
 
 if TYPE_CHECKING:
     from scoresim.benchmark.task import PieceTask, Probe, Task
+
+ALONG = {"pretraining": ("retrieval",)}  # together they say what pre-training has taught
 
 
 def names() -> tuple[str, ...]:
@@ -30,6 +33,11 @@ def get(name: str) -> Task | PieceTask | Probe:
         raise BadInput(f"there is no task called {name!r}; the tasks are {', '.join(names())}.")
     task: Task | PieceTask | Probe = importlib.import_module(f"{__name__}.{name}").TASK
     return task
+
+
+def asked_with(chosen: Sequence[str]) -> list[str]:
+    """Some questions, and those that are asked along with them, each once."""
+    return list(dict.fromkeys(one for name in chosen for one in (name, *ALONG.get(name, ()))))
 
 
 def learnt(name: str) -> Task | PieceTask:
