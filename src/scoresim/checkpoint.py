@@ -206,8 +206,8 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
         body = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
         if config.rank:
             add_low_rank(body, config.rank)
-        shape = {"views": config.views, "narrow": config.narrow}
-        tagger = Tagger(body, config.level, len(config.classes), config.context, **shape)
+        classes = len(config.classes)
+        tagger = Tagger(body, config.level, classes, config.context, views=config.views, narrow=config.narrow)
         lost, foreign = tagger.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
         own = {f"sim.{name}" for name in _names(model.config, model.vocabulary_sizes)}
         if foreign or {name.replace(".linear.", ".") for name in lost} != own:

@@ -211,8 +211,8 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
         raise BadInput(
             f"context_width is {config.context_width}; it is a multiple of {sim.config.heads}, the model's heads."
         )
-    shape = {"views": config.views, "narrow": config.context_width}
-    tagger: nn.Module = Tagger(sim, parts.task.level, len(parts.classes), config.context, **shape)
+    level, classes = parts.task.level, len(parts.classes)
+    tagger: nn.Module = Tagger(sim, level, classes, config.context, views=config.views, narrow=config.context_width)
     if blank(parts.task, config.inputs):
         tagger = Blanks(tagger)  # type: ignore[arg-type]
     result = fit_module(parts, tagger, f"{origin} with {on}" if on else origin, config, out)

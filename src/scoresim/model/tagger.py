@@ -59,15 +59,12 @@ class Tagger(nn.Module):
         self.gather = nn.Linear(2 * width, width) if not of_notes and context else None
         self.views = nn.Linear(width, views) if level == "sequence" and views else None
         self.blocks = nn.ModuleList(Block(narrow or width, heads, dropout) for _ in range(context))
+        self.narrow = nn.Linear(width, narrow) if context and narrow else None
+        if self.narrow is not None:
+            self.inner, self.widen = nn.LayerNorm(narrow), nn.Linear(narrow, width)
+            nn.init.zeros_(self.widen.weight)
         if context:
             self.where = nn.Sequential(Waves(shortest=0.5, longest=128.0), nn.Linear(2 * FREQUENCIES, narrow or width))
-            if narrow:
-                self.narrow, self.inner, self.widen = (
-                    nn.Linear(width, narrow),
-                    nn.LayerNorm(narrow),
-                    nn.Linear(narrow, width),
-                )
-                nn.init.zeros_(self.widen.weight)
             self.norm = nn.LayerNorm(width)
             near = [NEAR[0] + (NEAR[1] - NEAR[0]) * i / max(heads // 2 - 1, 1) for i in range(heads // 2)]
             self.register_buffer("slopes", torch.tensor([0.0] * (heads - heads // 2) + near), persistent=False)
@@ -178,14 +175,13 @@ class Tagger(nn.Module):
 
     def through(self, x: Tensor, place: Tensor, mask: Tensor) -> Tensor:
         """Tokens [W, T, width] at places [W, T], in lines, through the blocks."""
-        whole, narrow = x, hasattr(self, "narrow")
-        x = (self.narrow(x) if narrow else x) + self.where(place)
+        seen = (x if self.narrow is None else self.narrow(x)) + self.where(place)
         bias = nearness(place, mask | ~mask.any(dim=1, keepdim=True), self.slopes)
         if torch.is_autocast_enabled(x.device.type):
             bias = bias.to(torch.get_autocast_dtype(x.device.type))
         for block in self.blocks:
-            x = block(x, bias)
-        out: Tensor = self.norm(whole + self.widen(self.inner(x)) if narrow else x)
+            seen = block(seen, bias)
+        out: Tensor = self.norm(seen if self.narrow is None else x + self.widen(self.inner(seen)))
         return out
 
     def _head(self, states: Tensor) -> Tensor:
