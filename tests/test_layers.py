@@ -5,7 +5,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoresim.model.layers import Waves, attention, compact, head_slopes, nearness, of_like_length, room_for
+from scoresim.model.layers import (
+    Dropout,
+    Waves,
+    attention,
+    compact,
+    head_slopes,
+    nearness,
+    of_like_length,
+    room_for,
+)
 
 
 def test_compact_keeps_every_token_and_drops_padding_that_no_row_needs() -> None:
@@ -80,3 +89,28 @@ def test_a_gpu_is_given_rows_of_few_lengths(tokens: int) -> None:
     assert room % 8 == 0 and tokens <= room < tokens + max(8, tokens / 4)
     assert room_for(room, torch.device("cuda")) == room
     assert room_for(tokens, torch.device("cpu")) == tokens
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_dropout_drops_its_share_and_keeps_the_mean(share: float, kind: torch.dtype) -> None:
+    torch.manual_seed(0)
+    x = torch.ones(257, 99, dtype=kind, requires_grad=True)
+    seen = Dropout(share)(x)
+    assert (seen.dtype, seen.shape) == (kind, x.shape)
+    assert float((seen == 0).float().mean()) == pytest.approx(share, abs=0.01)
+    assert float(seen.detach().float().mean()) == pytest.approx(1, abs=0.04)
+    seen.sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
+    assert torch.equal(x.grad, seen.detach()), "a gradient goes where a number went"
+    torch.manual_seed(0)
+    assert torch.equal(Dropout(share)(x), seen), "the seed alone decides"
+    assert not torch.equal(Dropout(share)(x), seen)
+
+
+def test_dropout_of_nothing_of_all_and_after_training() -> None:
+    x = torch.ones(3, 5)
+    assert torch.equal(Dropout(0.0)(x), x)
+    assert torch.equal(Dropout(1.0)(x), 0 * x)
+    assert torch.equal(Dropout(0.5).eval()(x), x)
+    assert Dropout(0.5)(torch.ones(0, 4)).shape == (0, 4)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scoresim.model.image_encoder import ImageInput
-from scoresim.model.layers import FREQUENCIES, Block, Waves, nearness
+from scoresim.model.layers import FREQUENCIES, Block, Dropout, Waves, nearness
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM, Reading
 
@@ -70,7 +70,7 @@ class Tagger(nn.Module):
             self.register_buffer("slopes", torch.tensor([0.0] * (heads - heads // 2) + near), persistent=False)
         self.slopes: Tensor
         self.head = nn.Sequential(
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(width * (views or (2 if level == "sequence" and not context else 1)), width),
             nn.GELU(),
             nn.Linear(width, classes),
