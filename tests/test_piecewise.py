@@ -338,6 +338,20 @@ def test_recipes_fill_in_what_nobody_has_said(melody: Material) -> None:
     assert (said.steps, said.lr, said.context, said.windows, said.dropout) == (3, 0.5, 0, 2, 0.0)
 
 
+@pytest.mark.parametrize(("notes", "together"), [(0, 16), (130, 2), (10**6, 16), (1, 1)])
+def test_a_step_has_about_as_many_notes_whatever_windows_have(
+    composer: Material, monkeypatch: pytest.MonkeyPatch, notes: int, together: int
+) -> None:
+    recipe = dataclasses.replace(RECIPES["sequence"], notes=notes)
+    monkeypatch.setitem(RECIPES, "sequence", recipe)
+    parts = prepare_pieces(composer, BATCHES, notes_only(windows=0))
+    assert isinstance(parts.train, Windows)
+    assert 60 < np.mean([window.end - window.first for window in parts.train.windows]) <= 64
+    assert resolved(parts, notes_only(windows=0)).windows == parts.train.config.batch_size == together
+    asked = prepare_pieces(composer, BATCHES, notes_only(windows=5))
+    assert resolved(asked, notes_only(windows=5)).windows == 5
+
+
 def test_a_picture_alone_has_no_notes_to_weigh() -> None:
     assert filled(FinetuneConfig(inputs="both"), "sequence").views == RECIPES["sequence"].views > 0
     assert filled(FinetuneConfig(inputs="image"), "sequence").views == 0

@@ -15,7 +15,8 @@ class Recipe:
 
     Attributes:
         epochs: passes over the training part; steps: at least so many optimiser steps.
-        windows: of a step, for whole pieces.
+        windows: of a step, at most, for whole pieces.
+        notes: of a step, about; where windows have more than so many together, fewer are read. 0 is as many as there are.
         lr: highest learning rate.
         layer_decay: what it is multiplied by for every layer below the head.
         validations: how often the validation part is asked.
@@ -35,15 +36,17 @@ class Recipe:
     context: int = 0
     views: int = 0
     dropout: float = 0.0
+    notes: int = 0
 
 
 RECIPES = {
     "passages": Recipe(epochs=0, steps=600, windows=1, lr=5e-4, layer_decay=1.0, validations=4),
     "note": Recipe(epochs=2.25, steps=120, windows=16, lr=1e-3, layer_decay=0.9, validations=3, muon=4.0, context=4),
     "sequence": Recipe(
-        epochs=2.1,
+        epochs=1.05,
         steps=250,
         windows=16,
+        notes=4096,
         lr=5e-4,
         layer_decay=0.9,
         validations=5,

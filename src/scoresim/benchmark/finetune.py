@@ -341,7 +341,9 @@ def resolved(parts: Parts, config: FinetuneConfig) -> FinetuneConfig:
     kind = kind_of(parts.task)
     recipe = RECIPES[kind]
     steps = max(round(recipe.epochs * parts.train.steps_per_epoch), recipe.steps)
-    return replace(filled(config, kind), steps=config.steps or steps)
+    together = parts.train.config.batch_size if isinstance(parts.train, Windows) else 0
+    asked = replace(config, steps=config.steps or steps, windows=config.windows or together)
+    return filled(asked, kind)
 
 
 def predict(module: nn.Module, passages: Passages, inputs: str, task: str, level: str) -> Answers:

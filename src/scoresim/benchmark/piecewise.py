@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from scoresim.benchmark import metrics
-from scoresim.benchmark.config import FinetuneConfig, filled
+from scoresim.benchmark.config import RECIPES, FinetuneConfig, Recipe, filled
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.task import Answers, Elsewhere, PieceTask
 from scoresim.data import corpora
@@ -135,8 +135,9 @@ def windows(material: Material, part: str, batches: BatchConfig, config: Finetun
     Notes that are asked are seen in two windows wherever that can be; windows that are asked do not overlap.
     """
     task, some = material.task, material.parts[part]
-    config = filled(config, task.level)
     segments, found = cut_part(material, part, config.notes)
+    together = config.windows or of_a_step(found, RECIPES[task.level])
+    config = filled(config, task.level)
     note_level = task.level == "note"
 
     def marks(piece: Piece) -> Ints:
@@ -145,7 +146,7 @@ def windows(material: Material, part: str, batches: BatchConfig, config: Finetun
     source = Segments(some, segments, task.hidden, marks if note_level else None)
     classes = None if note_level else np.array([material.label(some[w.piece]) for w in found], dtype=np.int64)
     alone = config.inputs == "notes"
-    shown = replace(batches, batch_size=config.windows, images=not alone, lines=config.lines)
+    shown = replace(batches, batch_size=together, images=not alone, lines=config.lines)
     varied = part == "train" and config.augment and (task.hurries or (task.transposes and alone))
 
     def change(rows: Sequence[Row], chance: np.random.Generator) -> list[Row]:
@@ -154,6 +155,14 @@ def windows(material: Material, part: str, batches: BatchConfig, config: Finetun
         return [replace(row, ids=moved(row.ids, steps, faster)) for row in rows]
 
     return Windows(source, found, shown, task.name, classes, change if varied else None)
+
+
+def of_a_step(found: Sequence[Window], recipe: Recipe) -> int:
+    """How many windows are read in a step: so many that they have about the notes of the recipe, at most its windows."""
+    if not recipe.notes:
+        return recipe.windows
+    mean = sum(window.end - window.first for window in found) / len(found)
+    return max(1, min(recipe.windows, round(recipe.notes / mean)))
 
 
 def cut_part(material: Material, part: str, notes: int = 0) -> tuple[list[Segment], list[Window]]:
