@@ -16,7 +16,7 @@ class Recipe:
     Attributes:
         epochs: passes over the training part; steps: at least so many optimiser steps.
         windows: of a step, at most, for whole pieces.
-        notes: of a step, about; where windows have more than so many together, fewer are read. 0 is as many as there are.
+        notes: of a step, about: fewer windows are read where they have more together; 0 does not ask.
         lr: highest learning rate.
         layer_decay: what it is multiplied by for every layer below the head.
         validations: how often the validation part is asked.

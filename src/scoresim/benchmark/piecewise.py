@@ -158,7 +158,7 @@ def windows(material: Material, part: str, batches: BatchConfig, config: Finetun
 
 
 def of_a_step(found: Sequence[Window], recipe: Recipe) -> int:
-    """How many windows are read in a step: so many that they have about the notes of the recipe, at most its windows."""
+    """How many windows are read in a step: so many that they have about the recipe's notes, at most its windows."""
     if not recipe.notes:
         return recipe.windows
     mean = sum(window.end - window.first for window in found) / len(found)
