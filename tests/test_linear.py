@@ -75,6 +75,9 @@ def test_a_window_is_the_mean_and_the_deviation_of_its_lines(composer: Material)
     own = vectors[batch.window == 0]
     assert len(own) > 1
     torch.testing.assert_close(together[0], torch.cat([own.mean(0), own.std(0, correction=0)]), atol=0.02, rtol=0.05)
+    with torch.autocast("cpu", torch.bfloat16):
+        said = module(notes, image, batch.window)
+    assert said.dtype == torch.float32, "what was fitted in 32 bits answers in 32 bits"
 
 
 def test_states_of_blanks_do_not_know_the_notes(melody: Material) -> None:

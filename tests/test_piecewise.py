@@ -307,6 +307,29 @@ def test_answers_stand_beside_their_truth(melody: Material, composer: Material) 
     assert {f.what for f in figures} == {"composer, windows of 64 notes", "composer, pieces"}
 
 
+class Width(nn.Module):
+    """Says in how many bits it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(1, 8)
+
+    def forward(self, notes: Any, image: Any, window: Any) -> Tensor:
+        self.asked = self.linear(torch.zeros(int(window.max()) + 1, 1)).dtype
+        return torch.zeros(int(window.max()) + 1, 8)
+
+
+@pytest.mark.parametrize(("able", "kind"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_heads_are_asked_in_sixteen_bits_where_they_were_trained_so(
+    composer: Material, monkeypatch: pytest.MonkeyPatch, able: bool, kind: torch.dtype
+) -> None:
+    monkeypatch.setattr("scoresim.model.precision.use_bf16", lambda *_: able)
+    module = Width()
+    found = windows(composer, "test", BATCHES, notes_only())
+    piecewise.answers(module, found, composer.parts["test"], "notes")
+    assert module.asked == kind
+
+
 def test_two_say_together_what_neither_denies() -> None:
     """The product of their probabilities: whoever is surer has more to say; other items are refused."""
     truth, work = np.array([0, 1]), np.array([0, 0])

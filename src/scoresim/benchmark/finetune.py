@@ -38,6 +38,7 @@ from scoresim.files import read_json, replacing, write_json
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.lowrank import add_low_rank, merge_low_rank
 from scoresim.model.note_encoder import NoteInput
+from scoresim.model.precision import reading
 from scoresim.model.sim import SIM, SIZES
 from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import MASK, default_vocabulary
@@ -352,7 +353,7 @@ def predict(module: nn.Module, passages: Passages, inputs: str, task: str, level
     order = np.argsort(passages.size, kind="stable")
     found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     module.eval()
-    with torch.inference_mode():
+    with reading(device):
         for start in range(0, len(order), READ_AT_ONCE):
             batch = passages.gather(order[start : start + READ_AT_ONCE]).to(device)
             logits = module(*batch.inputs(inputs)).float().cpu().numpy()

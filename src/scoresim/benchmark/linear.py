@@ -83,7 +83,9 @@ class LinearProbe(nn.Module):
 
     def forward(self, notes: NoteInput | None, image: ImageInput | None, window: Tensor | None = None) -> Tensor:
         """Logits [W, classes], or [B, N, classes] of notes."""
-        out: Tensor = self.linear(self.states(notes, image, window))
+        states = self.states(notes, image, window)
+        with torch.autocast(states.device.type, enabled=False):  # the scale of the states stands in the weights
+            out: Tensor = self.linear(states)
         return out
 
 

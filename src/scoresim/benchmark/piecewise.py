@@ -22,6 +22,7 @@ from scoresim.data.pieces import Piece, pieces
 from scoresim.data.rows import BatchConfig, Row
 from scoresim.data.windows import Segment, Segments, Window, cut, moved
 from scoresim.errors import BadInput
+from scoresim.model.precision import reading
 from scoresim.understand.heads import answers as windows_said
 from scoresim.understand.heads import blended
 
@@ -188,7 +189,9 @@ def answers(module: nn.Module, asked: Windows, pieces_asked: Sequence[Piece], in
     """What a trained head says about all windows; a note that stands in two gets the weighted mean of both."""
     groups, _ = metrics.groups_of([piece.work for piece in pieces_asked])
     module.eval()
-    [scores] = windows_said(lambda *batch: [module(*batch)], asked, inputs, next(module.parameters()).device)
+    device = next(module.parameters()).device
+    with reading(device):
+        [scores] = windows_said(lambda *batch: [module(*batch)], asked, inputs, device)
     if asked.classes is not None:
         piece = np.array([window.piece for window in asked.windows], dtype=np.int64)
         return Answers(asked.classes, np.concatenate(scores), groups[piece], piece)

@@ -1,5 +1,8 @@
 """In which precision to compute: bfloat16 where the hardware has it (docs/decisions/0005)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 
@@ -17,3 +20,10 @@ def use_bf16(precision: str, device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported())
     tests = [getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")]
     return device.type == "cpu" and any(test() for test in tests if test is not None)
+
+
+@contextmanager
+def reading(device: torch.device) -> Iterator[None]:
+    """No gradients, and bfloat16 where that is faster."""
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=use_bf16("auto", device)):
+        yield

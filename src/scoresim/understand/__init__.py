@@ -39,7 +39,7 @@ from scoresim.data.rows import prepare
 from scoresim.data.windows import Segment, Segments
 from scoresim.errors import BadInput
 from scoresim.files import replacing
-from scoresim.model.precision import use_bf16
+from scoresim.model.precision import reading
 from scoresim.score.sandbox import Workers
 from scoresim.understand.analysis import Analysis, Given, analyses, read_each, read_given
 from scoresim.understand.heads import Head, load_heads
@@ -177,8 +177,7 @@ class Sim:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """No gradients, and bfloat16 where that is faster."""
-        device = next(self.model.parameters()).device
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=use_bf16("auto", device)):
+        with reading(next(self.model.parameters()).device):
             yield
 
     def embed_pages(self, pages: Sequence[Sequence[PageSystem]], file: str) -> Embedding:
