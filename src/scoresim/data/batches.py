@@ -368,22 +368,20 @@ def altered(rows: Sequence[Row], index: NDArray[np.int64], vocabulary: Vocabular
 def collate(rows: list[Row], index: NDArray[np.int64], piece: NDArray[np.int64], config: BatchConfig) -> Batch:
     """Pad rows to the longest among them and stack them."""
     n = max(1, *(len(row.ids) for row in rows))
-    bar = torch.full((len(rows), n), -1)
-    ids, time = torch.zeros(len(rows), n, 8, dtype=torch.long), torch.zeros(len(rows), n)
+    bar, time = np.full((len(rows), n), -1), np.zeros((len(rows), n), dtype=np.float32)
+    ids = np.zeros((len(rows), n, 8), dtype=np.int64)
     for b, row in enumerate(rows):
         k = len(row.ids)
-        ids[b, :k] = torch.from_numpy(row.ids.astype(np.int64))
-        bar[b, :k] = torch.from_numpy(row.bar.astype(np.int64))
-        time[b, :k] = torch.from_numpy(row.time)
+        ids[b, :k], bar[b, :k], time[b, :k] = row.ids, row.bar, row.time
     image = collate_images(rows, config.patch_height, config.patch_width)
-    cell_bar = torch.full(image.mask.shape, -1)
+    cell_bar = np.full(image.mask.shape, -1)
     for b, row in enumerate(rows):
-        cell_bar[b, : len(row.cell_bar)] = torch.from_numpy(row.cell_bar.astype(np.int64))
+        cell_bar[b, : len(row.cell_bar)] = row.cell_bar
     return Batch(
-        notes=NoteInput(ids, bar >= 0, time),
+        notes=NoteInput(torch.from_numpy(ids), torch.from_numpy(bar >= 0), torch.from_numpy(time)),
         image=image,
-        bar=bar,
-        cell_bar=cell_bar,
+        bar=torch.from_numpy(bar),
+        cell_bar=torch.from_numpy(cell_bar),
         piece=torch.from_numpy(piece),
         labels={name: collate_labels([row.labels[name] for row in rows], n) for name in rows[0].labels},
         index=torch.from_numpy(index.astype(np.int64)),
