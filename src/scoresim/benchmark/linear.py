@@ -31,7 +31,7 @@ from scoresim.errors import BadInput
 from scoresim.files import write_json
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.note_encoder import NoteInput
-from scoresim.model.precision import use_bf16
+from scoresim.model.precision import reading
 from scoresim.model.sim import SIM
 from scoresim.model.tagger import Tagger, mean_of_windows
 from scoresim.score.tokens import MASK
@@ -68,16 +68,14 @@ class LinearProbe(nn.Module):
         """What is known of each note, [B, N, width], or of each window, [W, 4 width], as `Tagger.forward` is asked."""
         if self.blanks and notes is not None:
             notes = notes._replace(ids=notes.mask[..., None].long().expand_as(notes.ids) * MASK)
-        device = next(self.parameters()).device
-        with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16("auto", device)):
-            of_notes, vectors = self.tagger.read(notes, image)
+        of_notes, vectors = self.tagger.read(notes, image)
         if self.level == "note":
             if of_notes is None:
                 raise ValueError("a question about notes needs notes")
             return of_notes.float()
         vectors = vectors.float()
         if window is None:
-            window = torch.arange(len(vectors), device=device)
+            window = torch.arange(len(vectors), device=vectors.device)
         mean = mean_of_windows(vectors, window)
         return torch.cat([mean, mean_of_windows((vectors - mean[window]).square(), window).sqrt()], dim=-1)
 
@@ -138,7 +136,7 @@ def _read(module: LinearProbe, parts: Parts, part: str, inputs: str, seed: int) 
     device = next(module.parameters()).device
     states: list[NDArray[np.float32]] = []
     classes: list[Ints] = []
-    with torch.inference_mode():
+    with reading(device):
         for start in range(0, len(chosen), READ_AT_ONCE):
             batch = some.gather(chosen[start : start + READ_AT_ONCE]).to(device)
             window = batch.window if isinstance(some, Windows) else None

@@ -351,8 +351,8 @@ def altered(rows: Sequence[Row], index: NDArray[np.int64], vocabulary: Vocabular
     What is done to a row is a function of the row, its number in the source ([B]) and the seed alone.
     """
     n = max(1, *(len(row.ids) for row in rows))
-    ids, time = torch.zeros(len(rows), n, 8, dtype=torch.long), torch.zeros(len(rows), n)
-    mask, kind = torch.zeros(len(rows), n, dtype=torch.bool), torch.full((len(rows),), -1)
+    ids, time = np.zeros((len(rows), n, 8), dtype=np.int64), np.zeros((len(rows), n), dtype=np.float32)
+    mask, kind = np.zeros((len(rows), n), dtype=bool), np.full(len(rows), -1)
     for b, row in enumerate(rows):
         k = len(row.ids)
         mask[b, :k] = True
@@ -361,8 +361,8 @@ def altered(rows: Sequence[Row], index: NDArray[np.int64], vocabulary: Vocabular
             rng = np.random.default_rng([*seed, int(index[b])])
             changed = alter(row.ids, row.bar, row.onset, row.length, vocabulary, rng)
             kind[b], new = changed.kind, (changed.ids, along_lines(changed.onset, row.edges))
-        ids[b, :k], time[b, :k] = torch.from_numpy(new[0].astype(np.int64)), torch.from_numpy(new[1])
-    return NoteInput(ids, mask, time), kind
+        ids[b, :k], time[b, :k] = new
+    return NoteInput(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(time)), torch.from_numpy(kind)
 
 
 def collate(rows: list[Row], index: NDArray[np.int64], piece: NDArray[np.int64], config: BatchConfig) -> Batch:
@@ -410,7 +410,7 @@ def collate_labels(values: list[Any], n: int) -> Tensor:
     """Labels of the rows as [B], or padded to [B, n]."""
     if np.ndim(values[0]) == 0:
         return torch.tensor([int(value) for value in values])
-    out = torch.full((len(values), n), IGNORE)
+    out = np.full((len(values), n), IGNORE)
     for b, value in enumerate(values):
-        out[b, : len(value)] = torch.from_numpy(np.asarray(value, dtype=np.int64))
-    return out
+        out[b, : len(value)] = value
+    return torch.from_numpy(out)
