@@ -1,10 +1,14 @@
 """Harmonization: weights with a known answer, and what holds for any data."""
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +16,7 @@ from hypothesis import strategies as st
 from scoresim.data import shards
 from scoresim.data.harmonize import (
     CAP,
+    SAMPLING,
     bins,
     complexity,
     harmonize,
@@ -180,3 +185,12 @@ def test_the_table_is_written_and_read_back(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "sampling.parquet").write_bytes(data[:-20])
     with pytest.raises(BadInput, match="missing or damaged"):
         read_sampling(tmp_path, "valid", parts["valid"].column("id"))
+
+
+def test_reading_the_table_leaves_no_thread_that_aborts_python_when_it_ends(tmp_path: Path) -> None:
+    """pyarrow's reader of whole data sets did, every other time, on a table of this size."""
+    n = 50_000
+    pq.write_table(pa.table({"id": [f"a pair {i}" for i in range(n)], "weight": [1.0] * n}), tmp_path / SAMPLING)
+    code = "import pathlib, sys; from scoresim.data.harmonize import read_table; read_table(pathlib.Path(sys.argv[1]))"
+    for _ in range(5):
+        assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=60).returncode == 0

@@ -215,10 +215,13 @@ def read_table(folder: Place) -> pa.Table:
     Raises:
         BadInput: it is missing or damaged.
     """
+    from scoresim.data.shards import parquet  # see write_sampling
+
     path = folder / SAMPLING
     try:
-        with path.open("rb") as file:
-            return pq.read_table(file, page_checksum_verification=True)
+        # not pq.read_table: one of its threads may let go of an open file so late that Python, ending, is aborted by it
+        with parquet(path) as file:
+            return file.read()
     except (OSError, pa.ArrowException) as error:
         raise BadInput(f"{path} is missing or damaged ({error}); build the data set again.") from error
 
