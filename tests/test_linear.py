@@ -14,10 +14,10 @@ import torch
 from scoresim import checkpoint
 from scoresim.benchmark import linear, run, tasks
 from scoresim.benchmark.config import BenchmarkConfig, FinetuneConfig
-from scoresim.benchmark.finetune import load_answers, prepare_pieces
+from scoresim.benchmark.finetune import prepare_pieces
 from scoresim.benchmark.linear import LinearProbe, probe
 from scoresim.benchmark.piecewise import Material, answers, gather
-from scoresim.benchmark.task import PieceTask
+from scoresim.benchmark.task import PieceTask, load_answers
 from scoresim.data.batches import batch_config
 from scoresim.errors import BadInput
 from scoresim.model.sim import SIM, SIMConfig

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from scoresim import checkpoint
 from scoresim.benchmark import metrics, piece_baselines, piecewise, run, tasks
 from scoresim.benchmark.config import RECIPES, BenchmarkConfig, FinetuneConfig, filled
-from scoresim.benchmark.finetune import fit, load_answers, prepare_pieces, resolved
+from scoresim.benchmark.finetune import fit, prepare_pieces, resolved
 from scoresim.benchmark.piecewise import Material, answers, gather, windows
-from scoresim.benchmark.task import Answers, PieceTask
+from scoresim.benchmark.task import Answers, PieceTask, load_answers
 from scoresim.checkpoint import HeadConfig, head_stands, load_head, save_head
 from scoresim.data.batches import Windows, batch_config
 from scoresim.errors import BadInput

@@ -12,7 +12,8 @@ import torch
 from scoresim import checkpoint
 from scoresim.benchmark import run
 from scoresim.benchmark.config import BenchmarkConfig, FinetuneConfig
-from scoresim.benchmark.finetune import class_weights, load_answers
+from scoresim.benchmark.finetune import class_weights
+from scoresim.benchmark.task import load_answers
 from scoresim.data.shards import MANIFEST, shard_entry, to_table, write_table
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput

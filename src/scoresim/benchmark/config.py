@@ -55,6 +55,12 @@ RECIPES = {
         views=4,
         dropout=0.1,
     ),
+    "note, frozen": Recipe(
+        epochs=2.25, steps=120, windows=16, lr=1e-3, layer_decay=1.0, validations=5, muon=4.0, context=2
+    ),
+    "sequence, frozen": Recipe(
+        epochs=2.25, steps=250, windows=16, lr=1e-3, layer_decay=1.0, validations=5, muon=4.0, context=2, views=4
+    ),
 }
 
 
@@ -136,13 +142,19 @@ class FinetuneConfig:
     seed: int = field(default=0, metadata={"help": "Seed of the head, the order of passages and dropout."})
 
 
+def recipe_of(config: FinetuneConfig, kind: str) -> Recipe:
+    """How heads of a kind are trained: see `filled`."""
+    kept = kind != "passages" and (config.frozen or config.on)
+    return RECIPES[f"{kind}, frozen" if kept else kind]
+
+
 def filled(config: FinetuneConfig, kind: str) -> FinetuneConfig:
     """The options of a fine-tuning with the recipe in the place of what nobody has said, but for the steps.
 
     Args:
         kind: "passages", or the level of a task of whole pieces.
     """
-    recipe = RECIPES[kind]
+    recipe = recipe_of(config, kind)
     views = recipe.views if config.views < 0 else config.views
     return replace(
         config,
@@ -180,6 +192,13 @@ class BenchmarkConfig:
         metadata={
             "help": "Ask what the weights know as they are, by a linear model of their states, instead of training "
             "heads: minutes for hours."
+        },
+    )
+    frozen_heads: bool = field(
+        default=False,
+        metadata={
+            "help": "Train heads on what the weights say as they are, which is read once for all seeds, instead of "
+            "training both."
         },
     )
     rules: Literal["all", "ours", "none"] = field(
@@ -238,6 +257,7 @@ class BenchmarkConfig:
             validations=self.validations if of_passages else 0,
             max_valid=self.max_valid,
             max_test=self.max_test,
+            frozen=self.frozen_heads,
             seed=seed,
         )
 

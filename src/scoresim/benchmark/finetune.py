@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -24,30 +23,31 @@ from torch import Tensor, nn
 
 from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import metrics, tasks
-from scoresim.benchmark.config import RECIPES, FinetuneConfig, Inputs, filled
+from scoresim.benchmark.config import FinetuneConfig, Inputs, filled, recipe_of
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, labels_of, windows
-from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, some
+from scoresim.benchmark.states import blanked, keep
+from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, load_answers, save_answers, some
 from scoresim.checkpoint import HeadConfig, head_stands, load_head, locate, save_head, weights_of
 from scoresim.data import shards
 from scoresim.data.batches import IGNORE, Passages, Windows, batch_config
 from scoresim.data.pair import Pair
 from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
-from scoresim.files import read_json, replacing, write_json
+from scoresim.files import read_json, write_json
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.lowrank import add_low_rank, merge_low_rank
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.precision import reading
 from scoresim.model.sim import SIM, SIZES
-from scoresim.model.tagger import Tagger
-from scoresim.score.tokens import MASK, default_vocabulary
+from scoresim.model.tagger import Known, Tagger
+from scoresim.score.tokens import default_vocabulary
 from scoresim.training.loop import TrainConfig, train
 from scoresim.training.objectives import HeadObjective
 from scoresim.training.state import save_weights
 
 RESULT, ANSWERS, WEIGHTS, CONFIG = "finetune.json", "answers.npz", "tagger.safetensors", "config.json"
-HEAD = "head.safetensors"
+HEAD, READ = "head.safetensors", "read"
 READ_AT_ONCE = 64
 
 _logger = logging.getLogger("scoresim")
@@ -60,10 +60,9 @@ class Blanks(nn.Module):
         super().__init__()
         self.tagger = tagger
 
-    def forward(self, notes: NoteInput, image: ImageInput, window: Tensor | None = None) -> Tensor:
+    def forward(self, notes: NoteInput | Known, image: ImageInput, window: Tensor | None = None) -> Tensor:
         """Logits [B, N, classes]."""
-        ids = notes.mask[..., None].long().expand_as(notes.ids) * MASK
-        out: Tensor = self.tagger(notes._replace(ids=ids), image, window)
+        out: Tensor = self.tagger(notes if isinstance(notes, Known) else blanked(notes), image, window)
         return out
 
 
@@ -189,11 +188,14 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
     return fit(parts, sim, origin, config, out)
 
 
-def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) -> dict[str, Any]:
+def fit(
+    parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path, read: Path | None = None
+) -> dict[str, Any]:
     """Fine-tune a model (it is changed) on prepared parts; see `finetune`.
 
     Args:
         origin: identity of the weights that it starts from.
+        read: folder of what frozen weights have said of the pieces, for others to use; None keeps it for this run.
     """
     torch.manual_seed(config.seed)
     config = resolved(parts, config)
@@ -213,13 +215,27 @@ def fit(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path) 
             f"context_width is {config.context_width}; it is a multiple of {sim.config.heads}, the model's heads."
         )
     level, classes = parts.task.level, len(parts.classes)
-    tagger: nn.Module = Tagger(sim, level, classes, config.context, views=config.views, narrow=config.context_width)
-    if blank(parts.task, config.inputs):
-        tagger = Blanks(tagger)  # type: ignore[arg-type]
-    result = fit_module(parts, tagger, f"{origin} with {on}" if on else origin, config, out)
-    if isinstance(tagger, Tagger) and light and not (out / HEAD).is_file():
+    tagger = Tagger(sim, level, classes, config.context, views=config.views, narrow=config.context_width)
+    if (config.frozen or config.on) and parts.material is not None and not (out / RESULT).is_file():
+        parts = known(parts, tagger, f"{origin} {on}", config, read or out / READ)
+    module = Blanks(tagger) if blank(parts.task, config.inputs) else tagger
+    result = fit_module(parts, module, f"{origin} with {on}" if on else origin, config, out)
+    if module is tagger and light and not (out / HEAD).is_file():
         save_head(out / HEAD, tagger, replace(head_config(parts, tagger, origin, config, result), on=on))
+    shutil.rmtree(out / READ, ignore_errors=True)
     return result
+
+
+def known(parts: Parts, tagger: Tagger, origin: str, config: FinetuneConfig, folder: Path) -> Parts:
+    """The same parts, of which the weights under a tagger, which stay as they are, have said what they say."""
+    tagger.to("cuda" if torch.cuda.is_available() else "cpu")
+    hidden, notes = blank(parts.task, config.inputs), tagger.level == "note" or config.views > 0
+    inputs, origin = "both" if hidden else config.inputs, f"{origin} {parts.identity}"
+
+    def of(part: Passages) -> Passages:
+        return keep(tagger, part, inputs, folder, origin, notes, hidden) if isinstance(part, Windows) else part
+
+    return replace(parts, train=of(parts.train), valid=of(parts.valid), test=of(parts.test))
 
 
 def head_config(
@@ -340,7 +356,7 @@ def kind_of(task: Task | PieceTask) -> str:
 def resolved(parts: Parts, config: FinetuneConfig) -> FinetuneConfig:
     """The options of a fine-tuning with the recipe of its kind in the place of what nobody has said."""
     kind = kind_of(parts.task)
-    recipe = RECIPES[kind]
+    recipe = recipe_of(config, kind)
     steps = max(round(recipe.epochs * parts.train.steps_per_epoch), recipe.steps)
     together = parts.train.config.batch_size if isinstance(parts.train, Windows) else 0
     asked = replace(config, steps=config.steps or steps, windows=config.windows or together)
@@ -394,27 +410,7 @@ def figures_of(figures: list[Figure]) -> list[dict[str, Any]]:
     return found
 
 
-def save_answers(path: Path, answers: Answers) -> None:
-    """Write answers as plain arrays, atomically."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        piece = np.arange(len(answers.truth)) if answers.piece is None else answers.piece
-        np.savez(file, truth=answers.truth, scores=answers.scores, work=answers.work, piece=piece)
-
-
 def load_elsewhere(folder: Path, parts: Parts) -> dict[str, Answers]:
     """What `fit` has left of a head's answers about pieces of other sources, by name."""
     places = parts.material.elsewhere if parts.material is not None else ()
     return {place.name: load_answers(folder / f"{place.name}-{ANSWERS}") for place, _ in places}
-
-
-def load_answers(path: Path) -> Answers:
-    """Read what `save_answers` wrote.
-
-    Raises:
-        BadInput: the file is damaged.
-    """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return Answers(arrays["truth"], arrays["scores"], arrays["work"], arrays["piece"])
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise BadInput(f"{path} is damaged ({error}); remove its folder and run again.") from error

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.finetune import CONFIG, Parts, blank, class_weights, conclude, kept_result
 from scoresim.benchmark.metrics import Ints
+from scoresim.benchmark.states import blanked
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.data.batches import Windows
 from scoresim.errors import BadInput
@@ -34,7 +35,6 @@ from scoresim.model.note_encoder import NoteInput
 from scoresim.model.precision import reading
 from scoresim.model.sim import SIM
 from scoresim.model.tagger import Tagger, mean_of_windows
-from scoresim.score.tokens import MASK
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C of the logistic regression
 ITEMS = {"train": 4000, "valid": 400}  # windows or passages that are read, at most, a seeded choice
@@ -67,7 +67,7 @@ class LinearProbe(nn.Module):
     def states(self, notes: NoteInput | None, image: ImageInput | None, window: Tensor | None = None) -> Tensor:
         """What is known of each note, [B, N, width], or of each window, [W, 4 width], as `Tagger.forward` is asked."""
         if self.blanks and notes is not None:
-            notes = notes._replace(ids=notes.mask[..., None].long().expand_as(notes.ids) * MASK)
+            notes = blanked(notes)
         of_notes, vectors = self.tagger.read(notes, image)
         if self.level == "note":
             if of_notes is None:

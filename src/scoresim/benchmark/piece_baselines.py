@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.benchmark import baselines, metrics
-from scoresim.benchmark.finetune import ANSWERS, load_answers, save_answers
+from scoresim.benchmark.finetune import ANSWERS
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.note_features import note_features, seen
 from scoresim.benchmark.piecewise import Material, cut_part, labels_of
-from scoresim.benchmark.task import Answers
+from scoresim.benchmark.task import Answers, load_answers, save_answers
 from scoresim.benchmark.window_features import music21_features, music21_is_there, window_features
 from scoresim.data.pair import Pair
 from scoresim.data.windows import Window

@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from scoresim.benchmark import metrics
-from scoresim.benchmark.config import RECIPES, FinetuneConfig, Recipe, filled
+from scoresim.benchmark.config import FinetuneConfig, Recipe, filled, recipe_of
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.task import Answers, Elsewhere, PieceTask
 from scoresim.data import corpora
@@ -137,7 +137,7 @@ def windows(material: Material, part: str, batches: BatchConfig, config: Finetun
     """
     task, some = material.task, material.parts[part]
     segments, found = cut_part(material, part, config.notes)
-    together = config.windows or of_a_step(found, RECIPES[task.level])
+    together = config.windows or of_a_step(found, recipe_of(config, task.level))
     config = filled(config, task.level)
     note_level = task.level == "note"
 

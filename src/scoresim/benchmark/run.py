@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -29,12 +30,12 @@ from scoresim.benchmark import baselines, linear, metrics, piece_baselines, task
 from scoresim.benchmark.config import SYSTEMS, BenchmarkConfig, FinetuneConfig, Inputs, ProbeConfig
 from scoresim.benchmark.finetune import (
     ANSWERS,
+    READ,
     Parts,
     blank,
     finetune,
     fit,
     fit_module,
-    load_answers,
     load_elsewhere,
     prepare,
     prepare_pieces,
@@ -42,7 +43,7 @@ from scoresim.benchmark.finetune import (
 from scoresim.benchmark.midibert import MidiBert
 from scoresim.benchmark.piecewise import gather
 from scoresim.benchmark.places import absent, data_of, there
-from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Probe, Result, Task
+from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Probe, Result, Task, load_answers
 from scoresim.checkpoint import locate, weights_of
 from scoresim.data import shards
 from scoresim.data.batches import batch_config
@@ -55,7 +56,7 @@ __all__ = ["BenchmarkConfig", "FinetuneConfig", "benchmark", "finetune", "markdo
 
 BOTH, MIDI, SCRATCH = "score images and MIDI", "MIDI alone", "none (from scratch)"
 PEER = "none (MidiBERT's network, from scratch)"
-FROZEN, WITH = " [frozen, linear]", ", with hand-crafted features"
+LINEAR, FROZEN, WITH = " [frozen, linear]", " [frozen]", ", with hand-crafted features"
 FEATURES = ("hand-crafted features", "hand-crafted features of the piece")  # the last that there is
 KINDS = {BOTH: "sim", MIDI: "midi", SCRATCH: "scratch", PEER: "midibert"}
 Row = dict[str, Any]
@@ -148,7 +149,7 @@ def systems(sources: Sources, config: BenchmarkConfig) -> list[System]:
     """The trained systems of a learnt task that are asked for, in the order of the table."""
     midi = [System(MIDI, "notes")] if sources.notes_checkpoint is not None else []
     ours = [System(BOTH, "notes"), System(BOTH, "both"), System(BOTH, "image")]
-    peer = [] if config.frozen else [System(PEER, "notes")]
+    peer = [] if config.frozen or config.frozen_heads else [System(PEER, "notes")]
     every = [*ours, *midi, System(SCRATCH, "notes"), System(SCRATCH, "both"), *peer]
     return [one for one in every if f"{KINDS[one.pretraining]}-{one.inputs}" in (config.systems or SYSTEMS)]
 
@@ -188,7 +189,7 @@ def judge_pieces(
     rules = piece_baselines.kept_rules(material, out / "runs", config.seed, config.rules)
     rows, compared = judge_task(task, ready, rules, chosen, sources, out, config, first)
     if first and find_spec("matplotlib") is not None:
-        from scoresim.benchmark.task_pictures import draw_task
+        from scoresim.benchmark.task_pictures import add_pictures, draw_task
 
         _, parts, said = first[0]
         pictures = draw_task(out / "pictures", task.name, said, parts.classes, material.parts["test"])
@@ -231,7 +232,9 @@ def judge_task(
                 joint.append(parts.evaluate(said.times(features)))
             if answered is not None and seed == config.seed:
                 answered.append((system, parts, said))
-        inputs = describe(system.inputs, task) + (FROZEN if config.frozen else "")
+        shutil.rmtree(out / READ, ignore_errors=True)
+        as_is = LINEAR if config.frozen else FROZEN if config.frozen_heads else ""
+        inputs = describe(system.inputs, task) + as_is
         judged.append(Judged(inputs, system.pretraining, seeds, tuple(figures)))
         if joint:
             together.append(Judged(inputs, system.pretraining + WITH, seeds, tuple(joint)))
@@ -274,7 +277,10 @@ def train_one(
         if system.pretraining == SCRATCH:
             torch.manual_seed(config.seed)
             sim = SIM(sim.config, sim.vocabulary_sizes)
-        (linear.probe if frozen else fit)(parts, sim, origin, config, where)
+        if frozen:
+            linear.probe(parts, sim, origin, config, where)
+        else:
+            fit(parts, sim, origin, config, where, out / READ)
     return where
 
 
@@ -368,14 +374,6 @@ def describe(inputs: Inputs, task: Task | PieceTask) -> str:
     engraved = isinstance(task, PieceTask) and not task.composers
     source = "engraved from the notes" if engraved else "composer's notation"
     return f"{inputs} ({source}{'; notes as blanks' if blank(task, inputs) else ''})"
-
-
-def add_pictures(folder: Path, pictures: list[dict[str, str]]) -> None:
-    """Add pictures to the list that the report reads; of one file only the last."""
-    listed = folder / "pictures.json"
-    before = read_json(listed) if listed.is_file() else []
-    names = {picture["file"] for picture in pictures}
-    write_json(listed, [picture for picture in before if picture["file"] not in names] + pictures)
 
 
 def published_rows(task: PieceTask, sources: Sources) -> list[Row]:

@@ -16,7 +16,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,8 @@ from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
 from scoresim.data.shards import Split
+from scoresim.errors import BadInput
+from scoresim.files import replacing
 from scoresim.model.sim import SIM
 from scoresim.score.tokens import with_one_program
 
@@ -161,6 +165,26 @@ class Answers:
     def predicted(self) -> Ints:
         """[M] the class with the highest score; of equal scores the first class."""
         return np.asarray(self.scores.argmax(1), dtype=np.int64)
+
+
+def save_answers(path: Path, answers: Answers) -> None:
+    """Write answers as plain arrays, atomically."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        piece = np.arange(len(answers.truth)) if answers.piece is None else answers.piece
+        np.savez(file, truth=answers.truth, scores=answers.scores, work=answers.work, piece=piece)
+
+
+def load_answers(path: Path) -> Answers:
+    """Read what `save_answers` wrote.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return Answers(arrays["truth"], arrays["scores"], arrays["work"], arrays["piece"])
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise BadInput(f"{path} is damaged ({error}); remove its folder and run again.") from error
 
 
 @dataclass(frozen=True, eq=False)

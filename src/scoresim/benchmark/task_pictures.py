@@ -16,7 +16,7 @@ from scoresim.benchmark.metrics import BINS, Floats, Ints
 from scoresim.benchmark.pictures import BLUE, INK, LINE, STYLE, png_bytes, svg_text
 from scoresim.benchmark.task import Answers
 from scoresim.data.pieces import Piece
-from scoresim.files import replacing
+from scoresim.files import read_json, replacing, write_json
 
 COLOURS = ("#c2410c", "#0b5cad", "#8a8a8a", "#15803d", "#7e22ce", "#a16207")  # of classes on a score, in their order
 LINES = 4  # of a score that is shown
@@ -201,3 +201,11 @@ def _key(classes: Sequence[str], scale: int) -> Image.Image:
 
 def _rgb(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def add_pictures(folder: Path, pictures: list[dict[str, str]]) -> None:
+    """Add pictures to the list that the report reads; of one file only the last."""
+    listed = folder / "pictures.json"
+    before = read_json(listed) if listed.is_file() else []
+    names = {picture["file"] for picture in pictures}
+    write_json(listed, [picture for picture in before if picture["file"] not in names] + pictures)

@@ -237,9 +237,9 @@ class Passages:
         places = np.split(np.arange(len(whole)), self.part[1])[self.part[0]]
         index = whole[places]
         if lines == 1:
-            rows = [self._row(int(i)) for i in index]
+            rows = [self.row(int(i)) for i in index]
         else:
-            rows = [stretched(self._row, self.next_row, int(i), lines, alone, self.config) for i in index]
+            rows = [stretched(self.row, self.next_row, int(i), lines, alone, self.config) for i in index]
         batch = replace(collate(rows, index, self.piece[index], self.config), part=self.part, alone=alone)
         batch.draws = draw(seed, step, places, batch.bar.shape[1], len(whole))
         if self.vocabulary is not None and not alone:
@@ -248,11 +248,11 @@ class Passages:
 
     def altered(self, index: NDArray[np.int64], vocabulary: Vocabulary, seed: tuple[int, ...]) -> Altering:
         """The notes of some rows of the source with one bar altered: see the function of this name."""
-        return altered([self._row(int(i)) for i in index], index, vocabulary, seed)
+        return altered([self.row(int(i)) for i in index], index, vocabulary, seed)
 
     def gather(self, index: NDArray[np.int64]) -> Batch:
         """The given rows of the source as one batch."""
-        return collate([self._row(int(i)) for i in index], index, self.piece[index], self.config)
+        return collate([self.row(int(i)) for i in index], index, self.piece[index], self.config)
 
     def stream(self, seed: int, start: int) -> Generator[Batch, None, None]:
         """Endless training batches from step `start` on, made in advance by one thread."""
@@ -277,7 +277,8 @@ class Passages:
         """See `rows.following`."""
         return following(self.source)
 
-    def _row(self, i: int) -> Row:
+    def row(self, i: int) -> Row:
+        """A row of the source, ready to be padded; some are kept."""
         row = self._cache.get(i)
         if row is None:
             row = prepare(self.source[i], self.config, self.labels)
@@ -326,7 +327,7 @@ class Windows(Passages):
         rows: list[Row] = []
         window: list[int] = []
         for number, i in enumerate(index.tolist()):
-            taken: Sequence[Row] = [self._row(row) for row in range(self.windows[i].row, self.windows[i].end_row)]
+            taken: Sequence[Row] = [self.row(row) for row in range(self.windows[i].row, self.windows[i].end_row)]
             taken = taken if self.change is None or chance is None else self.change(taken, chance)
             rows += [
                 joined(taken[k : k + self.config.lines], self.config) for k in range(0, len(taken), self.config.lines)

@@ -17,6 +17,20 @@ NEAR = (1.0, 4.0)  # slopes of the heads that look at what is near, per line
 TOGETHER = 48  # rows that are read at a time on a CPU
 
 
+class Known(NamedTuple):
+    """What a SIM that stays as it is has said of B passages, kept in the place of their notes and images.
+
+    Attributes:
+        states: [B, N, width] of notes; None where a head does not ask for them.
+        passages: [B, 2 width], a vector of each passage.
+        notes: where the notes stand; their ids are not asked. None where there were none.
+    """
+
+    states: Tensor | None
+    passages: Tensor
+    notes: NoteInput | None
+
+
 class Tagger(nn.Module):
     """SIM and a classifier on it; the classifier returns logits, the objective owns the loss.
 
@@ -76,17 +90,20 @@ class Tagger(nn.Module):
             nn.Linear(width, classes),
         )
 
-    def forward(self, notes: NoteInput | None, image: ImageInput | None, window: Tensor | None = None) -> Tensor:
+    def forward(
+        self, notes: NoteInput | Known | None, image: ImageInput | None, window: Tensor | None = None
+    ) -> Tensor:
         """Logits [W, classes] of W windows, or [B, N, classes] at note level.
 
         Args:
-            notes, image: B passages, or what is given of them.
+            notes, image: B passages, or what is given of them, or what `read` has said of them before.
             window: [B] window of each passage, not decreasing; None makes each its own.
 
         Raises:
             ValueError: a note-level head is given no notes, or there is nothing to read.
         """
-        return self.judge(*self.read(notes, image), notes, window)
+        known = notes if isinstance(notes, Known) else Known(*self.read(notes, image), notes)
+        return self.judge(*known, window)
 
     def judge(self, states: Tensor | None, passages: Tensor, notes: NoteInput | None, window: Tensor | None) -> Tensor:
         """Logits as of `forward`, from what `read` has given: of this tagger, or of another on the same weights.
