@@ -21,7 +21,7 @@ class Recipe:
         layer_decay: what it is multiplied by for every layer below the head.
         validations: how often the validation part is asked.
         muon: matrices are trained by Muon with so many times the learning rate; 0 is by AdamW.
-        context: blocks that see all of a window.
+        context: blocks that see all of a window; narrow: what the model's width is divided by to be theirs.
         views: weighted means of a window's notes that answer for it; 0 is the mean of its passages.
         dropout: share of what each block under the head adds that is dropped in training.
     """
@@ -34,6 +34,7 @@ class Recipe:
     validations: int
     muon: float = 0.0
     context: int = 0
+    narrow: int = 1
     views: int = 0
     dropout: float = 0.0
     notes: int = 0
@@ -56,10 +57,10 @@ RECIPES = {
         dropout=0.1,
     ),
     "note, frozen": Recipe(
-        epochs=2.25, steps=120, windows=16, lr=1e-3, layer_decay=1.0, validations=5, muon=4.0, context=2
+        epochs=2.25, steps=200, windows=16, lr=1e-3, layer_decay=1.0, validations=4, muon=4.0, context=2, narrow=4
     ),
     "sequence, frozen": Recipe(
-        epochs=2.25, steps=250, windows=16, lr=1e-3, layer_decay=1.0, validations=5, muon=4.0, context=2, views=4
+        epochs=2.25, steps=400, windows=16, lr=1e-3, layer_decay=1.0, validations=8, muon=4.0, views=8
     ),
 }
 
@@ -81,7 +82,10 @@ class FinetuneConfig:
         metadata={"help": "Blocks that see all of a window, for tasks of whole pieces; below 0 is the recipe's."},
     )
     context_width: int = field(
-        default=0, metadata={"help": "Width of these blocks, for a head of few numbers; 0 is that of the model."}
+        default=-1,
+        metadata={
+            "help": "Width of these blocks, for a head of few numbers; 0 is that of the model, below 0 the recipe's."
+        },
     )
     augment: bool = field(
         default=True, metadata={"help": "Transpose and hurry training pieces where the task says that it may be done."}

@@ -210,7 +210,10 @@ def fit(
     for part in sim.modules():
         if isinstance(part, nn.Dropout):
             part.p = config.dropout
-    if config.context_width < 0 or config.context_width % sim.config.heads:
+    if config.context_width < 0:
+        narrow = recipe_of(config, kind_of(parts.task)).narrow
+        config = replace(config, context_width=sim.config.width // narrow if narrow > 1 else 0)
+    if config.context_width % sim.config.heads:
         raise BadInput(
             f"context_width is {config.context_width}; it is a multiple of {sim.config.heads}, the model's heads."
         )
