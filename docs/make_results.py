@@ -6,6 +6,7 @@
     python docs/make_results.py base SMALL_FREE OUT...  # results/base/pretraining.json and its table in README.md
     python docs/make_results.py understanding OUT...  # results/understanding.{json,md} from what benchmarks wrote
     python docs/make_results.py frozen OUT...         # results/frozen.{json,md}, the same of benchmarks with --frozen
+    python docs/make_results.py frozen-heads OUT...   # results/frozen_heads.{json,md}, the same with --frozen-heads
 
 The rows are those that `scoresim study` and `scoresim benchmark` wrote; nothing is typed by hand.
 """
@@ -29,6 +30,7 @@ BASE_BEGIN, BASE_END = "<!-- base -->\n", "<!-- /base -->"
 FREE_BEGIN, FREE_END = "<!-- small-free -->\n", "<!-- /small-free -->"
 HEADS_BEGIN, HEADS_END = "<!-- understanding -->\n", "<!-- /understanding -->"
 FROZEN_BEGIN, FROZEN_END = "<!-- frozen -->\n", "<!-- /frozen -->"
+ON_FROZEN_BEGIN, ON_FROZEN_END = "<!-- frozen heads -->\n", "<!-- /frozen heads -->"
 IMAGE, MIDI = "score images and MIDI", "MIDI alone"
 RULES = (("note heads", "none (bootleg score)"), ("nothing", "none (chance)"))
 SHOWN = (  # what the README says, and which row it is: (what, metric, [(heading, inputs begin with, pre-training)])
@@ -84,6 +86,10 @@ FROZEN = """What the weights of `small` know as they are: logistic regression on
 MIDI is the checkpoint of the same network pre-trained on MIDI alone with as many passages; "from scratch" is the
 network before any training.
 """
+ON_FROZEN = """Heads on what the weights of `small` say as they are
+([docs/benchmark.md](../docs/benchmark.md#how-heads-are-trained)), three seeds each, with 95 % intervals over works,
+made on two cores. "From scratch" is the network before any training: what a head makes of states that nobody taught.
+"""
 KNOWN = (  # of frozen weights: the title of a column, how its pre-training begins, and its inputs
     ("features", "none (hand-crafted features)", "notes"),
     ("untrained", "none (from scratch)", "notes"),
@@ -94,16 +100,22 @@ KNOWN = (  # of frozen weights: the title of a column, how its pre-training begi
 )
 
 
-def table_of_tasks(rows: list[dict[str, Any]], compared: list[dict[str, Any]]) -> str:
-    """The README's table of what frozen weights know: a line for each task, a column for each system."""
-    lines = [f"| | {' | '.join(title for title, *_ in KNOWN)} | gain of the picture |", f"|---|{'--:|' * 7}"]
+def table_of_tasks(rows: list[dict[str, Any]], compared: list[dict[str, Any]], kind: str) -> str:
+    """The README's table of what frozen weights know: a line for each task, a column for each system there is.
+
+    Args:
+        kind: with which the inputs of its rows end: "[frozen, linear]", "[frozen]".
+    """
+    known = [k for k in KNOWN if any(r["pretraining"].startswith(k[1]) for r in rows)]
+    lines = [f"| | {' | '.join(title for title, *_ in known)} | gain of the picture |"]
+    lines.append(f"|---|{'--:|' * (len(known) + 1)}")
     first = {row["what"]: row["metric"] for row in reversed(rows)}  # the first metric of each question
-    asked = [row["what"] for row in rows if row["inputs"].endswith("[frozen, linear]")]
+    asked = [row["what"] for row in rows if row["inputs"].endswith(f" {kind}")]
     for name in dict.fromkeys(what.partition(",")[0] for what in asked):
         what = next(what for what in asked if what.startswith(f"{name},"))
         mine = [row for row in rows if row["what"] == what and row["metric"] == first[what]]
         cells = []
-        for _, pretraining, inputs in KNOWN:
+        for _, pretraining, inputs in known:
             found = [
                 r
                 for r in mine
@@ -296,7 +308,20 @@ def frozen(folders: list[Path]) -> None:
     note = "Percent of the test part; * the picture is engraved from the notes, else it is the composer's notation;\n"
     note += "features are made by hand and read by trees or a linear model, untrained is `small` before any training.\n"
     note += "Intervals, pieces, other metrics and tests: [results/frozen.md](results/frozen.md)."
-    between(FROZEN_BEGIN, FROZEN_END, f"{table_of_tasks(rows, compared)}\n\n{note}\n")
+    between(FROZEN_BEGIN, FROZEN_END, f"{table_of_tasks(rows, compared, '[frozen, linear]')}\n\n{note}\n")
+
+
+def frozen_heads(folders: list[Path]) -> None:
+    """The tables of heads on frozen weights."""
+    rows, compared = joined(folders)
+    publish("frozen_heads", "Heads on frozen weights", ON_FROZEN, rows, compared)
+    note = "Percent of the test part, mean of three seeds; * the picture is engraved from the notes, else it is the\n"
+    note += (
+        "composer's notation; features are made by hand and read by trees or a linear model, untrained is a head on\n"
+    )
+    note += "`small` before any training. Intervals, pieces, other metrics and tests:\n"
+    note += "[results/frozen_heads.md](results/frozen_heads.md)."
+    between(ON_FROZEN_BEGIN, ON_FROZEN_END, f"{table_of_tasks(rows, compared, '[frozen]')}\n\n{note}\n")
 
 
 def between(begin: str, end: str, what: str) -> None:
@@ -317,5 +342,7 @@ if __name__ == "__main__":
         understanding([Path(name) for name in sys.argv[2:]])
     elif sys.argv[1:2] == ["frozen"]:
         frozen([Path(name) for name in sys.argv[2:]])
+    elif sys.argv[1:2] == ["frozen-heads"]:
+        frozen_heads([Path(name) for name in sys.argv[2:]])
     else:
         main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "study")

@@ -169,7 +169,12 @@ def test_the_benchmark_trains_heads_on_frozen_weights(
     torch.manual_seed(0)
     checkpoint.save(tmp_path / "sim", SIM(MICRO, default_vocabulary().sizes), default_vocabulary(), {})
     config = BenchmarkConfig(
-        data=str(songs), systems=("sim-notes", "sim-image", "midibert-notes"), frozen_heads=True, seeds=2, piece_steps=4
+        data=str(songs),
+        systems=("sim-notes", "sim-image", "midibert-notes"),
+        frozen_heads=True,
+        notes=30,
+        seeds=2,
+        piece_steps=4,
     )
     read, times = Tagger.read, [0]
 
@@ -181,11 +186,11 @@ def test_the_benchmark_trains_heads_on_frozen_weights(
     rows = run.benchmark(("melody",), tmp_path / "sim", tmp_path / "out", config)
     named = [(r["inputs"], r["seeds"]) for r in rows if r["metric"] == "accuracy" and r["seeds"]]
     assert named[:2] == [
-        ("notes [frozen]", [0, 1]),
-        ("image (engraved from the notes; notes as blanks) [frozen]", [0, 1]),
+        ("notes (windows of 30) [frozen]", [0, 1]),
+        ("image (engraved from the notes; notes as blanks; windows of 30) [frozen]", [0, 1]),
     ]
     trained = [r for r in rows if r["seeds"]]
-    assert all("--frozen-heads" in r["command"] and "MidiBERT" not in r["pretraining"] for r in trained)
+    assert all("--frozen-heads --notes 30" in r["command"] and "MidiBERT" not in r["pretraining"] for r in trained)
     assert not (tmp_path / "out" / "read").exists()
     seen = [load_answers(folder / "answers.npz").scores for folder in sorted((tmp_path / "out" / "runs").glob("*sim*"))]
     assert len(seen) == 4 and not any(np.allclose(a, b) for a, b in pairwise(seen))

@@ -211,6 +211,7 @@ class BenchmarkConfig:
             "help": "Rows without a network, of tasks of pieces: all; ours, without music21's slow features; none."
         },
     )
+    notes: int = field(default=0, metadata={"help": "Notes of a window, for tasks of whole pieces; 0: the task's own."})
     seeds: int = field(default=1, metadata={"help": "How many trainings of every head, with seeds from SEED on."})
     seed: int = field(default=0, metadata={"help": "The first seed."})
     style_steps: int = field(default=600, metadata={"help": "Optimiser steps of a style head."})

@@ -133,6 +133,7 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
             rows += judge_probe(name, task, there(data), sources, out, config)
             continue
         if isinstance(task, PieceTask):
+            task = replace(task, notes=config.notes or task.notes)
             found, compared = judge_pieces(task, there(folder), sources, out, config)
         else:
             found, compared = judge_passages(task, there(data), sources, out, config)
@@ -186,7 +187,8 @@ def judge_pieces(
         return kept[settings.inputs]
 
     first: list[tuple[System, Parts, Answers]] = []
-    rules = piece_baselines.kept_rules(material, out / "runs", config.seed, config.rules)
+    ruled = out / "runs" / f"windows-of-{config.notes}" if config.notes else out / "runs"
+    rules = piece_baselines.kept_rules(material, ruled, config.seed, config.rules)
     rows, compared = judge_task(task, ready, rules, chosen, sources, out, config, first)
     if first and find_spec("matplotlib") is not None:
         from scoresim.benchmark.task_pictures import add_pictures, draw_task
@@ -234,7 +236,7 @@ def judge_task(
                 answered.append((system, parts, said))
         shutil.rmtree(out / READ, ignore_errors=True)
         as_is = LINEAR if config.frozen else FROZEN if config.frozen_heads else ""
-        inputs = describe(system.inputs, task) + as_is
+        inputs = describe(system.inputs, task, config.notes) + as_is
         judged.append(Judged(inputs, system.pretraining, seeds, tuple(figures)))
         if joint:
             together.append(Judged(inputs, system.pretraining + WITH, seeds, tuple(joint)))
@@ -367,13 +369,15 @@ def row_of(result: Result, pretraining: str, seeds: tuple[int, ...], sources: So
     }
 
 
-def describe(inputs: Inputs, task: Task | PieceTask) -> str:
-    """The inputs of a row in words: an image is the composer's own notation, or engraved from the notes."""
-    if inputs == "notes":
-        return "notes"
-    engraved = isinstance(task, PieceTask) and not task.composers
-    source = "engraved from the notes" if engraved else "composer's notation"
-    return f"{inputs} ({source}{'; notes as blanks' if blank(task, inputs) else ''})"
+def describe(inputs: Inputs, task: Task | PieceTask, notes: int = 0) -> str:
+    """The inputs of a row in words: where the image is from; `notes` of a window, if not the task's own number."""
+    said = []
+    if inputs != "notes":
+        engraved = isinstance(task, PieceTask) and not task.composers
+        said.append("engraved from the notes" if engraved else "composer's notation")
+    said += ["notes as blanks"] if blank(task, inputs) else []
+    said += [f"windows of {notes:,}"] if notes and isinstance(task, PieceTask) and task.level == "note" else []
+    return f"{inputs} ({'; '.join(said)})" if said else inputs
 
 
 def published_rows(task: PieceTask, sources: Sources) -> list[Row]:
