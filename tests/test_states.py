@@ -162,6 +162,23 @@ def test_a_head_on_frozen_weights_reads_once_and_leaves_nothing_behind(
     assert not (tmp_path / "run" / "read").exists()
 
 
+def test_another_head_in_the_folder_is_a_sentence_before_anything_is_read(
+    composer: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = FinetuneConfig(inputs="notes", frozen=True, steps=2, windows=3)
+    sim = SIM(MICRO, default_vocabulary().sizes)
+    fit(prepare_pieces(composer, BATCHES, config), sim, "micro", config, tmp_path / "run")
+    monkeypatch.setattr(Tagger, "read", None)
+    other = dataclasses.replace(config, seed=1)
+    with pytest.raises(BadInput, match="holds another fine-tuning"):
+        fit(prepare_pieces(composer, BATCHES, other), sim, "micro", other, tmp_path / "run")
+
+
+def test_frozen_weights_are_asked_one_way_at_a_time(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="choose one"):
+        run.benchmark(("melody",), tmp_path, tmp_path / "out", BenchmarkConfig(frozen=True, frozen_heads=True))
+
+
 def test_the_benchmark_trains_heads_on_frozen_weights(
     songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

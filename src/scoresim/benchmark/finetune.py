@@ -203,7 +203,6 @@ def fit(
         raise BadInput("a head stands on additions of its own (--rank) or on those of another (--on); choose one.")
     if config.rank:
         add_low_rank(sim, config.rank)
-    light = config.frozen or config.rank > 0 or config.on != ""
     on = head_stands(Path(config.on))[0] if config.on else ""
     if config.frozen or config.on:
         sim.requires_grad_(False)
@@ -219,11 +218,12 @@ def fit(
         )
     level, classes = parts.task.level, len(parts.classes)
     tagger = Tagger(sim, level, classes, config.context, views=config.views, narrow=config.context_width)
-    if (config.frozen or config.on) and parts.material is not None and not (out / RESULT).is_file():
-        parts = known(parts, tagger, f"{origin} {on}", config, read or out / READ)
+    stands_on = f"{origin} with {on}" if on else origin
+    if (config.frozen or config.on) and kept_result(out, asked_of(parts, stands_on, config)) is None:
+        parts = known(parts, tagger, stands_on, config, read or out / READ)
     module = Blanks(tagger) if blank(parts.task, config.inputs) else tagger
-    result = fit_module(parts, module, f"{origin} with {on}" if on else origin, config, out)
-    if module is tagger and light and not (out / HEAD).is_file():
+    result = fit_module(parts, module, stands_on, config, out)
+    if module is tagger and (config.frozen or config.rank or config.on) and not (out / HEAD).is_file():
         save_head(out / HEAD, tagger, replace(head_config(parts, tagger, origin, config, result), on=on))
     shutil.rmtree(out / READ, ignore_errors=True)
     return result
@@ -275,12 +275,7 @@ def fit_module(parts: Parts, module: nn.Module, origin: str, config: FinetuneCon
         origin: identity of the weights that it starts from.
     """
     config = resolved(parts, config)
-    asked = {
-        "task": parts.task.name,
-        "origin": origin,
-        "data_manifest_sha256": parts.identity,
-        "finetune": json.loads(json.dumps(asdict(config))),
-    }
+    asked = asked_of(parts, origin, config)
     if (done := kept_result(out, asked)) is not None:
         return done
     write_json(out / CONFIG, asked)
@@ -310,6 +305,12 @@ def fit_module(parts: Parts, module: nn.Module, origin: str, config: FinetuneCon
     result = conclude(parts, module, config, inputs, out, asked | learnt | {"seconds": round(state.seconds, 1)})
     shutil.rmtree(out / "state", ignore_errors=True)
     return result
+
+
+def asked_of(parts: Parts, origin: str, config: FinetuneConfig) -> dict[str, Any]:
+    """What a fine-tuning is: the same asked again is not done again."""
+    options = json.loads(json.dumps(asdict(config)))
+    return {"task": parts.task.name, "origin": origin, "data_manifest_sha256": parts.identity, "finetune": options}
 
 
 def conclude(

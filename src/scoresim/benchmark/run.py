@@ -109,8 +109,10 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
         The rows of `results.json`: what, inputs, pretraining, metric, value, ci95, n, seeds, command, commit.
 
     Raises:
-        BadInput: an unknown task, a damaged checkpoint, or data that the tasks cannot use.
+        BadInput: an unknown task, a damaged checkpoint, data that the tasks cannot use, or options at odds.
     """
+    if config.frozen and config.frozen_heads:
+        raise BadInput("--frozen asks a linear model, --frozen-heads trains heads on the same states; choose one.")
     every = tuple(task_names) in ((), ("all",))
     asked = {name: tasks.get(name) for name in (tasks.names() if every else tasks.asked_with(task_names))}
     notes = None if config.notes_checkpoint is None else locate(config.notes_checkpoint)

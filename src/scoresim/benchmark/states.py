@@ -147,7 +147,8 @@ def keep(
         BadInput: what was kept is damaged.
     """
     passages, groups = unique_passages(windows)
-    asked = [identity, [windows.segments.rows[row] for rows in groups for row in rows], inputs, notes, blank]
+    read = [[windows.segments.rows[row] for row in rows] for rows in groups]
+    asked = [identity, read, inputs, notes, blank, IN_FILE]
     name = hashlib.sha256(repr(asked).encode()).hexdigest()[:12]
     found: list[dict[str, NDArray[Any]]] = []
     tagger.eval()
@@ -158,7 +159,7 @@ def keep(
                 arrays = _read(tagger, windows, groups[low:high], inputs, notes, blank, pool)
                 folder.mkdir(parents=True, exist_ok=True)
                 with replacing(path) as temporary, temporary.open("wb") as file:
-                    np.savez(file, allow_pickle=False, **arrays)
+                    np.savez(file, **arrays)
             found.append(_load(path))
             progress.advance(high - low)
     whole = {name: np.concatenate([some.pop(name) for some in found]) for name in list(found[0])}
@@ -196,7 +197,7 @@ def _read(
     notes: bool,
     blank: bool,
     pool: ThreadPoolExecutor,
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, Any]:
     """The arrays of `States` for some passages, with their numbers of notes as "count"."""
     device = next(tagger.parameters()).device
     kept: dict[int, tuple[NDArray[Any], ...]] = {}
