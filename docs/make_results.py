@@ -315,13 +315,13 @@ def frozen_heads(folders: list[Path]) -> None:
     """The tables of heads on frozen weights."""
     rows, compared = joined(folders)
     publish("frozen_heads", "Heads on frozen weights", ON_FROZEN, rows, compared)
-    note = "Percent of the test part, mean of three seeds; * the picture is engraved from the notes, else it is the\n"
-    note += (
-        "composer's notation; features are made by hand and read by trees or a linear model, untrained is a head on\n"
-    )
-    note += "`small` before any training. Intervals, pieces, other metrics and tests:\n"
+    table = table_of_tasks(rows, compared, "[frozen]")
+    drawn = "* the picture is engraved from the notes, else it is the" if " * |" in table else "the picture is the"
+    note = f"Percent of the test part, mean of three seeds; {drawn}\n"
+    note += "composer's notation; features are made by hand and read by trees or a linear model, untrained is a head\n"
+    note += "on `small` before any training. Intervals, pieces, other metrics and tests:\n"
     note += "[results/frozen_heads.md](results/frozen_heads.md)."
-    between(ON_FROZEN_BEGIN, ON_FROZEN_END, f"{table_of_tasks(rows, compared, '[frozen]')}\n\n{note}\n")
+    between(ON_FROZEN_BEGIN, ON_FROZEN_END, f"{table}\n\n{note}\n")
 
 
 def between(begin: str, end: str, what: str) -> None:
