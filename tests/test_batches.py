@@ -403,7 +403,7 @@ def test_a_note_points_at_its_own_line() -> None:
     source = Chain(4)
     config = BatchConfig(4, lines=4)
     passages = Passages(source, config)
-    alone = [passages._row(i) for i in range(4)]
+    alone = [passages.row(i) for i in range(4)]
     row = joined(alone, config)
     assert joined(alone[:1], config) is alone[0]
     at = 0

@@ -112,7 +112,12 @@ class FinetuneConfig:
             "are then asked on one reading."
         },
     )
-    frozen: bool = field(default=False, metadata={"help": "Train the head alone: the model under it stays as it is."})
+    frozen: bool = field(
+        default=False,
+        metadata={
+            "help": "Train the head alone: the model under it stays as it is, and reads every piece once, unvaried."
+        },
+    )
     lr: float = field(
         default=0.0, metadata={"help": "Highest learning rate, after warm-up; 0 is the recipe of the task's kind."}
     )
