@@ -1,5 +1,6 @@
 """What every test shares: repeatable randomness, one thread for torch, no network, and made-up songs."""
 
+import dataclasses
 import io
 import os
 import shutil
@@ -222,3 +223,28 @@ def browser() -> Iterator[Any]:
         opened = playwright.chromium.launch(executable_path=program, args=list(CHROMIUM))
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def piece_task() -> Callable[..., Any]:
+    """(name, changes) -> a task of whole pieces of the benchmark, asked of its own sources alone."""
+    from scoresim.benchmark import tasks
+
+    return lambda name, **changes: dataclasses.replace(tasks.get(name), elsewhere=(), **changes)
+
+
+@pytest.fixture(scope="session")
+def melody(songs: Path, piece_task: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The made-up songs as the material of the task melody, engraved, in short windows."""
+    from scoresim.benchmark.piecewise import gather
+
+    return gather(piece_task("melody", notes=40), songs, tmp_path_factory.mktemp("melody"), workers=1)
+
+
+@pytest.fixture(scope="session")
+def composer(songs: Path, piece_task: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same as the material of the task composer, without pictures."""
+    from scoresim.benchmark.piecewise import gather
+
+    task = piece_task("composer", notes=64, least=30)
+    return gather(task, songs, tmp_path_factory.mktemp("composer"), images=False, workers=1)

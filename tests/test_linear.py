@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +13,11 @@ import pytest
 import torch
 
 from scoresim import checkpoint
-from scoresim.benchmark import linear, run, tasks
+from scoresim.benchmark import linear, run
 from scoresim.benchmark.config import BenchmarkConfig, FinetuneConfig
 from scoresim.benchmark.finetune import prepare_pieces
 from scoresim.benchmark.linear import LinearProbe, probe
-from scoresim.benchmark.piecewise import Material, answers, gather
+from scoresim.benchmark.piecewise import Material, answers
 from scoresim.benchmark.task import PieceTask, load_answers
 from scoresim.data.batches import batch_config
 from scoresim.errors import BadInput
@@ -30,23 +31,6 @@ BATCHES = batch_config(MICRO, 4)
 def micro(seed: int = 0) -> SIM:
     torch.manual_seed(seed)
     return SIM(MICRO, default_vocabulary().sizes)
-
-
-def piece_task(name: str, **changes: Any) -> PieceTask:
-    task = tasks.get(name)
-    assert isinstance(task, PieceTask)
-    return dataclasses.replace(task, elsewhere=(), **changes)
-
-
-@pytest.fixture(scope="module")
-def melody(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> Material:
-    return gather(piece_task("melody", notes=40), songs, tmp_path_factory.mktemp("melody"), workers=1)
-
-
-@pytest.fixture(scope="module")
-def composer(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> Material:
-    folder = tmp_path_factory.mktemp("composer")
-    return gather(piece_task("composer", notes=64, least=30), songs, folder, images=False, workers=1)
 
 
 @pytest.mark.parametrize("inputs", ["notes", "both", "image"])
@@ -117,7 +101,7 @@ def test_one_class_is_a_sentence(composer: Material, tmp_path: Path) -> None:
 
 
 def test_what_frozen_weights_know_stands_in_a_table(
-    songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece_task: Callable[..., PieceTask]
 ) -> None:
     monkeypatch.setattr("scoresim.benchmark.tasks.melody.TASK", piece_task("melody"))
     checkpoint.save(tmp_path / "sim", micro(), default_vocabulary(), {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import pytest
 import torch
 
 from scoresim import checkpoint
-from scoresim.benchmark import run, states, tasks
+from scoresim.benchmark import run, states
 from scoresim.benchmark.config import BenchmarkConfig, FinetuneConfig
 from scoresim.benchmark.finetune import Blanks, fit, prepare_pieces
-from scoresim.benchmark.piecewise import Material, answers, gather, windows
+from scoresim.benchmark.piecewise import Material, answers, windows
 from scoresim.benchmark.states import keep, unique_passages
 from scoresim.benchmark.task import PieceTask, load_answers
 from scoresim.data.batches import batch_config
@@ -31,23 +32,6 @@ BATCHES = batch_config(MICRO, 4)
 def tagger(level: str, **options: Any) -> Tagger:
     torch.manual_seed(0)
     return Tagger(SIM(MICRO, default_vocabulary().sizes), level, 3, **options).eval()
-
-
-def piece_task(name: str, **changes: Any) -> PieceTask:
-    task = tasks.get(name)
-    assert isinstance(task, PieceTask)
-    return dataclasses.replace(task, elsewhere=(), **changes)
-
-
-@pytest.fixture(scope="module")
-def melody(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> Material:
-    return gather(piece_task("melody", notes=40), songs, tmp_path_factory.mktemp("melody"), workers=1)
-
-
-@pytest.fixture(scope="module")
-def composer(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> Material:
-    folder = tmp_path_factory.mktemp("composer")
-    return gather(piece_task("composer", notes=64, least=30), songs, folder, images=False, workers=1)
 
 
 def test_what_stands_in_two_windows_is_read_once(melody: Material) -> None:
@@ -180,7 +164,7 @@ def test_frozen_weights_are_asked_one_way_at_a_time(tmp_path: Path) -> None:
 
 
 def test_the_benchmark_trains_heads_on_frozen_weights(
-    songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece_task: Callable[..., PieceTask]
 ) -> None:
     monkeypatch.setattr("scoresim.benchmark.tasks.melody.TASK", piece_task("melody", notes=40))
     torch.manual_seed(0)
