@@ -8,7 +8,8 @@
     python docs/make_results.py frozen OUT...         # results/frozen.{json,md}, the same of benchmarks with --frozen
     python docs/make_results.py frozen-heads OUT...   # results/frozen_heads.{json,md}, the same with --frozen-heads
 
-The rows are those that `scoresim study` and `scoresim benchmark` wrote; nothing is typed by hand.
+The rows are those that `scoresim study` and `scoresim benchmark` wrote; nothing is typed by hand. Of the last three
+each OUT adds its rows to those that stand there, or takes their place.
 """
 
 import json
@@ -284,6 +285,38 @@ def joined(folders: list[Path]) -> tuple[list[dict[str, Any]], list[dict[str, An
     return rows, compared
 
 
+def added(name: str, folders: list[Path]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows and comparisons of results/NAME.json, where what the folders say takes the place of what stood there."""
+    file = ROOT / "results" / f"{name}.json"
+    stood = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"rows": [], "comparisons": []}
+    rows, compared = joined(folders)
+    return (
+        replaced(stood["rows"], rows, ("what", "inputs", "pretraining", "metric")),
+        replaced(stood["comparisons"], compared, ("what", "a", "b", "metric")),
+    )
+
+
+def replaced(old: list[dict[str, Any]], new: list[dict[str, Any]], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Old entries in their order, each with the new one of the same names in its place.
+
+    A new entry that none stood for goes behind those of its question and pre-training; weights pre-trained on MIDI
+    alone go behind those that have seen pictures.
+    """
+    out = list(old)
+    for entry in new:
+        same = [i for i, one in enumerate(out) if all(one[n] == entry[n] for n in names)]
+        if same:
+            out[same[0]] = entry
+            continue
+        question = entry["what"].partition(":")[0]
+        beside = [i for i, one in enumerate(out) if one["what"].partition(":")[0] == question]
+        kind = str(entry.get("pretraining", "")).replace(MIDI, IMAGE)
+        alike = [i for i in beside if out[i].get("pretraining") == kind]
+        at = max(alike or beside, default=len(out) - 1) + 1
+        out.insert(at, entry)
+    return out
+
+
 def publish(name: str, title: str, about: str, rows: list[dict[str, Any]], compared: list[dict[str, Any]]) -> None:
     """Write results/NAME.json and .md."""
     whole = {"rows": rows, "comparisons": compared}
@@ -294,7 +327,7 @@ def publish(name: str, title: str, about: str, rows: list[dict[str, Any]], compa
 
 def understanding(folders: list[Path]) -> None:
     """The tables of trained heads."""
-    rows, compared = joined(folders)
+    rows, compared = added("understanding", folders)
     publish("understanding", "What heads know", UNDERSTANDING, rows, compared)
     note = "Percent right of the test part, mean of three seeds (95 % interval over works); all rows and the paired\n"
     note += "tests: [results/understanding.md](results/understanding.md)."
@@ -303,7 +336,7 @@ def understanding(folders: list[Path]) -> None:
 
 def frozen(folders: list[Path]) -> None:
     """The tables of frozen weights."""
-    rows, compared = joined(folders)
+    rows, compared = added("frozen", folders)
     publish("frozen", "What frozen weights know", FROZEN, rows, compared)
     note = "Percent of the test part; * the picture is engraved from the notes, else it is the composer's notation;\n"
     note += "features are made by hand and read by trees or a linear model, untrained is `small` before any training.\n"
@@ -313,7 +346,7 @@ def frozen(folders: list[Path]) -> None:
 
 def frozen_heads(folders: list[Path]) -> None:
     """The tables of heads on frozen weights."""
-    rows, compared = joined(folders)
+    rows, compared = added("frozen_heads", folders)
     publish("frozen_heads", "Heads on frozen weights", ON_FROZEN, rows, compared)
     table = table_of_tasks(rows, compared, "[frozen]")
     drawn = "* the picture is engraved from the notes, else it is the" if " * |" in table else "the picture is the"
