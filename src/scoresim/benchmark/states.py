@@ -12,10 +12,9 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,7 +24,7 @@ from torch import Tensor
 
 from scoresim.benchmark.metrics import Ints
 from scoresim.data.batches import IGNORE, Batch, Windows, collate
-from scoresim.data.rows import Row, joined
+from scoresim.data.rows import joined
 from scoresim.data.windows import Segment
 from scoresim.errors import BadInput
 from scoresim.files import replacing
@@ -36,7 +35,6 @@ from scoresim.model.tagger import Known, Tagger
 from scoresim.progress import Progress
 from scoresim.score.tokens import MASK
 
-T = TypeVar("T")
 AT_ONCE = 48  # passages that are read together
 IN_FILE = 32 * AT_ONCE
 
@@ -154,21 +152,16 @@ def keep(
     name = hashlib.sha256(repr(asked).encode()).hexdigest()[:12]
     found: list[dict[str, NDArray[Any]]] = []
     tagger.eval()
-    files = {
-        folder / f"{name}-{low:07d}.npz": groups[low:high]
-        for low, high in pairwise([*range(0, len(groups), IN_FILE), len(groups)])
-    }
-    missing = [path for path in files if not path.is_file()]
-    with Progress("Reading", len(groups), "passages") as progress, ThreadPoolExecutor(2) as pool:
-        rows = _ahead(pool, [partial(_rows, windows, files[path]) for path in missing])
-        for path, mine in files.items():
-            if path in missing:
-                arrays = _read(tagger, windows, next(rows), inputs, notes, blank, pool)
+    with Progress("Reading", len(groups), "passages") as progress, ThreadPoolExecutor(1) as pool:
+        for low, high in pairwise([*range(0, len(groups), IN_FILE), len(groups)]):
+            path = folder / f"{name}-{low:07d}.npz"
+            if not path.is_file():
+                arrays = _read(tagger, windows, groups[low:high], inputs, notes, blank, pool)
                 folder.mkdir(parents=True, exist_ok=True)
                 with replacing(path) as temporary, temporary.open("wb") as file:
                     np.savez(file, **arrays)
             found.append(_load(path))
-            progress.advance(len(mine))
+            progress.advance(high - low)
     whole = {name: np.concatenate([some.pop(name) for some in found]) for name in list(found[0])}
     return KnownWindows(windows, passages, States(first=np.r_[0, np.cumsum(whole.pop("count"))], **whole))
 
@@ -199,7 +192,7 @@ def blanked(notes: NoteInput) -> NoteInput:
 def _read(
     tagger: Tagger,
     windows: Windows,
-    passages: Sequence[Row],
+    groups: Sequence[tuple[int, ...]],
     inputs: str,
     notes: bool,
     blank: bool,
@@ -208,7 +201,7 @@ def _read(
     """The arrays of `States` for some passages, with their numbers of notes as "count"."""
     device = next(tagger.parameters()).device
     kept: dict[int, tuple[NDArray[Any], ...]] = {}
-    for some, batch in _batches(windows, passages, pool):
+    for some, batch in _batches(windows, groups, pool):
         given, image = batch.to(device).inputs(inputs)
         with reading(device):
             states, vectors = tagger.read(blanked(given) if blank and given is not None else given, image)
@@ -221,36 +214,25 @@ def _read(
             n = int(mask[b].sum())
             kept[i] = np.array([n]), vector[None], time[:n], marks[:n].astype(np.int64), of_notes[:n].astype(np.float16)
     names = ("count", "vectors", "time", "marks", "states")
-    return {name: np.concatenate([kept[i][k] for i in range(len(passages))]) for k, name in enumerate(names)}
+    return {name: np.concatenate([kept[i][k] for i in range(len(groups))]) for k, name in enumerate(names)}
 
 
-def _rows(windows: Windows, groups: Sequence[tuple[int, ...]]) -> list[Row]:
-    """Passages, each from its rows."""
-    return [joined([windows.row(row) for row in rows], windows.config) for rows in groups]
-
-
-def _batches(windows: Windows, passages: Sequence[Row], pool: ThreadPoolExecutor) -> Iterator[tuple[Ints, Batch]]:
-    """Passages of like size as batches, and which they are."""
+def _batches(
+    windows: Windows, groups: Sequence[tuple[int, ...]], pool: ThreadPoolExecutor
+) -> Iterator[tuple[Ints, Batch]]:
+    """Passages of like size as batches, each made while the one before is read, and which they are."""
+    passages = list(pool.map(lambda rows: joined([windows.row(row) for row in rows], windows.config), groups))
     order = np.argsort([len(row.ids) + len(row.cells) for row in passages], kind="stable")
 
-    def batch(some: Ints) -> tuple[Ints, Batch]:
-        rows = [passages[i] for i in some.tolist()]
-        return some, collate(rows, some, np.zeros(len(some), np.int64), windows.config)
+    def batch(some: Ints) -> Batch:
+        return collate([passages[i] for i in some.tolist()], some, np.zeros(len(some), np.int64), windows.config)
 
+    waiting: Future[Batch] | None = None
     parts = np.split(order, range(AT_ONCE, len(order), AT_ONCE))
-    return _ahead(pool, [partial(batch, some) for some in parts])
-
-
-def _ahead(pool: ThreadPoolExecutor, calls: Sequence[Callable[[], T]]) -> Iterator[T]:
-    """What calls return, in their order, each made while the result of the one before is in use."""
-    waiting: Future[T] | None = None
-    for call in calls:
-        coming = pool.submit(call)
-        if waiting is not None:
-            yield waiting.result()
-        waiting = coming
-    if waiting is not None:
-        yield waiting.result()
+    for number, some in enumerate(parts):
+        made = batch(some) if waiting is None else waiting.result()
+        waiting = pool.submit(batch, parts[number + 1]) if number + 1 < len(parts) else None
+        yield some, made
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
