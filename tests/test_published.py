@@ -1,0 +1,79 @@
+"""What is published in results/ and in the README: new rows beside those that stand, and tables made of rows alone."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NAMES = ("what", "inputs", "pretraining", "metric")
+
+
+@pytest.fixture(scope="module")
+def make_results() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_results", ROOT / "docs" / "make_results.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def row(what: str, pretraining: str, value: float, inputs: str = "notes") -> dict[str, Any]:
+    return {"what": what, "inputs": inputs, "pretraining": pretraining, "metric": "accuracy", "value": value}
+
+
+def test_new_rows_take_the_place_of_their_like_or_stand_beside_it(make_results: ModuleType) -> None:
+    both, midi = make_results.IMAGE, make_results.MIDI
+    stood = [row("hand, notes", both, 0.1), row("hand, notes", "none", 0.2), row("key, notes", both, 0.3)]
+    new = [
+        row("hand, notes", midi, 0.4),
+        row("key, notes", both, 0.5),
+        row("hand, notes", both, 0.6, "both"),
+        row("meter, notes", both, 0.7),
+    ]
+    found = make_results.replaced(stood, new, NAMES)
+    said = [(entry["what"][:4], entry["pretraining"], entry["value"]) for entry in found]
+    assert said == [
+        ("hand", both, 0.1),
+        ("hand", both, 0.6),
+        ("hand", midi, 0.4),
+        ("hand", "none", 0.2),
+        ("key,", both, 0.5),
+        ("mete", both, 0.7),
+    ]
+    assert make_results.replaced(found, new, NAMES) == found
+    assert len(stood) == 3
+
+
+def test_a_comparison_takes_the_place_of_the_one_of_the_same_rows(make_results: ModuleType) -> None:
+    gain = {"what": "hand, notes: gain", "a": "both", "b": "notes", "metric": "accuracy", "p": 0.5}
+    other = gain | {"what": "key, notes: gain"}
+    found = make_results.replaced([gain, other], [gain | {"p": 0.1}, gain | {"b": "nothing"}], ("what", "a", "b"))
+    assert [(entry["what"][:3], entry["b"], entry["p"]) for entry in found] == [
+        ("han", "notes", 0.1),
+        ("han", "nothing", 0.5),
+        ("key", "notes", 0.5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "mark", "kind"), [("frozen", "frozen", "[frozen, linear]"), ("frozen_heads", "frozen heads", "[frozen]")]
+)
+def test_the_tables_of_the_readme_are_made_of_what_is_published(
+    make_results: ModuleType, name: str, mark: str, kind: str
+) -> None:
+    kept = json.loads((ROOT / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme.split(f"<!-- {mark} -->\n")[1].split("\n\n", 1)[0]
+    assert shown == make_results.table_of_tasks(kept["rows"], kept["comparisons"], kind)
+    page = (ROOT / "results" / f"{name}.md").read_text(encoding="utf-8")
+    assert page.endswith(make_results.markdown(kept["rows"], kept["comparisons"]))
+
+
+def test_the_table_of_trained_heads_is_made_of_what_is_published(make_results: ModuleType) -> None:
+    kept = json.loads((ROOT / "results" / "understanding.json").read_text(encoding="utf-8"))
+    shown = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- understanding -->\n")[1].split("\n\n", 1)[0]
+    assert shown == make_results.table_of_heads(kept["rows"])
