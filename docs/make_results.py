@@ -33,6 +33,7 @@ HEADS_BEGIN, HEADS_END = "<!-- understanding -->\n", "<!-- /understanding -->"
 FROZEN_BEGIN, FROZEN_END = "<!-- frozen -->\n", "<!-- /frozen -->"
 ON_FROZEN_BEGIN, ON_FROZEN_END = "<!-- frozen heads -->\n", "<!-- /frozen heads -->"
 IMAGE, MIDI = "score images and MIDI", "MIDI alone"
+ROW = ("what", "inputs", "pretraining", "metric")  # what tells one row from another
 RULES = (("note heads", "none (bootleg score)"), ("nothing", "none (chance)"))
 SHOWN = (  # what the README says, and which row it is: (what, metric, [(heading, inputs begin with, pre-training)])
     ("Hidden pitches of a bar", "hidden pitch", "accuracy", (("both", IMAGE), ("notes", IMAGE), ("notes", MIDI))),
@@ -289,11 +290,22 @@ def added(name: str, folders: list[Path]) -> tuple[list[dict[str, Any]], list[di
     """The rows and comparisons of results/NAME.json, where what the folders say takes the place of what stood there."""
     file = ROOT / "results" / f"{name}.json"
     stood = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"rows": [], "comparisons": []}
-    rows, compared = joined(folders)
-    return (
-        replaced(stood["rows"], rows, ("what", "inputs", "pretraining", "metric")),
-        replaced(stood["comparisons"], compared, ("what", "a", "b", "metric")),
-    )
+    return together(stood, *joined(folders))
+
+
+def together(
+    stood: dict[str, Any], rows: list[dict[str, Any]], compared: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows and comparisons that stood, with new ones; no comparison stays of a question that is answered otherwise now.
+
+    What stood there compared rows of one run; where one of them has another value, only the new run may say what its
+    difference to another is.
+    """
+    out = replaced(stood["rows"], rows, ROW)
+    values = {tuple(row[n] for n in ROW): row["value"] for row in out}
+    moved = {row["what"] for row in stood["rows"] if values[tuple(row[n] for n in ROW)] != row["value"]}
+    differences = replaced(stood["comparisons"], compared, ("what", "a", "b", "metric"))
+    return out, [one for one in differences if one in compared or one["what"].partition(":")[0] not in moved]
 
 
 def replaced(old: list[dict[str, Any]], new: list[dict[str, Any]], names: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -1,12 +1,14 @@
 """What every test shares: repeatable randomness, one thread for torch, no network, and made-up songs."""
 
 import dataclasses
+import importlib.util
 import io
 import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -248,3 +250,18 @@ def composer(songs: Path, piece_task: Callable[..., Any], tmp_path_factory: pyte
 
     task = piece_task("composer", notes=64, least=30)
     return gather(task, songs, tmp_path_factory.mktemp("composer"), images=False, workers=1)
+
+
+@pytest.fixture(scope="session")
+def script() -> Callable[[str], ModuleType]:
+    """Path from the root of the repository -> a script of it as a module."""
+
+    def load(path: str) -> ModuleType:
+        file = Path(__file__).parent.parent / path
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

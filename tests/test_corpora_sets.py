@@ -1,13 +1,12 @@
 """What single data sets promise: layouts, labels, splits and works that agree across sets."""
 
 import csv
-import importlib.util
 import re
 import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -272,16 +271,9 @@ def _column(path: Path, column: str) -> list[str]:
         return [row[column] for row in csv.DictReader(file)]
 
 
-def _page() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_corpora", REPOSITORY / "docs" / "make_corpora.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_page_names_every_corpus_with_its_licence() -> None:
-    kept, made = (REPOSITORY / "docs" / "corpora.md").read_text(encoding="utf-8"), _page().text(FIXTURES)
+def test_the_page_names_every_corpus_with_its_licence(script: Callable[[str], ModuleType]) -> None:
+    kept = (REPOSITORY / "docs" / "corpora.md").read_text(encoding="utf-8")
+    made = script("docs/make_corpora.py").text(FIXTURES)
     for name in corpora.names():
         assert f"| `{name}` | {corpora.get(name).title} |" in kept
         assert f"**`{name}`**" in kept
@@ -290,8 +282,9 @@ def test_the_page_names_every_corpus_with_its_licence() -> None:
 
 
 @needs_shared
-def test_the_page_is_what_the_program_makes() -> None:
-    assert (REPOSITORY / "docs" / "corpora.md").read_text(encoding="utf-8") == _page().text(SHARED)
+def test_the_page_is_what_the_program_makes(script: Callable[[str], ModuleType]) -> None:
+    kept = (REPOSITORY / "docs" / "corpora.md").read_text(encoding="utf-8")
+    assert kept == script("docs/make_corpora.py").text(SHARED)
 
 
 @needs_shared

@@ -1,7 +1,7 @@
 """What is published in results/ and in the README: new rows beside those that stand, and tables made of rows alone."""
 
-import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,16 +9,11 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("what", "inputs", "pretraining", "metric")
 
 
 @pytest.fixture(scope="module")
-def make_results() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_results", ROOT / "docs" / "make_results.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def make_results(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("docs/make_results.py")
 
 
 def row(what: str, pretraining: str, value: float, inputs: str = "notes") -> dict[str, Any]:
@@ -34,7 +29,7 @@ def test_new_rows_take_the_place_of_their_like_or_stand_beside_it(make_results: 
         row("hand, notes", both, 0.6, "both"),
         row("meter, notes", both, 0.7),
     ]
-    found = make_results.replaced(stood, new, NAMES)
+    found = make_results.replaced(stood, new, make_results.ROW)
     said = [(entry["what"][:4], entry["pretraining"], entry["value"]) for entry in found]
     assert said == [
         ("hand", both, 0.1),
@@ -44,7 +39,7 @@ def test_new_rows_take_the_place_of_their_like_or_stand_beside_it(make_results: 
         ("key,", both, 0.5),
         ("mete", both, 0.7),
     ]
-    assert make_results.replaced(found, new, NAMES) == found
+    assert make_results.replaced(found, new, make_results.ROW) == found
     assert len(stood) == 3
 
 
@@ -57,6 +52,18 @@ def test_a_comparison_takes_the_place_of_the_one_of_the_same_rows(make_results: 
         ("han", "nothing", 0.5),
         ("key", "notes", 0.5),
     ]
+
+
+def test_no_difference_stays_of_rows_that_are_answered_otherwise(make_results: ModuleType) -> None:
+    gains = [{"what": f"{name}, notes: gain", "a": "x", "b": "y", "metric": "m"} for name in ("hand", "key")]
+    rows = [row("hand, notes", make_results.IMAGE, 0.1), row("key, notes", make_results.IMAGE, 0.3)]
+    stood: dict[str, Any] = {"rows": rows, "comparisons": gains}
+    same = [row("hand, notes", make_results.IMAGE, 0.1)]
+    other = [row("hand, notes", make_results.IMAGE, 0.2)]
+    anew: dict[str, Any] = gains[0] | {"p": 0.1}
+    assert make_results.together(stood, same, [])[1] == gains
+    assert make_results.together(stood, other, [])[1] == gains[1:]
+    assert make_results.together(stood, other, [anew])[1] == [anew, gains[1]]
 
 
 @pytest.mark.parametrize(
