@@ -12,7 +12,7 @@ import pytest
 
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import FinetuneConfig
-from scoresim.benchmark.finetune import fit, prepare_pieces
+from scoresim.benchmark.finetune import finetune, fit, prepare_pieces
 from scoresim.benchmark.piecewise import Material, gather, present, root_of, windows
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.benchmark.tasks import (
@@ -22,6 +22,7 @@ from scoresim.benchmark.tasks import (
     emotion_midibert,
     hand,
     key,
+    key_all,
     key_lieder,
     melody,
     melody_all,
@@ -53,6 +54,7 @@ NEW = [
     "emotion_midibert",
     "hand",
     "key",
+    "key_all",
     "key_lieder",
     "meter",
     "tune_type",
@@ -216,8 +218,9 @@ def test_a_fifth_is_worth_half_a_key() -> None:
     ]
     assert key.credit().sum(1) == pytest.approx(np.full(24, 2.5))
     assert [key.label(made_up(labels={"key": name})) for name in ("C major", "B minor", "H major")] == [0, 23, -1]
-    assert not key.TASK.transposes
-    assert not key_lieder.TASK.transposes
+    names = ("C major", "Gb major", "F# major", "G# minor", "Cb major", "D dorian", "C", "")
+    assert [key_all.label(made_up(labels={"key": name})) for name in names] == [0, 6, 6, 20, 11, -1, -1, -1]
+    assert not any(task.TASK.transposes for task in (key, key_all, key_lieder))
 
 
 def test_labels_of_pieces_are_read_from_what_the_source_says() -> None:
@@ -347,6 +350,20 @@ def test_a_task_is_gathered_from_files(name: str, tmp_path: Path) -> None:
     assert material.elsewhere == ()
     if name == "key_lieder":
         assert {material.label(piece) for some in material.parts.values() for piece in some} == {7}
+
+
+def test_some_sources_of_a_task_may_be_chosen(tmp_path: Path) -> None:
+    task = dataclasses.replace(emotion.TASK, corpora=("pop909", "emopia"))
+    assert task.of_sources(()) is task
+    assert task.of_sources(["emopia", "pop909"]) == task, "their order is the task's"
+    assert task.of_sources(["emopia"]).corpora == ("emopia",)
+    with pytest.raises(BadInput, match="emotion has no source asap, vgmidi; its sources: pop909, emopia"):
+        task.of_sources(["asap", "emopia", "vgmidi"])
+    config = FinetuneConfig(inputs="notes", sources=("kern_chopin",))
+    with pytest.raises(BadInput, match="meter has no source kern_chopin"):
+        finetune("meter", None, tmp_path / "meter", FIXTURES, config)
+    with pytest.raises(BadInput, match="style is asked of a data set; --sources chooses"):
+        finetune("style", None, tmp_path / "style", FIXTURES, config)
 
 
 def test_notes_of_files_have_classes() -> None:

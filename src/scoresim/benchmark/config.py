@@ -87,6 +87,12 @@ class FinetuneConfig:
             "help": "Width of these blocks, for a head of few numbers; 0 is that of the model, below 0 the recipe's."
         },
     )
+    sources: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "Sources that are learnt from and asked, for tasks of whole pieces; none is all of the task's."
+        },
+    )
     augment: bool = field(
         default=True, metadata={"help": "Transpose and hurry training pieces where the task says that it may be done."}
     )

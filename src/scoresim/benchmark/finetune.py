@@ -181,8 +181,10 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
         merge_low_rank(sim)
     batches = batch_config(sim.config, config.batch_size)
     if isinstance(asked, PieceTask):
-        material = gather(asked, data, out / "pieces", images=config.inputs != "notes")
+        material = gather(asked.of_sources(config.sources), data, out / "pieces", images=config.inputs != "notes")
         parts = prepare_pieces(material, batches, config)
+    elif config.sources:
+        raise BadInput(f"{task} is asked of a data set; --sources chooses among those of a task of whole pieces.")
     else:
         parts = prepare(asked, Kept(shards.open(data)), batches, config)
     return fit(parts, sim, origin, config, out)
@@ -332,7 +334,7 @@ def conclude(
         "classes": list(parts.classes),
         "level": parts.task.level,
         "items": int((found.truth >= 0).sum()),
-        "figures": figures_of(parts.evaluate(found, elsewhere)),
+        "figures": [figure.row() for figure in parts.evaluate(found, elsewhere)],
     }
     write_json(out / RESULT, result)
     return result
@@ -401,17 +403,6 @@ def class_weights(labels: Ints, classes: int, balance: float) -> Tensor:
 def blank(task: Task | PieceTask, inputs: Inputs) -> bool:
     """Whether notes are given as blanks: a note-level task that is shown the image alone."""
     return task.level == "note" and inputs == "image"
-
-
-def figures_of(figures: list[Figure]) -> list[dict[str, Any]]:
-    """Figures with their intervals over works."""
-    found = []
-    for figure in figures:
-        score = metrics.with_interval(figure.tables[None], figure.statistic)
-        interval = [round(score.low, 6), round(score.high, 6)]
-        found.append({"what": figure.what, "metric": figure.metric, "value": round(score.value, 6)})
-        found[-1] |= {"ci95": interval, "n": score.n}
-    return found
 
 
 def load_elsewhere(folder: Path, parts: Parts) -> dict[str, Answers]:

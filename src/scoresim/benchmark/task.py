@@ -203,6 +203,13 @@ class Figure:
     tables: Floats
     statistic: Statistic
 
+    def row(self) -> dict[str, Any]:
+        """The figure with its interval over works, as JSON keeps it."""
+        score = metrics.with_interval(self.tables[None], self.statistic)
+        interval = [round(score.low, 6), round(score.high, 6)]
+        said = {"what": self.what, "metric": self.metric, "value": round(score.value, 6)}
+        return said | {"ci95": interval, "n": score.n}
+
 
 @dataclass(frozen=True)
 class Task:
@@ -324,6 +331,16 @@ class PieceTask:
     def items(self) -> str:
         """What is answered, in words: notes, or windows."""
         return "notes" if self.level == "note" else f"windows of {self.notes} notes"
+
+    def of_sources(self, chosen: Sequence[str]) -> PieceTask:
+        """The same question about pieces of some of its sources alone; of all, where none is chosen.
+
+        Raises:
+            BadInput: the task has no such source.
+        """
+        if unknown := sorted(set(chosen) - set(self.corpora)):
+            raise BadInput(f"{self.name} has no source {', '.join(unknown)}; its sources: {', '.join(self.corpora)}.")
+        return dataclasses.replace(self, corpora=tuple(n for n in self.corpora if n in chosen)) if chosen else self
 
     def select(self, answers: Answers, classes: Sequence[str]) -> float:
         """The first metric over all items."""

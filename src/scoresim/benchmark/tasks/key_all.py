@@ -1,0 +1,46 @@
+"""Key, of music of several kinds at once: the question of `key`, for a head that is used on anybody's files.
+
+A head that has learnt pop songs alone has heard few of the ways in which older music says its key. So here it learns
+from POP909, whose keys a program heard in recordings, and from piano music in Humdrum kern, in which an editor has
+written the first key down: the sonatas of Mozart and Beethoven, Bach's Well-Tempered Clavier, Chopin, and the piano
+music of the Polish Music Heritage. Keys of one sound are one class: F sharp major is G flat major. A piece that
+changes its key has one answer, its first one; modes other than major and minor are not asked.
+
+Inputs. Notes alone: the composer's notation shows the signature, and half of the pieces have none. A transposed piece
+has another key, so training pieces are hurried only. The parts are the official ones, by work.
+
+Metrics: those of `key`. The weighted score of MIREX chooses, beside it accuracy; over windows of 512 notes and over
+pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scoresim.benchmark.task import PieceTask, official
+from scoresim.benchmark.tasks import key, melody
+from scoresim.data.pieces import Piece
+
+ENHARMONIC = {"Cb": "B", "Db": "C#", "D#": "Eb", "E#": "F", "Fb": "E", "Gb": "F#", "G#": "Ab", "A#": "Bb", "B#": "C"}
+
+
+def label(piece: Piece, classes: Sequence[str] = key.CLASSES) -> int:
+    """Index of the key, however it is spelled; -1 where there is none."""
+    tonic, _, mode = piece.labels.get("key", "").partition(" ")
+    name = f"{ENHARMONIC.get(tonic, tonic)} {mode}"
+    return classes.index(name) if name in classes else -1
+
+
+TASK = PieceTask(
+    name="key_all",
+    question="In which key is this pop song or piano piece?",
+    level="sequence",
+    corpora=("pop909", "kern_beethoven", "kern_chopin", "kern_mozart", "kern_wtc", "polish_piano"),
+    part=official,
+    classes=key.CLASSES,
+    label=label,
+    measures=key.measures,
+    obtain=f"{melody.TASK.obtain} docs/corpora.md says where the piano scores are.",
+    pictured=False,
+    hurries=True,
+)
