@@ -15,24 +15,16 @@ is what `scoresim card SET` says; put it beside the model card.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ship_heads import FREE, put, with_heads
+
 from scoresim import checkpoint
-from scoresim.benchmark import tasks
-from scoresim.benchmark.task import PieceTask
 from scoresim.data import corpora, shards
 from scoresim.data.packed import PackedSet
 from scoresim.files import read_json
-from scoresim.model.lowrank import merge_low_rank
 
-FREE = {  # sources whose terms allow anything, at most with the name of the source: CC0, CC BY, MIT
-    "kern_chopin",
-    "openewld",
-    "openscore_lieder",
-    "polish_piano",
-}
 BEFORE = {  # hashes of what was `small-free` before
     "2857132522cad4835590886f8da810771af525682e670013761007c8bdd397e9",  # 70,400 passages
 }
@@ -45,17 +37,6 @@ INDEXED = (  # what the front matter of a card says: title, how a row and its in
     ("Do image and notes match, one bar altered", "matching: one bar altered", "both", "accuracy"),
     ("Bars found on the picture", "grounding of bars", "both", "share right"),
 )
-QUESTIONS = {
-    "melody": "which notes are melody",
-    "velocity": "how loud a note of a pop song is played (six classes)",
-    "emotion": "which of four moods a clip of a pop song for piano has",
-    "composer": "which of eight pianists and composers of pop and jazz plays",
-    "style": "of which repertoire a passage is",
-    "style-image": "the same, from the picture alone",
-    "key": "in which of 24 keys a pop song is",
-    "difficulty": "how hard a piano piece is to play, from 1 to 9",
-    "meter": "in which time signature a song is written",
-}
 
 
 def main() -> None:
@@ -75,24 +56,6 @@ def main() -> None:
     checkpoint.save(given.out, loaded.model, loaded.vocabulary, provenance, half=True, match=loaded.match)
     if given.weights_only:
         return
-    weights = checkpoint.weights_of(given.out)
-    model = checkpoint.load(given.out).model
-    heads = []
-    stands = {file: checkpoint.head_stands(file) for file in sorted(given.heads.glob("*/head.safetensors"))}
-    bodies = {"": model}
-    for file, (_, on) in sorted(stands.items(), key=lambda item: item[1][1] != ""):
-        tagger, config = checkpoint.load_head(file, bodies[on], weights)
-        if not config.corpora:
-            asked = tasks.learnt(config.task)
-            config = replace(config, corpora=asked.corpora if isinstance(asked, PieceTask) else ())
-        name = file.parent.name
-        target = given.out / checkpoint.HEADS / f"{name}.safetensors"
-        target.parent.mkdir(exist_ok=True)
-        checkpoint.save_head(target, tagger, config)
-        heads.append((name, config, target.stat().st_size))
-        merge_low_rank(tagger.sim)
-        bodies[checkpoint.head_stands(target)[0]] = tagger.sim  # what stands on it was trained on it as it ships
-    heads.sort()
     if given.figures is None:
         parser.error("--figures says where the figures of these weights are.")
     file = Path("results") / given.name / "check.json"
@@ -101,7 +64,9 @@ def main() -> None:
     pairs = shards.open(given.data)
     sources = [corpora.get(source) for source in pairs.manifest["items_by_corpus"]]
     free = {source.name for source in sources} <= FREE and is_all(provenance, pairs, given.packed)
-    card = model_card(given, provenance, pairs.manifest["pairs"], sources, free, heads, figures, check, loaded.match)
+    card = model_card(given, provenance, pairs.manifest["pairs"], sources, free, figures, check, loaded.match)
+    if heads := put(given.out, given.heads, free):
+        card = with_heads(card, given.out, heads)
     (given.out / "README.md").write_text(card, encoding="utf-8")
     print(f"{given.out}: {sum(f.stat().st_size for f in given.out.rglob('*') if f.is_file()) / 1e6:.1f} MB")
 
@@ -125,21 +90,16 @@ def model_card(
     pairs: dict[str, int],
     sources: list[corpora.Corpus],
     free: bool,
-    heads: list[Any],
     figures: str,
     check: list[Any],
     match: tuple[float, float],
 ) -> str:
     """The model card, in the form of the Hugging Face hub."""
-    questions = ", ".join(sorted({head.split("-")[0] for head, *_ in heads}))
-    say = f", and what its heads say ({questions}), as\n`scoresim analyze` gives it" if heads else ""
     rows = "\n".join(f"| {row['what']} | {row['metric']} | {row['value']:.4f} | {row['n']} |" for row in check)
     return TEXT.format(
         name=given.name,
         index=model_index(given.name, read_json(given.figures)),
         licence="cc-by-4.0" if free else "other\nlicense_name: research-use",
-        with_heads=", with heads for questions that musicians ask" if heads else "",
-        say=say,
         use=(ANYONE + (BESIDE if given.beside else "")) if free else RESEARCH,
         known=KNOWN_FREE if free else KNOWN,
         steps=provenance["steps"],
@@ -151,8 +111,6 @@ def model_card(
         figures=figures,
         slope=match[0],
         shift=match[1],
-        heads=HEADS.format(heads="\n".join(head_row(*head) for head in heads)) if heads else "",
-        limits=LIMITS_OF_HEADS if heads else "",
         check=CHECK.format(name=given.name, check=rows) if check else "",
     )
 
@@ -217,13 +175,6 @@ def indexed(card: str, name: str, figures: list[dict[str, Any]]) -> str:
     return f"---\n{front.partition('model-index:')[0]}{model_index(name, figures)}---\n{rest}"
 
 
-def head_row(name: str, config: checkpoint.HeadConfig, size: int) -> str:
-    """What a head is for and what it was measured to know."""
-    said = "; ".join(f"{row['what']}: {row['metric']} {row['value']:.3f}" for row in config.figures[:4])
-    asked = QUESTIONS.get(name, config.task)
-    return f"| {name} | {asked} | {config.inputs} | {', '.join(config.corpora)} | {said} | {size / 1e6:.1f} MB |"
-
-
 TEXT = """---
 library_name: scoresim
 license: {licence}
@@ -239,12 +190,12 @@ tags:
 # scoresim {name}
 
 One Transformer of six million parameters (width 256, six layers) that reads music as notes (MIDI) and as the picture of
-its score. These are the weights behind `scoresim.load("{name}")`, in half precision{with_heads}.
+its score. These are the weights behind `scoresim.load("{name}")`, in half precision.
 The idea is that of SIM: Qin et al., *Score Images as a Modality*, Sensors 24(15):5017, 2024.
 
 ## What it is for
 Research and tools on Western staff notation and on MIDI: finding the score of a page, saying whether a page and a file
-show the same music and where they do not, vectors for search{say}. It also is a body to fine-tune.
+show the same music and where they do not, vectors for search. It also is a body to fine-tune.
 
 It is not for transcription, for handwriting, tablature or chant, or for deciding who a work belongs to.
 
@@ -271,10 +222,10 @@ Held-out works, 95 % intervals over works, from `{file}`:
 A probability of `scoresim match` is the sigmoid of {slope:g} times the logit plus {shift:g}, so that it is right on
 validation works (`runs/calibrate.py`; 1 and 0 are logits as they are). The figures above are of logits as they are.
 
-{heads}{check}## Limits
+{check}## Limits
 Engraved notation of one program dominates: old prints are read by what was learnt from it. Passages of one or two
 systems; scores of more than four staves were rare. {known} are what it knows.
-{limits}
+
 ## To cite
 Qin, Y.; Xie, H.; Ding, S.; Li, Y.; Tan, B.; Ye, M. Score Images as a Modality: Enhancing Symbolic Music Understanding
 through Large-Scale Multimodal Pre-Training. Sensors 2024, 24(15), 5017.
@@ -301,20 +252,6 @@ CHECK = """### Figures that anyone can make again
 |---|---|--:|--:|
 {check}
 
-"""
-
-HEADS = """### Heads
-Each trained on the notes or pictures of the sources named, and asked about the test parts of the same sources; of
-other music their confidence means less.
-
-| head | question | reads | learnt from | test part | size |
-|---|---|---|---|---|--:|
-{heads}
-
-"""
-
-LIMITS_OF_HEADS = """The head for melody has learnt of piano scores that the highest note of the upper staff is melody;
-where the left hand sings, it does not hear it. Velocity stands on its reading: keep both files.
 """
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
+import verovio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -148,6 +149,19 @@ def test_musicxml_with_alterations_alone_is_drawn_with_accidentals() -> None:
     assert len(signs) == engraving.accidentals == 3  # natural, sharp, one flat
     assert not engraving.misleads([0])
     assert engraving.reading.score.notes.alter.tolist() == [0, 1, -1, -1]
+
+
+def test_who_asks_for_notes_alone_waits_for_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name in ("loadData", "redoLayout"):
+        own = getattr(verovio.toolkit, name)
+        monkeypatch.setattr(verovio.toolkit, name, lambda *a, own=own, name=name: (calls.append(name), own(*a))[1])
+    engraving = Engraving(musicxml(("F", 0), ("F", 1), ("B", -1), ("B", -1)), EngraveConfig())
+    assert len(engraving.reading.score.notes) == 4
+    assert calls == ["loadData"]
+    assert engraving.pages == 1
+    assert engraving.mei().count("<note ") == 4
+    assert calls == ["loadData", "loadData", "redoLayout"], "laid out once, with the accidentals that were lacking"
 
 
 TIED = "<note>{}{}<notations>{}</notations></note>"

@@ -215,7 +215,7 @@ def read_whole(corpus: str, item: Item, images: bool = False, sheets: bool = Fal
     piece = replace(piece, staves=tuple(staff.label for staff in score.staves))
     note = dict(zip(score.notes.id, tokens.of_note.tolist(), strict=True))
     if images:
-        piece = _engraved(piece, [_Engraved(0, engraving, note)])
+        piece = _engraved(piece, [_Engraved(0, engraving, note, engraving.pages)])
     written = (Sheet(0, engraving.mei(), note),) if sheets else ()
     return Whole(piece, score, tokens.of_note, written, engraving.reading.title, engraving.reading.composer)
 
@@ -241,7 +241,8 @@ def _from_midi(
         written.append(Sheet(notation.first_bar, notation.mei, note))
         try:
             if images:
-                engraved.append(_Engraved(notation.first_bar, Engraving(notation.mei, settings, str(item.path)), note))
+                engraving = Engraving(notation.mei, settings, str(item.path))
+                engraved.append(_Engraved(notation.first_bar, engraving, note, engraving.pages))
         except ValueError as error:
             warnings.append(f"bars from {notation.first_bar}: {error}")
     if images:
@@ -268,11 +269,12 @@ def _of_score(score: Score, tokens: Tokens, track: Ints, about: dict[str, Any]) 
 
 @dataclass(frozen=True, eq=False)
 class _Engraved:
-    """Engraved bars of a piece: index of the first, their layout, and the note of the piece that each drawn note is."""
+    """Engraved bars of a piece: the first, their engraving, the note of the piece of each drawn one, and pages."""
 
     first_bar: int
     engraving: Engraving
     note: Mapping[str, int]
+    pages: int
 
 
 def _engraved(piece: Piece, engravings: Sequence[_Engraved]) -> Piece:
@@ -283,7 +285,7 @@ def _engraved(piece: Piece, engravings: Sequence[_Engraved]) -> Piece:
     if bars > len(piece.bar_onset) - 1:
         return replace(piece, warnings=(*warnings, "its bars are not those of its notes"))
     for one in engravings:
-        for page in range(one.engraving.pages):
+        for page in range(one.pages):
             for layout in one.engraving.page(page):
                 try:
                     lines.append(_line(one, layout))

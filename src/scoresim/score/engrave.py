@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from scoresim.score.accidentals import draw
@@ -135,12 +136,13 @@ class Layout:
 
 
 class Engraving:
-    """A loaded and laid-out score: its notes, and its systems, drawn when asked for.
+    """A loaded score: its notes, and its systems, laid out and drawn when asked for.
+
+    Who asks for the notes alone does not wait for a layout, nor for accidentals that only a picture needs.
 
     Attributes:
         reading: the notes, with the identifiers of the picture.
         config: how it is engraved.
-        pages: number of pages it is laid out on.
         accidentals: how many notes were given the accidental that the text leaves out.
     """
 
@@ -160,17 +162,30 @@ class Engraving:
         mei = toolkit.getMEI({"scoreBased": True})
         self.reading: Reading = read_mei(mei, source, bar_accidentals)
         self.accidentals = len(self.reading.undrawn)
-        if self.reading.undrawn and not toolkit.loadData(draw(tree(mei), self.reading.undrawn)):
-            raise ValueError("the engraver does not read it with the accidentals that it lacks")
-        self._toolkit, self.config = toolkit, config
+        self._toolkit, self._mei, self.config = toolkit, mei, config
         self._bars = {bar.id: i for i, bar in enumerate(self.reading.score.bars)}
-        toolkit.setOptions({"breaks": config.options()["breaks"]})
-        toolkit.redoLayout()
-        self.pages = int(toolkit.getPageCount())
+
+    @cached_property
+    def _laid_out(self) -> Any:
+        """The engraver, with all accidentals and a layout."""
+        if self.reading.undrawn and not self._toolkit.loadData(draw(tree(self._mei), self.reading.undrawn)):
+            raise ValueError("the engraver does not read it with the accidentals that it lacks")
+        self._toolkit.setOptions({"breaks": self.config.options()["breaks"]})
+        self._toolkit.redoLayout()
+        return self._toolkit
+
+    @property
+    def pages(self) -> int:
+        """Number of pages that it is laid out on.
+
+        Raises:
+            ValueError: the engraver does not read its own text with the accidentals that it lacked.
+        """
+        return int(self._laid_out.getPageCount())
 
     def mei(self) -> str:
         """The score as an MEI text, with the identifiers of the notes of `reading`."""
-        return str(self._toolkit.getMEI({"scoreBased": True}))
+        return str(self._laid_out.getMEI({"scoreBased": True}))
 
     def misleads(self, bars: Collection[int]) -> str:
         """Why a picture of some bars would show other notes than theirs; "" where it does not.
@@ -186,7 +201,7 @@ class Engraving:
 
     def page(self, number: int) -> list[Layout]:
         """Lay out one page, counted from 0, and return its systems, not yet drawn."""
-        sheet = parse(self._toolkit.renderToSVG(number + 1), header=number == 0 and self.config.texts)
+        sheet = parse(self._laid_out.renderToSVG(number + 1), header=number == 0 and self.config.texts)
         layouts = [Layout(sheet, text) for text in sheet.systems]
         if layouts:
             layouts[0].header = sheet.header

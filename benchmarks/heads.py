@@ -1,0 +1,102 @@
+"""What a head that comes with some weights knows of each source of a task: of those it has learnt from, and of others.
+
+    python benchmarks/heads.py MODEL DATA TASK [--head NAME] [--keep DIR]
+
+MODEL is a name that `scoresim.load` takes, or a folder of weights with heads beside them; DATA the folder of the
+sources. TASK is a task of whole pieces, read from notes, whose classes are those of the head; without a name, the one
+head is asked that fits. It answers the test part, source by source, and beside it the rule of the task where it has
+one. Prints a table with 95 % intervals over works and ends with one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import scoresim
+from scoresim.benchmark import metrics, tasks
+from scoresim.benchmark.piecewise import gather
+from scoresim.benchmark.task import Answers, PieceTask
+from scoresim.data.pieces import Piece
+from scoresim.errors import BadInput
+from scoresim.understand import Sim
+from scoresim.understand.heads import Head, of_pieces
+
+TOGETHER = 16  # pieces that are asked at a time
+
+
+def fitting(sim: Sim, task: PieceTask, classes: Sequence[str], name: str | None) -> tuple[str, Head]:
+    """The head that answers a task; of this name, or the only one."""
+    fits = {
+        one: head
+        for one, head in sim.heads.items()
+        if (head.config.level, head.config.classes, head.config.inputs) == (task.level, tuple(classes), "notes")
+        and name in (None, one)
+    }
+    if len(fits) != 1:
+        some = ", ".join(fits) or "none"
+        raise BadInput(f"one head of {sim.name} has to answer {task.name}, and there is {some}; say which with --head.")
+    return next(iter(fits.items()))
+
+
+def answered(task: PieceTask, classes: Sequence[str], pieces: Sequence[Piece], said: Sequence[Any]) -> Answers:
+    """What was said of some pieces, [C] or of their notes, [N, C], beside the truth."""
+    truth = [np.atleast_1d(task.label(piece, classes)) for piece in pieces]
+    lengths = [len(some) for some in truth]
+    works, _ = metrics.groups_of([piece.work for piece in pieces])
+    scores = np.concatenate([np.atleast_2d(some) for some in said]).astype(np.float32)
+    index = np.repeat(np.arange(len(pieces)), lengths)
+    return Answers(np.concatenate(truth).astype(np.int64), scores, np.repeat(works, lengths), index)
+
+
+def rows(task: PieceTask, classes: Sequence[str], who: str, source: str, answers: Answers) -> list[dict[str, Any]]:
+    """The metrics of some answers; of whole pieces where a piece has one class."""
+    known = [figure for figure in task.evaluate(answers, classes) if task.level == "note" or "pieces" in figure.what]
+    return [{"source": source, "who": who} | figure.row() for figure in known]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("task")
+    parser.add_argument("--head", help="name of the head, where several fit")
+    parser.add_argument("--keep", type=Path, default=Path("runs/pieces"), help="where pieces are kept")
+    given = parser.parse_args()
+    task, sim = tasks.learnt(given.task), scoresim.load(given.model)
+    if not isinstance(task, PieceTask):
+        raise BadInput(f"{task.name} is asked of passages, not of whole pieces.")
+    material = gather(task, given.data, given.keep, images=False)
+    classes = material.classes
+    name, head = fitting(sim, task, classes, given.head)
+    found: list[dict[str, Any]] = []
+    print(f"{sim.name}, head {name}, learnt from {', '.join(head.config.corpora)}")
+    print(f"{'source':18}{'who':10}{'metric':24}{'value':>7}  95 %              n")
+    for source in task.corpora:
+        pieces = [piece for piece in material.parts["test"] if piece.corpus == source]
+        if not pieces:
+            continue
+        said: list[Any] = []
+        with sim.reading():
+            for start in range(0, len(pieces), TOGETHER):
+                said += of_pieces({name: head}, pieces[start : start + TOGETHER], sim.rows)[name]
+        here = rows(task, classes, name, source, answered(task, classes, pieces, said))
+        if task.rule is not None:
+            rule, says = task.rule
+            by_rule = answered(task, classes, pieces, [says(piece, classes) for piece in pieces])
+            here += rows(task, classes, rule, source, by_rule)
+        for row in here:
+            low, high = row["ci95"]
+            said_by = f"{source:18}{row['who']:10}{row['metric']:24}"
+            print(f"{said_by}{row['value']:7.3f}  {low:.3f} to {high:.3f} {row['n']:8}", flush=True)
+        found += here
+    print(json.dumps({"benchmark": "heads", "model": sim.name, "task": task.name, "rows": found}, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

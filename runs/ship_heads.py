@@ -1,0 +1,118 @@
+"""Put heads beside the weights that come with the package, and say in their card what they are.
+
+    python runs/ship_heads.py WEIGHTS HEADS
+
+WEIGHTS is a folder of weights with their card, as `runs/ship.py` makes it (src/scoresim/weights/small-free). HEADS
+holds a folder for every head, named as its question (`melody`, `style-image`), with the `head.safetensors` of a
+`scoresim finetune` of *these* weights. A head of the same name is replaced; others stay. Beside weights that may be
+used for anything no head is put that has learnt from sources of which that cannot be said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from scoresim import checkpoint
+from scoresim.errors import BadInput
+from scoresim.model.lowrank import merge_low_rank
+from scoresim.understand.heads import Head, load_heads
+
+FREE = {  # sources whose terms allow anything, at most with the name of the source: CC0, CC BY, MIT
+    "kern_chopin",
+    "openewld",
+    "openscore_lieder",
+    "polish_piano",
+}
+ANY_USE = "license: cc-by-4.0"  # of the card of such weights
+QUESTIONS = {
+    "melody": "which notes are melody",
+    "velocity": "how loud a note of a pop song is played (six classes)",
+    "emotion": "which of four moods a clip of a pop song for piano has",
+    "composer": "which of eight pianists and composers of pop and jazz plays",
+    "style": "of which repertoire a passage is",
+    "style-image": "the same, from the picture alone",
+    "key": "in which of 24 keys a piece is",
+    "difficulty": "how hard a piano piece is to play, from 1 to 9",
+    "meter": "in which time signature a song is written",
+}
+
+
+def main() -> None:
+    """Put them there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("heads", type=Path)
+    given = parser.parse_args()
+    card = given.weights / "README.md"
+    text = card.read_text(encoding="utf-8")
+    heads = put(given.weights, given.heads, free=ANY_USE in text)
+    card.write_text(with_heads(text, given.weights, heads), encoding="utf-8")
+    print(f"{given.weights}: {', '.join(heads)}")
+
+
+def put(weights: Path, heads: Path, free: bool) -> dict[str, Head]:
+    """Copy heads beside weights, those that others stand on first; all heads that are there then.
+
+    Raises:
+        BadInput: a head stands on other weights or on a head that is not there, or may not stand beside free ones.
+    """
+    model, digest = checkpoint.load(weights).model, checkpoint.weights_of(weights)
+    stands = {file: checkpoint.head_stands(file) for file in sorted(heads.glob("*/head.safetensors"))}
+    bodies = {"": model}
+    for file, (_, on) in sorted(stands.items(), key=lambda item: item[1][1] != ""):
+        tagger, config = checkpoint.load_head(file, bodies[on], digest)
+        if free and (strings := sorted(set(config.corpora) - FREE)):
+            raise BadInput(f"{file} has learnt from {', '.join(strings)}, and {weights} may be used for anything.")
+        target = weights / checkpoint.HEADS / f"{file.parent.name}.safetensors"
+        target.parent.mkdir(exist_ok=True)
+        checkpoint.save_head(target, tagger, config)
+        merge_low_rank(tagger.sim)
+        bodies[checkpoint.head_stands(target)[0]] = tagger.sim  # what stands on it was trained on it as it ships
+    return load_heads(weights, checkpoint.load(weights).model, digest)
+
+
+def with_heads(card: str, weights: Path, heads: dict[str, Head]) -> str:
+    """A model card that says which heads there are, and what it said before of nothing else."""
+    questions = ", ".join(sorted({name.split("-")[0] for name in heads}))
+    rows = "\n".join(row(name, head, weights) for name, head in sorted(heads.items()))
+    said = f", and what its heads say ({questions}), as\n`scoresim analyze` gives it"
+    card = re.sub(r"half precision(, with heads for\squestions that\smusicians ask)?\.", PRECISION, card)
+    search = r"vectors for search(, and what its heads say \([^)]*\), as\s`scoresim analyze` gives it)?\."
+    card = re.sub(search, lambda _: f"vectors for search{said}.", card)
+    limits = "".join(limit for name, limit in LIMITS.items() if name in heads)
+    card = re.sub(r"### Heads\n.*?(?=## |### )", "", card, flags=re.DOTALL)
+    before = "### Figures that anyone can make again" if "### Figures that anyone" in card else "## Limits"
+    return card.replace(before, TABLE.format(rows=rows, limits=limits) + before, 1)
+
+
+def row(name: str, head: Head, weights: Path) -> str:
+    """What a head is for and what it was measured to know."""
+    config, size = head.config, (weights / checkpoint.HEADS / f"{name}.safetensors").stat().st_size
+    said = "; ".join(f"{row['what']}: {row['metric']} {row['value']:.3f}" for row in config.figures[:4])
+    asked = QUESTIONS.get(name, config.task)
+    return f"| {name} | {asked} | {config.inputs} | {', '.join(config.corpora)} | {said} | {size / 1e6:.1f} MB |"
+
+
+PRECISION = "half precision, with heads for questions that\nmusicians ask."
+TABLE = """### Heads
+Each trained on the notes or pictures of the sources named, and asked about the test parts of the same sources; of
+other music their confidence means less.
+
+| head | question | reads | learnt from | test part | size |
+|---|---|---|---|---|--:|
+{rows}
+
+{limits}
+"""
+LIMITS = {
+    "melody": """The head for melody has learnt of piano scores that the highest note of the upper staff is melody;
+where the left hand sings, it does not hear it.
+""",
+    "velocity": """Velocity stands on its reading: keep both files.
+""",
+}
+
+if __name__ == "__main__":
+    main()
