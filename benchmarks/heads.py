@@ -54,10 +54,9 @@ def answered(task: PieceTask, classes: Sequence[str], pieces: Sequence[Piece], s
     return Answers(np.concatenate(truth).astype(np.int64), scores, np.repeat(works, lengths), index)
 
 
-def rows(task: PieceTask, classes: Sequence[str], who: str, source: str, answers: Answers) -> list[dict[str, Any]]:
+def rows(task: PieceTask, classes: Sequence[str], answers: Answers) -> list[dict[str, Any]]:
     """The metrics of some answers; of whole pieces where a piece has one class."""
-    known = [figure for figure in task.evaluate(answers, classes) if task.level == "note" or "pieces" in figure.what]
-    return [{"source": source, "who": who} | figure.row() for figure in known]
+    return [f.row() for f in task.evaluate(answers, classes) if task.level == "note" or "pieces" in f.what]
 
 
 def main() -> None:
@@ -76,7 +75,7 @@ def main() -> None:
     name, head = fitting(sim, task, classes, given.head)
     found: list[dict[str, Any]] = []
     print(f"{sim.name}, head {name}, learnt from {', '.join(head.config.corpora)}")
-    print(f"{'source':18}{'who':10}{'metric':24}{'value':>7}  95 %              n")
+    print(f"{'source':18}{'who':12}{'metric':24}{'value':>7}  95 %              n")
     for source in task.corpora:
         pieces = [piece for piece in material.parts["test"] if piece.corpus == source]
         if not pieces:
@@ -85,17 +84,18 @@ def main() -> None:
         with sim.reading():
             for start in range(0, len(pieces), TOGETHER):
                 said += of_pieces({name: head}, pieces[start : start + TOGETHER], sim.rows)[name]
-        here = rows(task, classes, name, source, answered(task, classes, pieces, said))
+        by = {sim.name: rows(task, classes, answered(task, classes, pieces, said))}
         if task.rule is not None:
             rule, says = task.rule
-            by_rule = answered(task, classes, pieces, [says(piece, classes) for piece in pieces])
-            here += rows(task, classes, rule, source, by_rule)
+            by[rule] = rows(task, classes, answered(task, classes, pieces, [says(piece, classes) for piece in pieces]))
+        about = {"task": task.name, "source": source, "learnt": source in head.config.corpora}
+        here = [{**about, "who": who} | row for who, some in by.items() for row in some]
         for row in here:
             low, high = row["ci95"]
-            said_by = f"{source:18}{row['who']:10}{row['metric']:24}"
+            said_by = f"{source:18}{row['who']:12}{row['metric']:24}"
             print(f"{said_by}{row['value']:7.3f}  {low:.3f} to {high:.3f} {row['n']:8}", flush=True)
         found += here
-    print(json.dumps({"benchmark": "heads", "model": sim.name, "task": task.name, "rows": found}, ensure_ascii=False))
+    print(json.dumps({"benchmark": "heads", "rows": found}, ensure_ascii=False))
 
 
 if __name__ == "__main__":

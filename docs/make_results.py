@@ -7,9 +7,10 @@
     python docs/make_results.py understanding OUT...  # results/understanding.{json,md} from what benchmarks wrote
     python docs/make_results.py frozen OUT...         # results/frozen.{json,md}, the same of benchmarks with --frozen
     python docs/make_results.py frozen-heads OUT...   # results/frozen_heads.{json,md}, the same with --frozen-heads
+    python docs/make_results.py heads FILE...         # results/heads.json from what benchmarks/heads.py printed
 
-The rows are those that `scoresim study` and `scoresim benchmark` wrote; nothing is typed by hand. Of the last three
-each OUT adds its rows to those that stand there, or takes their place.
+The rows are those that `scoresim study` and `scoresim benchmark` wrote; nothing is typed by hand. Of the last four
+each OUT and FILE adds its rows to those that stand there, or takes their place.
 """
 
 import json
@@ -31,6 +32,7 @@ BASE_BEGIN, BASE_END = "<!-- base -->\n", "<!-- /base -->"
 FREE_BEGIN, FREE_END = "<!-- small-free -->\n", "<!-- /small-free -->"
 HEADS_BEGIN, HEADS_END = "<!-- understanding -->\n", "<!-- /understanding -->"
 FROZEN_BEGIN, FROZEN_END = "<!-- frozen -->\n", "<!-- /frozen -->"
+SHIPPED_BEGIN, SHIPPED_END = "<!-- heads -->\n", "<!-- /heads -->"
 ON_FROZEN_BEGIN, ON_FROZEN_END = "<!-- frozen heads -->\n", "<!-- /frozen heads -->"
 IMAGE, MIDI = "score images and MIDI", "MIDI alone"
 ROW = ("what", "inputs", "pretraining", "metric")  # what tells one row from another
@@ -369,6 +371,36 @@ def frozen_heads(folders: list[Path]) -> None:
     between(ON_FROZEN_BEGIN, ON_FROZEN_END, f"{table}\n\n{note}\n")
 
 
+def heads(files: list[Path]) -> None:
+    """What heads that ship know of each source, and the README's table of it."""
+    kept = ROOT / "results" / "heads.json"
+    rows = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else []
+    for file in files:
+        new = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])["rows"]
+        rows = replaced(rows, new, ("task", "source", "who", "metric"))
+    kept.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    note = (
+        "* the head has learnt from this source. `python benchmarks/heads.py small FOLDER melody_all`; intervals and\n"
+    )
+    note += "other metrics: [results/heads.json](results/heads.json)."
+    between(SHIPPED_BEGIN, SHIPPED_END, f"{table_of_shipped(rows)}\n\n{note}\n")
+
+
+def table_of_shipped(rows: list[dict[str, Any]]) -> str:
+    """The first metric of every source, by the rule of the task and by the heads of both sets of weights."""
+    lines = ["| question | source | metric | rule | `small` | `small-free` | n |", "|---|---|---|--:|--:|--:|--:|"]
+    first = {row["task"]: row["metric"] for row in reversed(rows)}
+    some = [row for row in rows if row["metric"] == first[row["task"]]]
+    for task, source in dict.fromkeys((row["task"], row["source"]) for row in some):
+        cells = dict.fromkeys(("rule", "small", "small-free"), "")
+        for row in some:
+            if (row["task"], row["source"]) == (task, source):
+                who, star = (row["who"], " *" * row["learnt"]) if row["who"] in cells else ("rule", "")
+                cells[who], n = f"{100 * row['value']:.1f}{star}", row["n"]
+        lines.append(f"| {task} | {source} | {first[task]} | {' | '.join(cells.values())} | {n} |")
+    return "\n".join(lines)
+
+
 def between(begin: str, end: str, what: str) -> None:
     """Put something between two marks of README.md."""
     readme = ROOT / "README.md"
@@ -377,17 +409,15 @@ def between(begin: str, end: str, what: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["small"]:
-        small(Path(sys.argv[2]))
-    elif sys.argv[1:2] == ["free"]:
-        free([Path(name) for name in sys.argv[2:]])
-    elif sys.argv[1:2] == ["base"]:
-        base(Path(sys.argv[2]), [Path(name) for name in sys.argv[3:]])
-    elif sys.argv[1:2] == ["understanding"]:
-        understanding([Path(name) for name in sys.argv[2:]])
-    elif sys.argv[1:2] == ["frozen"]:
-        frozen([Path(name) for name in sys.argv[2:]])
-    elif sys.argv[1:2] == ["frozen-heads"]:
-        frozen_heads([Path(name) for name in sys.argv[2:]])
-    else:
-        main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "study")
+    lists = (free, understanding, frozen, frozen_heads, heads)
+    given = [Path(name) for name in sys.argv[2:]]
+    asked = {one.__name__.replace("_", "-"): one for one in lists}
+    match sys.argv[1:2]:
+        case ["small"]:
+            small(*given)
+        case ["base"]:
+            base(given[0], given[1:])
+        case [name] if name in asked:
+            asked[name](given)
+        case found:
+            main(Path(found[0]) if found else ROOT / "runs" / "study")

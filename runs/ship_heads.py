@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from scoresim import checkpoint
 from scoresim.errors import BadInput
-from scoresim.model.lowrank import merge_low_rank
+from scoresim.files import replacing
 from scoresim.understand.heads import Head, load_heads
 
 FREE = {  # sources whose terms allow anything, at most with the name of the source: CC0, CC BY, MIT
@@ -48,29 +50,31 @@ def main() -> None:
     card = given.weights / "README.md"
     text = card.read_text(encoding="utf-8")
     heads = put(given.weights, given.heads, free=ANY_USE in text)
-    card.write_text(with_heads(text, given.weights, heads), encoding="utf-8")
+    with replacing(card) as temporary:
+        temporary.write_text(with_heads(text, given.weights, heads), encoding="utf-8")
     print(f"{given.weights}: {', '.join(heads)}")
 
 
 def put(weights: Path, heads: Path, free: bool) -> dict[str, Head]:
-    """Copy heads beside weights, those that others stand on first; all heads that are there then.
+    """Copy heads beside weights: all of them, or none; the heads that are there then.
 
     Raises:
         BadInput: a head stands on other weights or on a head that is not there, or may not stand beside free ones.
     """
-    model, digest = checkpoint.load(weights).model, checkpoint.weights_of(weights)
-    stands = {file: checkpoint.head_stands(file) for file in sorted(heads.glob("*/head.safetensors"))}
-    bodies = {"": model}
-    for file, (_, on) in sorted(stands.items(), key=lambda item: item[1][1] != ""):
-        tagger, config = checkpoint.load_head(file, bodies[on], digest)
-        if free and (strings := sorted(set(config.corpora) - FREE)):
-            raise BadInput(f"{file} has learnt from {', '.join(strings)}, and {weights} may be used for anything.")
-        target = weights / checkpoint.HEADS / f"{file.parent.name}.safetensors"
-        target.parent.mkdir(exist_ok=True)
-        checkpoint.save_head(target, tagger, config)
-        merge_low_rank(tagger.sim)
-        bodies[checkpoint.head_stands(target)[0]] = tagger.sim  # what stands on it was trained on it as it ships
-    return load_heads(weights, checkpoint.load(weights).model, digest)
+    new = {f"{file.parent.name}.safetensors": file for file in sorted(heads.glob("*/head.safetensors"))}
+    with TemporaryDirectory() as folder:
+        stage = Path(folder) / checkpoint.HEADS
+        stage.mkdir()
+        for name, file in ({one.name: one for one in (weights / checkpoint.HEADS).glob("*")} | new).items():
+            shutil.copy(file, stage / name)
+        found = load_heads(Path(folder), checkpoint.load(weights).model, checkpoint.weights_of(weights))
+        for name, head in found.items():
+            if free and (strings := sorted(set(head.config.corpora) - FREE)):
+                raise BadInput(f"{name} has learnt from {', '.join(strings)}, and {weights} may be used for anything.")
+        for name in new:
+            with replacing(weights / checkpoint.HEADS / name) as temporary:
+                shutil.copy(stage / name, temporary)
+    return found
 
 
 def with_heads(card: str, weights: Path, heads: dict[str, Head]) -> str:

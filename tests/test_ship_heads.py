@@ -1,0 +1,83 @@
+"""Heads beside the weights that come with the package: put there, said in the card, and asked source by source."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import scoresim
+from scoresim.checkpoint import BUNDLED, HEADS
+from scoresim.errors import BadInput
+
+FIXTURES = Path(__file__).parent / "fixtures" / "corpora"
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights that ship, without their heads, and those heads as trainings leave them."""
+    folder = tmp_path_factory.mktemp("ship")
+    shutil.copytree(BUNDLED / "small", folder / "weights", ignore=shutil.ignore_patterns(HEADS))
+    for name in ("melody", "velocity", "key"):
+        (folder / "trained" / name).mkdir(parents=True)
+        shutil.copy(BUNDLED / "small" / HEADS / f"{name}.safetensors", folder / "trained" / name / "head.safetensors")
+    return folder
+
+
+def test_heads_are_put_beside_weights_with_those_that_they_stand_on(
+    bare: Path, tmp_path: Path, script: Callable[[str], ModuleType]
+) -> None:
+    shutil.copytree(bare / "weights", tmp_path / "weights")
+    found = script("runs/ship_heads.py").put(tmp_path / "weights", bare / "trained", free=False)
+    assert set(found) == {"melody", "velocity", "key"}
+    assert found["velocity"].body == found["melody"].body != ""
+    again = scoresim.load(tmp_path / "weights").heads
+    shipped = scoresim.load("small").heads
+    assert {name: head.config for name, head in again.items()} == {name: shipped[name].config for name in found}
+
+
+def test_beside_weights_for_any_use_stand_no_heads_for_some(
+    bare: Path, tmp_path: Path, script: Callable[[str], ModuleType]
+) -> None:
+    shutil.copytree(bare / "weights", tmp_path / "weights")
+    with pytest.raises(BadInput, match=r"has learnt from pop909, and .* may be used for anything"):
+        script("runs/ship_heads.py").put(tmp_path / "weights", bare / "trained", free=True)
+    assert not (tmp_path / "weights" / HEADS).exists()
+
+
+@pytest.mark.parametrize("name", ["small", "small-free"])
+def test_a_card_says_which_heads_there_are_and_says_it_once(name: str, script: Callable[[str], ModuleType]) -> None:
+    ship, folder = script("runs/ship_heads.py"), BUNDLED / name
+    card, heads = (folder / "README.md").read_text(encoding="utf-8"), scoresim.load(name).heads
+    assert ship.with_heads(card, folder, heads) == card
+    table = card.partition("### Heads")[2].partition("\n#")[0]
+    assert [line.split(" | ")[0].strip("| ") for line in table.splitlines() if line.startswith("| ")][1:] == [
+        *sorted(heads)
+    ]
+    other = ship.with_heads(card, folder, {"key": heads["key"]})
+    assert "what its heads say (key)" in other and "| melody |" not in other and "Velocity stands" not in other
+    assert ship.with_heads(other, folder, heads) == card
+
+
+def test_a_head_is_asked_source_by_source(
+    script: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    heads = script("benchmarks/heads.py")
+    words = ["heads.py", "small", str(FIXTURES), "emotion_midibert", "--keep", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", words)
+    heads.main()
+    said = capsys.readouterr().out.splitlines()
+    found = json.loads(said[-1])
+    assert said[0] == "small, head emotion, learnt from emopia"
+    assert {(row["source"], row["who"], row["metric"], row["n"]) for row in found["rows"]} == {
+        ("emopia", "small", "accuracy", 1),
+        ("emopia", "small", "macro-F1", 1),
+    }
+    monkeypatch.setattr("sys.argv", [*words, "--head", "key"])
+    with pytest.raises(BadInput, match="one head of small has to answer emotion_midibert, and there is none"):
+        heads.main()
