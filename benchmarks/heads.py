@@ -1,11 +1,12 @@
 """What a head that comes with some weights knows of each source of a task: of those it has learnt from, and of others.
 
-    python benchmarks/heads.py MODEL DATA TASK [--head NAME] [--keep DIR]
+    python benchmarks/heads.py MODEL DATA TASK [--head NAME] [--part test] [--keep DIR]
 
 MODEL is a name that `scoresim.load` takes, or a folder of weights with heads beside them; DATA the folder of the
 sources. TASK is a task of whole pieces, read from notes, whose classes are those of the head; without a name, the one
-head is asked that fits. It answers the test part, source by source, and beside it the rule of the task where it has
-one. Prints a table with 95 % intervals over works and ends with one line of JSON.
+head is asked that fits. It answers the test part source by source (the validation part, to choose among heads), and
+beside it the rule of the task where it has one. Prints a table with 95 % intervals over works and ends with one line
+of JSON.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("task")
     parser.add_argument("--head", help="name of the head, where several fit")
+    parser.add_argument("--part", choices=("test", "valid"), default="test")
     parser.add_argument("--keep", type=Path, default=Path("runs/pieces"), help="where pieces are kept")
     given = parser.parse_args()
     task, sim = tasks.learnt(given.task), scoresim.load(given.model)
@@ -74,10 +76,10 @@ def main() -> None:
     classes = material.classes
     name, head = fitting(sim, task, classes, given.head)
     found: list[dict[str, Any]] = []
-    print(f"{sim.name}, head {name}, learnt from {', '.join(head.config.corpora)}")
+    print(f"{sim.name}, head {name}, learnt from {', '.join(head.config.corpora)}; {given.part} part")
     print(f"{'source':18}{'who':12}{'metric':24}{'value':>7}  95 %              n")
     for source in task.corpora:
-        pieces = [piece for piece in material.parts["test"] if piece.corpus == source]
+        pieces = [piece for piece in material.parts[given.part] if piece.corpus == source]
         if not pieces:
             continue
         said: list[Any] = []

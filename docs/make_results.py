@@ -397,7 +397,8 @@ def table_of_shipped(rows: list[dict[str, Any]]) -> str:
             if (row["task"], row["source"]) == (task, source):
                 who, star = (row["who"], " *" * row["learnt"]) if row["who"] in cells else ("rule", "")
                 cells[who], n = f"{100 * row['value']:.1f}{star}", row["n"]
-        lines.append(f"| {task} | {source} | {first[task]} | {' | '.join(cells.values())} | {n} |")
+        question = task.partition("_")[0]
+        lines.append(f"| {question} | {source} | {first[task]} | {' | '.join(cells.values())} | {n} |")
     return "\n".join(lines)
 
 

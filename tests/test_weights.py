@@ -79,22 +79,28 @@ def test_what_anyone_may_use_has_learnt_from_nothing_else() -> None:
     rows = [line.split(" | ") for line in terms.splitlines() if line.startswith("| ") and "source | title" not in line]
     assert {row[0].strip("| ") for row in rows} == {"kern_chopin", "openewld", "openscore_lieder", "polish_piano"}
     assert all(row[2].startswith(("CC0", "CC BY 4.0", "MIT")) for row in rows)
+    heads = scoresim.load("small-free").heads.values()
+    assert {source for head in heads for source in head.config.corpora} <= {row[0].strip("| ") for row in rows}
 
 
-def test_weights_without_heads_match_and_find(tmp_path: Path) -> None:
+def test_weights_for_any_use_match_find_and_hear_melodies() -> None:
     sim = scoresim.load("small-free")
-    assert sim.weights != scoresim.load("small").weights and not sim.heads
-    match = sim.match(ROOT / "examples" / "menuet.png", ROOT / "examples" / "menuet.krn")
-    assert match.probability > 0.5
+    assert sim.weights != scoresim.load("small").weights and set(sim.heads) == {"melody"}
+    found = sim.analyze(ROOT / "examples" / "menuet.krn", ROOT / "examples" / "menuet.png")
+    assert found.match is not None and found.match.probability > 0.5
+    assert found.notes is not None and found.notes.melody is not None
+    upper = found.notes.staff == 1
+    assert found.notes.melody[upper].mean() > 0.5 > found.notes.melody[~upper].mean()
 
 
 def test_every_head_stands_on_them_and_says_what_it_knows() -> None:
-    sim = scoresim.load()
-    assert {"melody", "velocity", "style", "style-image", "emotion", "key"} <= set(sim.heads)
-    for name, head in sim.heads.items():
-        config = head.config
-        assert config.weights == sim.weights and config.figures and config.corpora, name
-        assert (SMALL / HEADS / f"{name}.safetensors").stat().st_size < 7e6
+    assert {"melody", "velocity", "style", "style-image", "emotion", "key"} <= set(scoresim.load().heads)
+    for weights in TERMS:
+        sim = scoresim.load(weights)
+        for name, head in sim.heads.items():
+            config = head.config
+            assert config.weights == sim.weights and config.figures and config.corpora, name
+            assert (BUNDLED / weights / HEADS / f"{name}.safetensors").stat().st_size < 7e6
 
 
 def test_they_make_the_round_trip_with_their_heads(tmp_path: Path) -> None:
