@@ -84,3 +84,11 @@ def test_the_table_of_trained_heads_is_made_of_what_is_published(make_results: M
     kept = json.loads((ROOT / "results" / "understanding.json").read_text(encoding="utf-8"))
     shown = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- understanding -->\n")[1].split("\n\n", 1)[0]
     assert shown == make_results.table_of_heads(kept["rows"])
+
+
+def test_the_table_of_heads_that_ship_is_made_of_what_is_published(make_results: ModuleType) -> None:
+    rows = json.loads((ROOT / "results" / "heads.json").read_text(encoding="utf-8"))
+    shown = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- heads -->\n")[1].split("\n\n", 1)[0]
+    assert shown == make_results.table_of_shipped(rows)
+    lines = [line.split(" | ") for line in shown.splitlines()[2:]]
+    assert len(lines) == len({(row["task"], row["source"]) for row in rows}) and all(len(line) == 7 for line in lines)
