@@ -403,8 +403,7 @@ def published_rows(task: PieceTask, sources: Sources) -> list[Row]:
 
 def markdown(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
     """Rows as a Markdown table, with the paired comparisons under it."""
-    lines = ["| what | inputs | pre-training | metric | value | 95 % | n | seeds |"]
-    lines.append("|---|---|---|---|--:|--:|--:|--:|")
+    lines = ["| what | inputs | pre-training | metric | value | 95 % | n | seeds |", "|---|---|---|---|" + "--:|" * 4]
     for row in rows:
         cells = [row["what"], row["inputs"], row["pretraining"], row["metric"], f"{row['value']:.3f}"]
         cells += ["" if row["ci95"] is None else "{:.3f} to {:.3f}".format(*row["ci95"])]
@@ -414,7 +413,8 @@ def markdown(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
         lines += ["", "| comparison, paired over works | metric | difference | 95 % | p | works |"]
         lines.append("|---|---|--:|--:|--:|--:|")
     for row in comparisons:
-        low, high = row["ci95"]
-        cells = [row["what"], row["metric"], f"{row['difference']:+.3f}", f"{low:+.3f} to {high:+.3f}"]
-        lines.append(f"| {' | '.join([*cells, format(row['p'], '.3f'), str(row['works'])])} |")
+        window = row["a"].partition("(windows of ")[2].partition(")")[0]
+        cells = [row["what"] + f", windows of {window}" * bool(window), row["metric"], f"{row['difference']:+.3f}"]
+        cells += ["{:+.3f} to {:+.3f}".format(*row["ci95"]), f"{row['p']:.3f}", str(row["works"])]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
