@@ -21,6 +21,7 @@ import numpy as np
 
 import scoresim
 from scoresim.benchmark import metrics, tasks
+from scoresim.benchmark.note_features import seen
 from scoresim.benchmark.piecewise import gather
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.data.pieces import Piece
@@ -77,7 +78,7 @@ def main() -> None:
     name, head = fitting(sim, task, classes, given.head)
     found: list[dict[str, Any]] = []
     print(f"{sim.name}, head {name}, learnt from {', '.join(head.config.corpora)}; {given.part} part")
-    print(f"{'source':18}{'who':12}{'metric':24}{'value':>7}  95 %              n")
+    print(f"{'source':18}{'who':14}{'metric':24}{'value':>7}  95 %              n")
     for source in task.corpora:
         pieces = [piece for piece in material.parts[given.part] if piece.corpus == source]
         if not pieces:
@@ -89,12 +90,13 @@ def main() -> None:
         by = {sim.name: rows(task, classes, answered(task, classes, pieces, said))}
         if task.rule is not None:
             rule, says = task.rule
-            by[rule] = rows(task, classes, answered(task, classes, pieces, [says(piece, classes) for piece in pieces]))
+            ruled = [says(seen(piece, task.hidden), classes) for piece in pieces]
+            by[rule] = rows(task, classes, answered(task, classes, pieces, ruled))
         about = {"task": task.name, "source": source, "learnt": source in head.config.corpora}
         here = [{**about, "who": who} | row for who, some in by.items() for row in some]
         for row in here:
             low, high = row["ci95"]
-            said_by = f"{source:18}{row['who']:12}{row['metric']:24}"
+            said_by = f"{source:18}{row['who']:14}{row['metric']:24}"
             print(f"{said_by}{row['value']:7.3f}  {low:.3f} to {high:.3f} {row['n']:8}", flush=True)
         found += here
     print(json.dumps({"benchmark": "heads", "rows": found}, ensure_ascii=False))

@@ -25,7 +25,7 @@ from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import FinetuneConfig, Inputs, filled, recipe_of
 from scoresim.benchmark.metrics import Ints
-from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, labels_of, windows
+from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, in_keys, labels_of, windows
 from scoresim.benchmark.states import blanked, keep
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, load_answers, save_answers, some
 from scoresim.checkpoint import HeadConfig, head_stands, load_head, locate, save_head, weights_of
@@ -146,6 +146,8 @@ def prepare(task: Task, data: Data, batches: BatchConfig, config: FinetuneConfig
 
 def prepare_pieces(material: Material, batches: BatchConfig, config: FinetuneConfig) -> Parts:
     """The windows of a task of whole pieces, as tensors with labels."""
+    if config.augment and config.inputs == "notes":
+        material = in_keys(material)
     parts = {part: windows(material, part, batches, config) for part in PARTS}
     labels = labels_of(material, "train")
     identity = f"{material.identity} {config.notes or material.task.notes}"

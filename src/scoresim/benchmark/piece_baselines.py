@@ -1,13 +1,14 @@
 """Answers to tasks of whole pieces without a neural network: what any model has to beat.
 
 - **majority**: the most frequent class of the training part, for every item.
-- The task's own **rule**, where it has one (the skyline of `tasks/melody.py`).
+- The task's own **rule**, where it has one (the skyline of `tasks/melody.py`, the profiles of `tasks/key.py`).
 - **features** of notes: what stands in `note_features`, for gradient-boosted trees.
 - **features** of windows: ours, those of music21, and both (`window_features`); and ours of the whole piece, which say
   more than a window does: look at their figures over pieces. For logistic regression or gradient-boosted trees.
 
 Every choice (classifier, its options, number of trees) is made on the validation part by the task's first metric. The
-weight of a class is that which a network gets (`PieceTask.balance`).
+weight of a class is that which a network gets (`PieceTask.balance`), and so are the keys in which training pieces are
+read (`piecewise.in_keys`).
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from scoresim.benchmark import baselines, metrics
 from scoresim.benchmark.finetune import ANSWERS
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.note_features import note_features, seen
-from scoresim.benchmark.piecewise import Material, cut_part, labels_of
+from scoresim.benchmark.piecewise import Material, cut_part, in_keys, labels_of
 from scoresim.benchmark.task import Answers, load_answers, save_answers
 from scoresim.benchmark.window_features import music21_features, music21_is_there, window_features
 from scoresim.data.pair import Pair
+from scoresim.data.pieces import Piece
 from scoresim.data.windows import Window
 from scoresim.errors import BadInput
 from scoresim.score.tokens import Vocabulary, default_vocabulary
@@ -107,7 +109,7 @@ def kept_rules(material: Material, folder: Path, seed: int, which: str) -> list[
         folder: of the runs of a benchmark.
         which: "all", "ours" or "none" (`BenchmarkConfig.rules`).
     """
-    key = hashlib.sha256(f"{material.content} {seed}".encode()).hexdigest()[:8]
+    key = hashlib.sha256(f"{in_keys(material).content} {seed}".encode()).hexdigest()[:8]
     found = []
     for rule in rules(material, seed=seed, music21=which == "all") if which != "none" else ():
         kept = folder / f"{material.task.name}-rules-{key}" / rule.name.replace(" ", "-") / ANSWERS
@@ -132,16 +134,19 @@ def rules(
     Raises:
         BadInput: (when they answer) the training part has fewer than two classes.
     """
-    task, items = material.task, {name: items_of(material, name, notes) for name in ("train", "valid", part)}
+    task, whole = material.task, labels_of(material, "train")
+    material = in_keys(material)
+    items = {name: items_of(material, name, notes) for name in ("train", "valid", part)}
     labels = labels_of(material, "train")
-    most = partial(baselines.majority, labels, len(items[part].truth), len(material.classes))
+    most = partial(baselines.majority, whole, len(items[part].truth), len(material.classes))
     yield Rule("majority class", "nothing", lambda: items[part].answered(most()))
     if task.rule is not None:
         name, rule = task.rule
 
         def ruled() -> Answers:
-            said = [rule(piece, material.classes) for piece in material.parts[part]]
-            return items[part].answered(np.concatenate(said))
+            shown = (seen(piece, task.hidden, a, b) for piece, a, b in _stretches(material, part, items[part].windows))
+            said = [rule(pair, material.classes) for pair in shown]
+            return items[part].answered(np.concatenate(said) if task.level == "note" else np.stack(said))
 
         yield Rule(name, "notes", ruled)
     if task.level == "note":
@@ -178,6 +183,15 @@ def rules(
         yield Rule("features of music21", "notes", partial(of_windows, music21_features))
         yield Rule("both kinds of features", "notes", partial(of_windows, window_features, music21_features))
     yield Rule("hand-crafted features of the piece", "notes", of_pieces)
+
+
+def _stretches(material: Material, part: str, windows: Sequence[Window]) -> Iterator[tuple[Piece, int, int]]:
+    """The pieces of a part with the first note and the first after the last of each window, or of all of the piece."""
+    some = material.parts[part]
+    if material.task.level == "note":
+        yield from ((piece, 0, len(piece)) for piece in some)
+    else:
+        yield from ((some[window.piece], window.first, window.end) for window in windows)
 
 
 def _chosen(truth: Ints, most: int, seed: int) -> NDArray[np.bool_]:

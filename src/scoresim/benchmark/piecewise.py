@@ -29,6 +29,7 @@ from scoresim.understand.heads import blended
 TRANSPOSED = (-5, 6)  # semitones, both included
 HURRIED = (-2, 2)  # twelfths of doubling the tempo
 PARTS = ("train", "valid", "test")
+KEYS = 4  # in which a training piece is learnt from, where its class moves with it
 
 _logger = logging.getLogger("scoresim")
 
@@ -128,6 +129,23 @@ def _elsewhere(
             task = replace(material.task, label=place.label, elsewhere=())
             found.append((place, replace(material, task=task, parts={"test": some})))
     return tuple(found)
+
+
+def in_keys(material: Material) -> Material:
+    """The same, of a task that knows the class of a transposed piece: training pieces in `KEYS` keys, some by lot.
+
+    The lines of a transposed piece are those of the piece: their pictures are not to be seen.
+    """
+    turned = material.task.turned
+    if turned is None:
+        return material
+    lots = np.random.default_rng(0)
+    away = np.r_[TRANSPOSED[0] : 0, 1 : TRANSPOSED[1] + 1]
+    some = material.parts["train"]
+    moves = [lots.permutation(away)[: KEYS - 1].tolist() for _ in some]
+    new = [turned(piece, steps) for piece, mine in zip(some, moves, strict=True) for steps in mine]
+    identity, content = (f"{name} in {KEYS} keys" for name in (material.identity, material.content))
+    return replace(material, parts={**material.parts, "train": some + new}, identity=identity, content=content)
 
 
 def windows(material: Material, part: str, batches: BatchConfig, config: FinetuneConfig) -> Windows:

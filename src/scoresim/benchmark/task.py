@@ -303,7 +303,10 @@ class PieceTask:
         composers: whether the image is the composer's notation and not engraved from MIDI.
         published: figures of others.
         elsewhere: pieces of other sources that the trained head answers too, where they are there.
-        rule: name of a rule without learning, and what it says of a piece: [N, C] scores of its notes.
+        rule: name of a rule without learning, and what it says of notes as a system may see them: [N, C] scores of
+            them, or [C] of the whole.
+        turned: a piece so many semitones higher, with the class that it has then; None where the class does not
+            follow from the old one.
     """
 
     name: str
@@ -325,7 +328,8 @@ class PieceTask:
     composers: bool = False
     published: tuple[Published, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
-    rule: tuple[str, Callable[[Piece, Sequence[str]], Floats]] | None = None
+    rule: tuple[str, Callable[[Pair, Sequence[str]], Floats]] | None = None
+    turned: Callable[[Piece, int], Piece] | None = None
 
     @property
     def items(self) -> str:

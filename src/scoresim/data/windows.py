@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from scoresim.score.tokens import ATTRIBUTES, FIRST, MASK, Vocabulary, default_v
 LINE_WIDTH = 7.0  # of a group of bars, in the unit of `spacing`: the median of 3,000 engraved lines is 6.9
 LINE_NOTES = 64  # of a group of bars
 MOST_NOTES = 128  # of a segment: a fuller line is read in parts
+Ids = TypeVar("Ids", bound=np.integer[Any])
 BLANK = png(np.full((1, 1), 255, dtype=np.uint8))
 
 
@@ -263,7 +264,7 @@ def marks_of(name: str) -> Labels:
     return lambda pair: {name: pair.marks} if isinstance(pair, Marked) else {}
 
 
-def moved(ids: NDArray[np.int16], steps: int, faster: int, vocabulary: Vocabulary | None = None) -> NDArray[np.int16]:
+def moved(ids: NDArray[Ids], steps: int, faster: int, vocabulary: Vocabulary | None = None) -> NDArray[Ids]:
     """Note tokens transposed and played faster: augmentation of notes that are read without an image.
 
     Args:

@@ -6,16 +6,17 @@ written the first key down: the sonatas of Mozart and Beethoven, Bach's Well-Tem
 music of the Polish Music Heritage. Keys of one sound are one class: F sharp major is G flat major. A piece that
 changes its key has one answer, its first one; modes other than major and minor are not asked.
 
-Inputs. Notes alone: the composer's notation shows the signature, and half of the pieces have none. A transposed piece
-has another key, so training pieces are hurried only. The parts are the official ones, by work.
+Inputs. Notes alone: the composer's notation shows the signature, and half of the pieces have none. Training pieces are
+learnt from in several keys, and hurried, as in `key`. The parts are the official ones, by work.
 
-Metrics: those of `key`. The weighted score of MIREX chooses, beside it accuracy; over windows of 512 notes and over
-pieces.
+Metrics and rule: those of `key`. The weighted score of MIREX chooses, beside it accuracy; over windows of 512 notes and
+over pieces.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from scoresim.benchmark.task import PieceTask, official
 from scoresim.benchmark.tasks import key, melody
@@ -43,4 +44,6 @@ TASK = PieceTask(
     obtain=f"{melody.TASK.obtain} docs/corpora.md says where the piano scores are.",
     pictured=False,
     hurries=True,
+    rule=key.TASK.rule,
+    turned=partial(key.turned, named=label),
 )

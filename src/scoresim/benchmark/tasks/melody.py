@@ -30,10 +30,11 @@ import numpy as np
 
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Floats, Ints, Statistic
-from scoresim.benchmark.note_features import seen, top_line
+from scoresim.benchmark.note_features import top_line
 from scoresim.benchmark.task import Elsewhere, PieceTask, Published, official
 from scoresim.benchmark.tasks import _staves
 from scoresim.data.corpora import Item
+from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
 from scoresim.score.tokens import default_vocabulary
 
@@ -48,9 +49,9 @@ def label(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
     return of_track[piece.track].astype(np.int64)
 
 
-def skyline(piece: Piece, classes: Sequence[str] = CLASSES) -> Floats:
+def skyline(pair: Pair, classes: Sequence[str] = CLASSES) -> Floats:
     """[N, 3] scores that call the highest of all sounding notes melody and any other accompaniment."""
-    highest = top_line(seen(piece, HIDDEN), default_vocabulary())
+    highest = top_line(pair, default_vocabulary())
     said = np.where(highest, classes.index("melody"), classes.index("accompaniment"))
     return np.log(np.eye(len(classes))[said] + 1e-6)
 

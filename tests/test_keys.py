@@ -1,0 +1,170 @@
+"""Keys: pieces in other keys with their labels, the profiles of keys, and training pieces in several keys."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoresim.benchmark import piece_baselines
+from scoresim.benchmark.config import FinetuneConfig
+from scoresim.benchmark.finetune import prepare_pieces
+from scoresim.benchmark.note_features import seen
+from scoresim.benchmark.piece_baselines import Items, rules
+from scoresim.benchmark.piecewise import KEYS, Material, in_keys
+from scoresim.benchmark.task import Answers, PieceTask
+from scoresim.benchmark.tasks import key, key_all, key_lieder, melody
+from scoresim.data.batches import Windows
+from scoresim.data.pieces import Piece
+from scoresim.data.rows import BatchConfig
+from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, default_vocabulary
+
+SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 11)}
+LONG, SHORT = 24, 12  # of the grid: a quarter note and an eighth
+PITCH = ATTRIBUTES.index("pitch")
+
+
+def scale(tonic: int, mode: str, labels: dict[str, str], name: str = "p", lines: int = 6) -> Piece:
+    """A scale up, line after line; its tonic and fifth are longer than the rest."""
+    pitch = np.tile([48 + tonic + step for step in SCALES[mode]], lines)
+    n = len(pitch)
+    durations = default_vocabulary().durations
+    ids = np.full((n, len(ATTRIBUTES)), FIRST, dtype=np.int32)
+    onset = np.arange(n, dtype=np.float64)
+    ids[:, 0] += (onset // 4).astype(np.int32)
+    ids[:, 1] += (onset % 4 * GRID).astype(np.int32)
+    ids[:, PITCH] += pitch.astype(np.int32)
+    length = np.where(np.isin((pitch - tonic) % 12, (0, 7)), LONG, SHORT)
+    ids[:, ATTRIBUTES.index("duration")] += np.array([durations.index(one) for one in length], dtype=np.int32)
+    none = np.zeros(n, dtype=np.int64)
+    return Piece(
+        **dict.fromkeys(("split", "style", "composer", "title"), ""),
+        id=name,
+        corpus="c",
+        work=name,
+        labels=labels,
+        ids=ids,
+        bar=(onset // 4).astype(np.int64),
+        onset=onset,
+        bar_onset=np.arange(0, n + 4, 4).astype(np.float64),
+        velocity=none + 64,
+        track=none - 1,
+        staff=none,
+        voice=none,
+    )
+
+
+def in_key(index: int, name: str = "p", lines: int = 6) -> Piece:
+    mode, tonic = divmod(index, 12)
+    return scale(tonic, ("major", "minor")[mode], {"key": key.CLASSES[index]}, name, lines)
+
+
+def material(task: PieceTask, some: Sequence[Piece]) -> Material:
+    assert isinstance(task.classes, tuple)
+    parts = {"train": list(some), "valid": list(some[:3]), "test": list(some[:3])}
+    return Material(task, task.classes, parts, "made up", content="made up")
+
+
+@given(index=st.integers(0, 23), steps=st.integers(-11, 11))
+def test_a_turned_piece_is_in_the_key_that_it_is_heard_in(index: int, steps: int) -> None:
+    old = in_key(index)
+    new = key.turned(old, steps)
+    assert key.label(new) == 12 * (index // 12) + (index + steps) % 12
+    assert ((new.ids[:, PITCH] - old.ids[:, PITCH]) % 12 == steps % 12).all()
+    assert np.delete(new.ids, PITCH, axis=1).tolist() == np.delete(old.ids, PITCH, axis=1).tolist()
+    assert key.profiles(seen(new, ())).argmax() == key.label(new), "the profiles hear the same"
+    assert key.label(key.turned(new, -steps)) == index
+    assert old.labels == in_key(index).labels, "the old piece is as it was"
+
+
+def test_spelling_is_forgotten_and_no_key_stays_none() -> None:
+    turned = key_all.TASK.turned
+    assert turned is not None
+    flat = scale(6, "major", {"key": "Gb major"})
+    assert key.label(flat) == -1
+    assert turned(flat, 1).labels["key"] == "G major"
+    assert key_all.label(turned(scale(0, "major", {"key": "D dorian"}), 3)) == -1
+
+
+@given(fifths=st.integers(-7, 7), steps=st.integers(-11, 11))
+def test_a_turned_song_has_the_signature_of_its_notes(fifths: int, steps: int) -> None:
+    song = scale(7 * fifths % 12, "major", {"fifths": str(fifths)})
+    new = key_lieder.turned(song, steps)
+    signature = int(new.labels["fifths"])
+    assert (signature - fifths - 7 * steps) % 12 == 0
+    assert -6 <= signature <= 6
+    assert signature != (6 if fifths < 0 else -6)
+    said = key_lieder.CLASSES[int(key_lieder.profiles(seen(new, ())).argmax())]
+    assert (int(said) - signature) % 12 == 0
+    assert abs(int(said)) <= 6
+
+
+def test_no_signature_stays_none_and_minor_keys_have_theirs() -> None:
+    assert key_lieder.turned(scale(0, "major", {}), 5).labels.get("fifths", "") == ""
+    said = key_lieder.profiles(seen(scale(9, "minor", {}), ()))
+    assert key_lieder.CLASSES[int(said.argmax())] == "0"
+
+
+def test_profiles_of_what_says_nothing_are_nothing() -> None:
+    chromatic = dataclasses.replace(in_key(0, lines=12))
+    ids = chromatic.ids.copy()
+    ids[:, PITCH] = FIRST + 60 + np.arange(len(ids)) % 12
+    ids[:, ATTRIBUTES.index("duration")] = ids[0, ATTRIBUTES.index("duration")]
+    found = key.profiles(seen(dataclasses.replace(chromatic, ids=ids), ()))
+    assert found.shape == (24,)
+    assert abs(found).max() < 1e-6
+
+
+def test_training_pieces_are_learnt_from_in_several_keys_and_others_are_not() -> None:
+    some = material(key.TASK, [in_key(index, str(index)) for index in range(24)])
+    more = in_keys(some)
+    train = more.parts["train"]
+    assert len(train) == KEYS * 24
+    assert train[:24] == some.parts["train"]
+    assert all(more.parts[part] == some.parts[part] for part in ("valid", "test"))
+    assert more.identity != some.identity and more.content != some.content
+    for piece in some.parts["train"]:
+        assert len({key.label(one) for one in train if one.id == piece.id}) == KEYS, "no key of a piece stands twice"
+    assert all(key.profiles(seen(one, ())).argmax() == key.label(one) for one in train)
+    again = in_keys(some).parts["train"]
+    assert [one.labels for one in again] == [one.labels for one in train]
+    songs = material(dataclasses.replace(melody.TASK), some.parts["train"])
+    assert in_keys(songs) is songs
+
+
+@pytest.mark.parametrize(
+    ("inputs", "augment", "times"), [("notes", True, KEYS), ("notes", False, 1), ("both", True, 1)]
+)
+def test_only_what_is_read_from_notes_alone_is_turned(inputs: str, augment: bool, times: int) -> None:
+    some = material(key.TASK, [in_key(index, str(index)) for index in range(4)])
+    config = FinetuneConfig(inputs=inputs, augment=augment)  # type: ignore[arg-type]
+    parts = prepare_pieces(some, BatchConfig(), config)
+    assert isinstance(parts.train, Windows) and isinstance(parts.test, Windows)
+    assert len(parts.train) == 4 * times
+    assert len(parts.test) == 3
+    assert len(parts.labels) == 4 * times
+    assert (some.identity in parts.identity) and ("keys" in parts.identity) == (times > 1)
+
+
+def test_the_rule_hears_keys_and_features_learn_from_turned_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = [in_key(index, str(index)) for index in range(24)]
+    some = dataclasses.replace(
+        material(key.TASK, pieces), parts={"train": pieces[:12], "valid": pieces[:6], "test": pieces[5:9]}
+    )
+    learnt: list[tuple[int, int]] = []
+
+    def remembered(material: Material, x: dict[str, Any], y: Any, items: dict[str, Items], *rest: Any) -> Answers:
+        learnt.append((len(x["train"]), len(set(y.tolist()))))
+        return items["test"].answered(np.zeros((4, 24)))
+
+    monkeypatch.setattr(piece_baselines, "_learnt", remembered)
+    found = {rule.name: rule.answer() for rule in rules(some, music21=False)}
+    assert found["key profiles"].predicted.tolist() == [5, 6, 7, 8]
+    assert found["key profiles"].by_piece().predicted.tolist() == [5, 6, 7, 8]
+    assert found["majority class"].predicted.tolist() == [0, 0, 0, 0]
+    assert learnt == [(KEYS * 12, 12)] * 2, "windows and pieces in all keys of the mode"
