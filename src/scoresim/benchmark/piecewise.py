@@ -140,10 +140,11 @@ def in_keys(material: Material) -> Material:
     if turned is None:
         return material
     lots = np.random.default_rng(0)
-    away = np.r_[TRANSPOSED[0] : 0, 1 : TRANSPOSED[1] + 1]
     some = material.parts["train"]
-    moves = [lots.permutation(away)[: KEYS - 1].tolist() for _ in some]
-    new = [turned(piece, steps) for piece, mine in zip(some, moves, strict=True) for steps in mine]
+    moves = [(lots.permutation(np.arange(1, 12))[: KEYS - 1] + 5) % 12 - 5 for _ in some]
+    new = [
+        turned(piece, int(steps)) for one in zip(*moves, strict=True) for piece, steps in zip(some, one, strict=True)
+    ]
     identity, content = (f"{name} in {KEYS} keys" for name in (material.identity, material.content))
     return replace(material, parts={**material.parts, "train": some + new}, identity=identity, content=content)
 
