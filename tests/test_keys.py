@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor, nn
 
 from scoresim.benchmark import piece_baselines
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.finetune import prepare_pieces
 from scoresim.benchmark.note_features import seen
 from scoresim.benchmark.piece_baselines import Items, rules
-from scoresim.benchmark.piecewise import KEYS, Material, in_keys
+from scoresim.benchmark.piecewise import KEYS_LEARNT, WEIGHTS, Material, beside, in_keys
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.benchmark.tasks import key, key_all, key_lieder, melody
+from scoresim.checkpoint import HeadConfig, load_head, save_head
 from scoresim.data.batches import Windows
 from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
+from scoresim.errors import BadInput
+from scoresim.model.note_encoder import NoteInput
+from scoresim.model.sim import SIM, SIMConfig
+from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, default_vocabulary
+from scoresim.understand.heads import Head, of_pieces
 
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 11)}
 LONG, SHORT = 24, 12  # of the grid: a quarter note and an eighth
@@ -124,12 +133,14 @@ def test_training_pieces_are_learnt_from_in_several_keys_and_others_are_not() ->
     some = material(key.TASK, [in_key(index, str(index)) for index in range(24)])
     more = in_keys(some)
     train = more.parts["train"]
-    assert len(train) == KEYS * 24
+    assert len(train) == KEYS_LEARNT * 24
     assert train[:24] == some.parts["train"]
     assert all(more.parts[part] == some.parts[part] for part in ("valid", "test"))
     assert more.identity != some.identity and more.content != some.content
     for piece in some.parts["train"]:
-        assert len({key.label(one) for one in train if one.id == piece.id}) == KEYS, "no key of a piece stands twice"
+        assert len({key.label(one) for one in train if one.id == piece.id}) == KEYS_LEARNT, (
+            "no key of a piece stands twice"
+        )
     assert all(key.profiles(seen(one, ())).argmax() == key.label(one) for one in train)
     again = in_keys(some).parts["train"]
     assert [one.labels for one in again] == [one.labels for one in train]
@@ -138,7 +149,7 @@ def test_training_pieces_are_learnt_from_in_several_keys_and_others_are_not() ->
 
 
 @pytest.mark.parametrize(
-    ("inputs", "augment", "times"), [("notes", True, KEYS), ("notes", False, 1), ("both", True, 1)]
+    ("inputs", "augment", "times"), [("notes", True, KEYS_LEARNT), ("notes", False, 1), ("both", True, 1)]
 )
 def test_only_what_is_read_from_notes_alone_is_turned(inputs: str, augment: bool, times: int) -> None:
     some = material(key.TASK, [in_key(index, str(index)) for index in range(4)])
@@ -167,4 +178,65 @@ def test_the_rule_hears_keys_and_features_learn_from_turned_pieces(monkeypatch: 
     assert found["key profiles"].predicted.tolist() == [5, 6, 7, 8]
     assert found["key profiles"].by_piece().predicted.tolist() == [5, 6, 7, 8]
     assert found["majority class"].predicted.tolist() == [0, 0, 0, 0]
-    assert learnt == [(KEYS * 12, 12)] * 2, "windows and pieces in all keys of the mode"
+    assert learnt == [(KEYS_LEARNT * 12, 12)] * 2, "windows and pieces in all keys of the mode"
+
+
+class Sure(nn.Module):
+    """A head that is sure of C major, whatever it reads."""
+
+    def __init__(self, how: float) -> None:
+        super().__init__()
+        self.how = nn.Parameter(torch.tensor(how))
+
+    def read(self, *_: Any) -> tuple[None, None]:
+        return None, None
+
+    def judge(self, states: None, passages: None, notes: NoteInput, window: Tensor) -> Tensor:
+        return torch.eye(24)[0].expand(int(window.max()) + 1, -1) * self.how
+
+
+def head(how: float, **about: Any) -> Head:
+    config = HeadConfig("key", "sequence", key.CLASSES, "notes", (), 512, 1, True, 0, 0, 1.0, "w", **about)
+    return Head(Sure(how), config)  # type: ignore[arg-type]
+
+
+def test_a_head_answers_together_with_the_rule_beside_it() -> None:
+    pieces, rows = [in_key(7), in_key(21)], BatchConfig()
+
+    def said(**about: Any) -> list[int]:
+        return [int(scores.argmax()) for scores in of_pieces({"key": head(1.0, **about)}, pieces, rows)["key"]]
+
+    assert said() == [0, 0]
+    assert said(rule="key profiles", rule_weight=16.0) == [7, 21]
+    assert said(rule="key profiles", rule_weight=0.0) == [0, 0]
+
+
+def test_the_weight_of_the_rule_is_chosen_on_validation_pieces() -> None:
+    pieces = [in_key(index, str(index)) for index in range(24)]
+    some = dataclasses.replace(material(key.TASK, pieces), parts={"train": pieces, "valid": pieces[1:], "test": pieces})
+    truth = np.arange(1, 24)
+    wrong = np.tile(np.log(np.full(24, 1e-3) + np.eye(24)[0]), (23, 1)).astype(np.float32)
+    right = np.log(np.full((24, 24), 1e-3) + np.eye(24))[1:].astype(np.float32)
+    rule, weight, warmth = beside(some, Answers(truth, wrong, truth - 1, truth - 1)) or ("", 0.0, 0.0)
+    both = np.stack([weight * key.profiles(seen(piece, ())) for piece in pieces[1:]]) + wrong
+    assert rule == "key profiles"
+    assert both.argmax(axis=1).tolist() == truth.tolist(), "a head that is always wrong leaves it to the rule"
+    assert warmth > 0
+    _, less, _ = beside(some, Answers(truth, right, truth - 1, truth - 1)) or ("", -1.0, 0.0)
+    assert 0 <= less < weight
+    assert {less, weight} <= set(WEIGHTS)
+    assert beside(material(key_lieder.TASK, pieces[:3]), Answers(truth, right, truth)) is None, "its classes are others"
+
+
+@pytest.mark.parametrize("about", [{"rule": "skyline"}, {"rule": "key profiles", "classes": ("jig", "reel")}])
+def test_a_head_beside_which_nobody_knows_what_answers_is_refused(about: dict[str, Any], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    sim = SIM(SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32), default_vocabulary().sizes)
+    plain = HeadConfig("key", "sequence", key.CLASSES, "notes", (), 512, 1, True, 0, 0, 1.0, "w")
+    good = dataclasses.replace(plain, rule="key profiles", rule_weight=8.0)
+    save_head(tmp_path / "good", Tagger(sim, "sequence", 24), good)
+    assert load_head(tmp_path / "good", sim, "w")[1] == good
+    bad = dataclasses.replace(plain, **about)
+    save_head(tmp_path / "bad", Tagger(sim, "sequence", len(bad.classes)), bad)
+    with pytest.raises(BadInput, match=r"damaged head .what is to answer beside it is not known"):
+        load_head(tmp_path / "bad", sim, "w")

@@ -399,8 +399,12 @@ def test_a_head_learns_who_wrote_long_pieces(composer: Material, tmp_path: Path,
         kept = load_answers(tmp_path / "run" / "answers.npz")
         said = answers(tagger, asked, composer.parts["test"], "notes")
         np.testing.assert_allclose(said.scores, kept.scores, atol=0.02)
+        first = head_stands(tmp_path / "run" / "head.safetensors")
+        (tmp_path / "run" / "head.safetensors").unlink()  # as if it had been killed before the last thing it does
     again = fit(prepare_pieces(composer, BATCHES, config), micro(), "micro", config, tmp_path / "run")
     assert again == result
+    if frozen or rank:
+        assert head_stands(tmp_path / "run" / "head.safetensors") == first, "the digest of all that it says"
 
 
 def test_training_ends_when_it_no_longer_gets_better(composer: Material, tmp_path: Path) -> None:

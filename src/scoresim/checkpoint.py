@@ -33,6 +33,7 @@ from scoresim.files import read_json, replacing, sha256, write_json
 from scoresim.model.lowrank import add_low_rank
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.model.tagger import Tagger
+from scoresim.score.keys import KEYS, RULES
 from scoresim.score.tokens import Vocabulary
 
 FORMAT, HEAD_FORMAT = "scoresim checkpoint 1", "scoresim head 1"
@@ -149,6 +150,8 @@ class HeadConfig:
         context: blocks that see all of a window; narrow: their width, 0 for the model's; views: weighted means of its
             notes that answer for it, 0 for none.
         rank: of the additions to the matrices below, 0 for none.
+        rule: name of what answers beside it (`score.keys.RULES`), "" for nothing.
+        rule_weight: of the rule's scores, which are added to its log-probabilities of a piece; by validation pieces.
         temperature: by which its logits are divided, so that its confidence is right on validation pieces.
         weights: SHA-256 of the weights it stands on.
         figures: of its test part: rows of what, metric, value, ci95, n.
@@ -173,6 +176,8 @@ class HeadConfig:
     views: int = 0
     on: str = ""
     narrow: int = 0
+    rule: str = ""
+    rule_weight: float = 0.0
 
 
 def save_head(path: Path, tagger: Tagger, config: HeadConfig) -> None:
@@ -255,6 +260,8 @@ def _head_config(words: str) -> HeadConfig:
     sizes = ((config.rank, 256), (config.context, 16), (config.views, 16), (config.narrow, 8192))
     if not (all(0 <= size <= most for size, most in sizes) and 1 <= len(config.classes) <= 4096):
         raise ValueError("it asks for too much")
+    if config.rule and (config.rule not in RULES or config.classes != KEYS or config.level != "sequence"):
+        raise ValueError("what is to answer beside it is not known")
     return config
 
 

@@ -25,7 +25,7 @@ from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import FinetuneConfig, Inputs, filled, recipe_of
 from scoresim.benchmark.metrics import Ints
-from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, in_keys, labels_of, windows
+from scoresim.benchmark.piecewise import PARTS, Material, answers, beside, gather, in_keys, labels_of, windows
 from scoresim.benchmark.states import blanked, keep
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, load_answers, save_answers, some
 from scoresim.checkpoint import HeadConfig, head_stands, load_head, locate, save_head, weights_of
@@ -44,7 +44,7 @@ from scoresim.model.tagger import Known, Tagger
 from scoresim.score.tokens import default_vocabulary
 from scoresim.training.loop import TrainConfig, train
 from scoresim.training.objectives import HeadObjective
-from scoresim.training.state import save_weights
+from scoresim.training.state import load_weights, read_tensors, save_weights
 
 RESULT, ANSWERS, WEIGHTS, CONFIG = "finetune.json", "answers.npz", "tagger.safetensors", "config.json"
 HEAD, READ = "head.safetensors", "read"
@@ -228,6 +228,7 @@ def fit(
     module = Blanks(tagger) if blank(parts.task, config.inputs) else tagger
     result = fit_module(parts, module, stands_on, config, out)
     if module is tagger and (config.frozen or config.rank or config.on) and not (out / HEAD).is_file():
+        load_weights(tagger, read_tensors(out / WEIGHTS)[0])  # a run that was killed here goes on without training
         save_head(out / HEAD, tagger, replace(head_config(parts, tagger, origin, config, result), on=on))
     shutil.rmtree(out / READ, ignore_errors=True)
     return result
@@ -251,6 +252,9 @@ def head_config(
     """What a trained head is for; its confidence is set by the validation part."""
     task = parts.task
     known = parts.answers(tagger, "valid", config.inputs)
+    rule, weight, warmth = "", 0.0, metrics.temperature(known.truth, known.scores)
+    if parts.material is not None and config.inputs == "notes":
+        rule, weight, warmth = beside(parts.material, known) or (rule, weight, warmth)
     return HeadConfig(
         task=task.name,
         level=task.level,
@@ -264,7 +268,9 @@ def head_config(
         views=config.views,
         narrow=config.context_width,
         rank=config.rank,
-        temperature=metrics.temperature(known.truth, known.scores),
+        temperature=warmth,
+        rule=rule,
+        rule_weight=weight,
         weights=origin,
         figures=tuple(result["figures"]),
         corpora=tuple(sorted(set(parts.train.source.column("corpus")))),

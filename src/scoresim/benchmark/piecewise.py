@@ -23,13 +23,15 @@ from scoresim.data.rows import BatchConfig, Row
 from scoresim.data.windows import Segment, Segments, Window, cut, moved
 from scoresim.errors import BadInput
 from scoresim.model.precision import reading
+from scoresim.score.keys import KEYS, RULES
 from scoresim.understand.heads import answers as windows_said
 from scoresim.understand.heads import blended
 
 TRANSPOSED = (-5, 6)  # semitones, both included
 HURRIED = (-2, 2)  # twelfths of doubling the tempo
 PARTS = ("train", "valid", "test")
-KEYS = 4  # in which a training piece is learnt from, where its class moves with it
+WEIGHTS = (0.0, *(2.0 ** (k / 2) for k in range(15)))  # of a rule beside a head, 1 to 128
+KEYS_LEARNT = 4  # in which a training piece is learnt from, where its class moves with it
 
 _logger = logging.getLogger("scoresim")
 
@@ -132,7 +134,7 @@ def _elsewhere(
 
 
 def in_keys(material: Material) -> Material:
-    """The same, of a task that knows the class of a transposed piece: training pieces in `KEYS` keys, some by lot.
+    """The same, of a task that knows the class of a transposed piece: training pieces in `KEYS_LEARNT` keys.
 
     The lines of a transposed piece are those of the piece: their pictures are not to be seen.
     """
@@ -141,11 +143,11 @@ def in_keys(material: Material) -> Material:
         return material
     lots = np.random.default_rng(0)
     some = material.parts["train"]
-    moves = [(lots.permutation(np.arange(1, 12))[: KEYS - 1] + 5) % 12 - 5 for _ in some]
+    moves = [(lots.permutation(np.arange(1, 12))[: KEYS_LEARNT - 1] + 5) % 12 - 5 for _ in some]
     new = [
         turned(piece, int(steps)) for one in zip(*moves, strict=True) for piece, steps in zip(some, one, strict=True)
     ]
-    identity, content = (f"{name} in {KEYS} keys" for name in (material.identity, material.content))
+    identity, content = (f"{name} in {KEYS_LEARNT} keys" for name in (material.identity, material.content))
     return replace(material, parts={**material.parts, "train": some + new}, identity=identity, content=content)
 
 
@@ -218,3 +220,29 @@ def answers(module: nn.Module, asked: Windows, pieces_asked: Sequence[Piece], in
     piece = np.repeat(np.arange(len(lengths)), lengths)
     truth = np.concatenate(asked.segments.marks or []).astype(np.int64)
     return Answers(truth, np.concatenate(blended(asked.windows, scores, lengths)), groups[piece], piece)
+
+
+def beside(material: Material, said: Answers) -> tuple[str, float, float] | None:
+    """What a head gains from the rule of its task: name, weight, and the temperature of both, by validation pieces.
+
+    Args:
+        material: of the task.
+        said: of the windows of the validation part.
+
+    Returns:
+        None where the task has no rule that may answer beside a head: one of `score.keys.RULES`, about keys.
+    """
+    name, _ = material.task.rule or ("", None)
+    if name not in RULES or material.classes != KEYS:
+        return None
+    whole = said.by_piece()
+    asked = range(len(whole.truth)) if whole.piece is None else whole.piece.tolist()
+    rule = np.stack([RULES[name](material.parts["valid"][i].ids) for i in asked])
+    found = []
+    for weight in WEIGHTS:
+        both = replace(whole, scores=(whole.scores + weight * rule).astype(np.float32))
+        warmth = metrics.temperature(both.truth, both.scores)
+        warm = replace(both, scores=both.scores / np.float32(warmth))
+        found.append((-warm.log_probabilities[np.arange(len(rule)), warm.truth].mean(), weight, warmth))
+    _, weight, warmth = min(found)
+    return name, weight, warmth

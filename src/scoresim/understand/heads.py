@@ -22,6 +22,7 @@ from scoresim.errors import BadInput
 from scoresim.model.lowrank import merge_low_rank
 from scoresim.model.sim import SIM
 from scoresim.model.tagger import Tagger
+from scoresim.score.keys import RULES
 
 EDGE = 64  # notes from the edge of a window within which its answers count less
 WINDOW = 512  # notes of a window for a head that was trained on passages
@@ -91,6 +92,10 @@ def of_pieces(heads: Mapping[str, Head], pieces: Sequence[Piece], rows: BatchCon
             else:
                 first = np.searchsorted(asked.piece, np.arange(len(pieces) + 1)).tolist()
                 whole = [np.concatenate(of_windows[a:b]).mean(axis=0) for a, b in pairwise(first)]
+                if head.config.rule:
+                    weight, rule = head.config.rule_weight, RULES[head.config.rule]
+                    beside = [(weight * rule(piece.ids)).astype(np.float32) for piece in pieces]
+                    whole = [one + more for one, more in zip(whole, beside, strict=True)]
             out[name] = [head.probabilities(one) for one in whole]
     return out
 

@@ -13,10 +13,9 @@ Metrics: accuracy, and the weighted score of MIREX audio key detection, which ch
 fifth above or below it in the same mode, .3 for the relative key, .2 for the parallel one, else 0. (mir_eval counts
 the fifth above alone.) Over windows of 512 notes and over songs.
 
-Beside them the rule that every key finder has to beat (Krumhansl and Kessler, Psychological Review 89, 1982; Krumhansl,
-Cognitive Foundations of Musical Pitch, 1990): how long each of the twelve pitch classes sounds is correlated with the
-profile of every key. The profiles are Aarden's (Dynamic Melodic Expectancy, 2003), counted in folk songs: of four
-published pairs (his, Krumhansl and Kessler's, Temperley's, Bellman's) the best on the validation parts of `key_all`.
+Beside them the rule that any key finder has to beat (`score/keys.py`): how long each pitch class sounds, correlated
+with profiles of the keys. Of four published pairs (Aarden's, Krumhansl and Kessler's, Temperley's, Bellman's) Aarden's
+are best on the validation part of `key_all`. A head that is shipped answers together with it (`piecewise.beside`).
 """
 
 from __future__ import annotations
@@ -28,20 +27,14 @@ import numpy as np
 
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Floats, Statistic
-from scoresim.benchmark.note_features import read
 from scoresim.benchmark.task import PieceTask, official
 from scoresim.benchmark.tasks import melody
 from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
 from scoresim.data.windows import moved
-from scoresim.score.tokens import default_vocabulary
+from scoresim.score.keys import KEYS, TONICS, key_profiles
 
-TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-CLASSES = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)
-PROFILES = (  # of C major and of C minor: percent of the notes of each pitch class, C first
-    (17.7661, 0.1456, 14.9265, 0.1602, 19.8049, 11.3587, 0.2912, 22.0620, 0.1456, 8.1549, 0.2330, 4.9512),
-    (18.2648, 0.7376, 14.0499, 16.8599, 0.7025, 14.4362, 0.7025, 18.6161, 4.5662, 1.9319, 7.3762, 1.7562),
-)
+CLASSES = KEYS
 
 
 def label(piece: Piece, classes: Sequence[str] = CLASSES) -> int:
@@ -51,21 +44,8 @@ def label(piece: Piece, classes: Sequence[str] = CLASSES) -> int:
 
 
 def profiles(pair: Pair, classes: Sequence[str] = CLASSES) -> Floats:
-    """[24] correlation (-1 to 1) of how long each pitch class sounds with the profile of each key; 0 if all are alike.
-
-    Args:
-        pair: at least one note (see `note_features.seen`).
-    """
-    notes = read(pair, default_vocabulary())
-    sounds = _deviations(np.bincount(notes.pitch % 12, notes.length, 12).astype(np.float64))
-    modes = [_deviations(np.array(profile)) for profile in PROFILES]
-    return np.array([sounds @ np.roll(mode, tonic) for mode in modes for tonic in range(len(TONICS))])
-
-
-def _deviations(values: Floats) -> Floats:
-    """Deviations from the mean, as a vector of length 1; of length 0 where there are none."""
-    away = values - values.mean()
-    return np.asarray(away / max(float(np.sqrt(away @ away)), 1e-9))
+    """[24] how well some notes fit the profile of each key."""
+    return key_profiles(pair.notes)
 
 
 def turned(piece: Piece, steps: int, named: Callable[[Piece], int] = label) -> Piece:
