@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scoresim import checkpoint
 from scoresim.benchmark import run, states
@@ -110,7 +112,8 @@ def test_reading_that_was_stopped_goes_on(melody: Material, tmp_path: Path, monk
     kept = keep(head, some, "notes", tmp_path / "stopped", "micro")
     passages = len(unique_passages(some)[1])
     assert sum(asked) == passages + asked[2]  # the third file alone was begun twice
-    np.testing.assert_allclose(kept.states.states, whole.states.states, atol=0.02)
+    every = np.arange(whole.states.states.shape[0])
+    np.testing.assert_allclose(kept.states.states[every], whole.states.states[every], atol=0.02)
     for name in ("first", "time", "marks"):
         np.testing.assert_array_equal(getattr(kept.states, name), getattr(whole.states, name))
     keep(head, some, "notes", tmp_path / "stopped", "micro")
@@ -119,10 +122,31 @@ def test_reading_that_was_stopped_goes_on(melody: Material, tmp_path: Path, monk
     assert sum(asked) == 2 * passages + asked[2]
 
 
-def test_what_was_kept_and_is_damaged_is_a_sentence(composer: Material, tmp_path: Path) -> None:
+@given(lengths=st.lists(st.integers(0, 5), min_size=1, max_size=6), width=st.integers(0, 2), data=st.data())
+def test_rows_of_several_files_are_those_of_one(lengths: list[int], width: int, data: st.DataObject) -> None:
+    parts = [np.full((n, width), 10 * k, np.float16) + np.arange(n)[:, None] for k, n in enumerate(lengths)]
+    whole = np.concatenate(parts).astype(np.float16)
+    mapped = states.Mapped([part.astype(np.float16) for part in parts])
+    assert mapped.shape == whole.shape
+    at = data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=8)) if len(whole) else []
+    found = mapped[np.array(at, dtype=np.int64)]
+    np.testing.assert_array_equal(found, whole[at])
+    assert found.dtype == np.float16
+
+
+def test_states_stay_in_their_files(composer: Material, tmp_path: Path) -> None:
+    some = windows(composer, "test", BATCHES, FinetuneConfig(inputs="notes"))
+    for notes in (True, False):
+        kept = keep(tagger("sequence"), some, "notes", tmp_path, "micro", notes=notes)
+        assert kept.states.states.shape == (len(kept.states.time), MICRO.width if notes else 0)
+        assert all(isinstance(part, np.memmap) for part in kept.states.states.parts)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy"])
+def test_what_was_kept_and_is_damaged_is_a_sentence(composer: Material, tmp_path: Path, suffix: str) -> None:
     some = windows(composer, "test", BATCHES, FinetuneConfig(inputs="notes"))
     keep(tagger("sequence"), some, "notes", tmp_path, "micro")
-    [path] = tmp_path.iterdir()
+    [path] = tmp_path.glob(f"*{suffix}")
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(BadInput, match=r"is damaged .*remove it and run again"):
         keep(tagger("sequence"), some, "notes", tmp_path, "micro")

@@ -3,7 +3,8 @@
 A head on frozen weights would ask the same of them in every step and at every validation. Here every passage is read
 once, in 16 bits, as it is read in use; what stands in several windows is read once as well. What has been read lies in
 files of some passages each, under a name that says of what: reading that was stopped goes on, and the seeds of a
-benchmark share it.
+benchmark share it. The states of notes, half a kilobyte each for `small`, stay in their files and are mapped into
+memory, for a task may have more of them than a laptop has room.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from scoresim.progress import Progress
 from scoresim.score.tokens import MASK
 
 AT_ONCE = 48  # passages that are read together
-IN_FILE = 32 * AT_ONCE
+IN_FILE = 96 * AT_ONCE
+STATES = ".npy"  # where the states of notes lie, beside a file of all else
 
 
 @dataclass
@@ -62,6 +64,27 @@ class KnownBatch(Batch):
         return KnownBatch(**vars(super()._map(change)), known=known)
 
 
+class Mapped:
+    """Rows of numbers that lie in several files, one after the other, of which those are read that are asked.
+
+    Args:
+        parts: [n, ...] each, of the same width.
+    """
+
+    def __init__(self, parts: Sequence[NDArray[np.float16]]) -> None:
+        self.parts = parts
+        self.first = np.r_[0, np.cumsum([len(part) for part in parts])]
+        self.shape = (int(self.first[-1]), *parts[0].shape[1:])
+
+    def __getitem__(self, at: Ints) -> NDArray[np.float16]:
+        out = np.empty((len(at), *self.shape[1:]), dtype=np.float16)
+        part = np.searchsorted(self.first, at, side="right") - 1
+        for number in np.unique(part).tolist():
+            here = part == number
+            out[here] = self.parts[number][at[here] - self.first[number]]
+        return out
+
+
 @dataclass(frozen=True, eq=False)
 class States:
     """What was read of P passages with N notes in all.
@@ -78,7 +101,7 @@ class States:
     vectors: NDArray[np.float32]
     time: NDArray[np.float32]
     marks: Ints
-    states: NDArray[np.float16]
+    states: Mapped
 
 
 class KnownWindows(Windows):
@@ -109,13 +132,13 @@ class KnownWindows(Windows):
 
         def padded(values: NDArray[Any], filling: float = 0) -> Tensor:
             out = np.full((*mask.shape, *values.shape[1:]), filling, values.dtype)
-            out[mask] = values[at]
+            out[mask] = values
             return torch.from_numpy(out)
 
-        notes = NoteInput(torch.zeros(*mask.shape, 0, dtype=torch.long), torch.from_numpy(mask), padded(known.time))
-        states = padded(known.states).float() if known.states.shape[1] else None
+        notes = NoteInput(torch.zeros(*mask.shape, 0, dtype=torch.long), torch.from_numpy(mask), padded(known.time[at]))
+        states = padded(known.states[at]).float() if known.states.shape[1] else None
         nothing = torch.zeros(len(passage), 0)
-        labels = torch.from_numpy(self.classes[index]) if self.classes is not None else padded(known.marks, IGNORE)
+        labels = torch.from_numpy(self.classes[index]) if self.classes is not None else padded(known.marks[at], IGNORE)
         return KnownBatch(
             notes=notes,
             image=ImageInput(nothing[..., None].byte(), nothing.long(), nothing.bool(), torch.zeros(*nothing.shape, 2)),
@@ -158,12 +181,16 @@ def keep(
             if not path.is_file():
                 arrays = _read(tagger, windows, groups[low:high], inputs, notes, blank, pool)
                 folder.mkdir(parents=True, exist_ok=True)
+                with replacing(path.with_suffix(STATES)) as temporary, temporary.open("wb") as file:
+                    np.save(file, arrays.pop("states"), allow_pickle=False)
                 with replacing(path) as temporary, temporary.open("wb") as file:
                     np.savez(file, **arrays)
             found.append(_load(path))
             progress.advance(high - low)
-    whole = {name: np.concatenate([some.pop(name) for some in found]) for name in list(found[0])}
-    return KnownWindows(windows, passages, States(first=np.r_[0, np.cumsum(whole.pop("count"))], **whole))
+    states = Mapped([some.pop("states") for some in found])
+    whole = {name: np.concatenate([some[name] for some in found]) for name in found[0]}
+    first = np.r_[0, np.cumsum(whole.pop("count"))]
+    return KnownWindows(windows, passages, States(first=first, states=states, **whole))
 
 
 def unique_passages(windows: Windows) -> tuple[list[Ints], list[tuple[int, ...]]]:
@@ -238,7 +265,11 @@ def _batches(
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     """What `keep` has left in a file."""
     try:
+        states: NDArray[np.float16] = np.load(path.with_suffix(STATES), mmap_mode="r", allow_pickle=False)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in ("count", "vectors", "time", "marks", "states")}
+            found = {name: arrays[name] for name in ("count", "vectors", "time", "marks")}
+        if len(states) != found["count"].sum():
+            raise ValueError("states and passages do not fit")
+        return found | {"states": states}
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise BadInput(f"{path} is damaged ({error}); remove it and run again.") from error
