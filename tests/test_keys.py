@@ -217,15 +217,25 @@ def test_the_weight_of_the_rule_is_chosen_on_validation_pieces() -> None:
     truth = np.arange(1, 24)
     wrong = np.tile(np.log(np.full(24, 1e-3) + np.eye(24)[0]), (23, 1)).astype(np.float32)
     right = np.log(np.full((24, 24), 1e-3) + np.eye(24))[1:].astype(np.float32)
-    rule, weight, warmth = beside(some, Answers(truth, wrong, truth - 1, truth - 1)) or ("", 0.0, 0.0)
-    both = np.stack([weight * key.profiles(seen(piece, ())) for piece in pieces[1:]]) + wrong
-    assert rule == "key profiles"
-    assert both.argmax(axis=1).tolist() == truth.tolist(), "a head that is always wrong leaves it to the rule"
-    assert warmth > 0
-    _, less, _ = beside(some, Answers(truth, right, truth - 1, truth - 1)) or ("", -1.0, 0.0)
-    assert 0 <= less < weight
-    assert {less, weight} <= set(WEIGHTS)
-    assert beside(material(key_lieder.TASK, pieces[:3]), Answers(truth, right, truth)) is None, "its classes are others"
+    said = Answers(truth, wrong, truth - 1, truth - 1)
+    found = beside(some, said)
+    assert found.rule == "key profiles"
+    together = found.together(said, pieces[1:])
+    assert together.predicted.tolist() == truth.tolist(), "a head that is always wrong leaves it to the rule"
+    assert found.temperature > 0
+    less = beside(some, Answers(truth, right, truth - 1, truth - 1))
+    assert 0 <= less.weight < found.weight
+    assert {less.weight, found.weight} <= set(WEIGHTS)
+    other = beside(material(key_lieder.TASK, pieces[:3]), Answers(truth, right, truth))
+    assert (other.rule, other.weight) == ("", 0.0), "its classes are others"
+    assert other.together(said, pieces[1:]).scores.tolist() == said.by_piece().scores.tolist()
+    assert other.rows(some, said) == []
+    every = np.arange(24)
+    rows = found.rows(some, Answers(every, np.zeros((24, 24), dtype=np.float32), every, every))
+    assert [(row["what"], row["metric"], row["value"], row["n"]) for row in rows] == [
+        ("key, pieces, with key profiles", "MIREX weighted score", 1.0, 24),
+        ("key, pieces, with key profiles", "accuracy", 1.0, 24),
+    ]
 
 
 @pytest.mark.parametrize("about", [{"rule": "skyline"}, {"rule": "key profiles", "classes": ("jig", "reel")}])

@@ -229,7 +229,8 @@ def fit(
     result = fit_module(parts, module, stands_on, config, out)
     if module is tagger and (config.frozen or config.rank or config.on) and not (out / HEAD).is_file():
         load_weights(tagger, read_tensors(out / WEIGHTS)[0])  # a run that was killed here goes on without training
-        save_head(out / HEAD, tagger, replace(head_config(parts, tagger, origin, config, result), on=on))
+        about = head_config(parts, tagger, origin, config, result, load_answers(out / ANSWERS))
+        save_head(out / HEAD, tagger, replace(about, on=on))
     shutil.rmtree(out / READ, ignore_errors=True)
     return result
 
@@ -247,14 +248,13 @@ def known(parts: Parts, tagger: Tagger, origin: str, config: FinetuneConfig, fol
 
 
 def head_config(
-    parts: Parts, tagger: Tagger, origin: str, config: FinetuneConfig, result: dict[str, Any]
+    parts: Parts, tagger: Tagger, origin: str, config: FinetuneConfig, result: dict[str, Any], test: Answers
 ) -> HeadConfig:
     """What a trained head is for; its confidence is set by the validation part."""
     task = parts.task
-    known = parts.answers(tagger, "valid", config.inputs)
-    rule, weight, warmth = "", 0.0, metrics.temperature(known.truth, known.scores)
-    if parts.material is not None and config.inputs == "notes":
-        rule, weight, warmth = beside(parts.material, known) or (rule, weight, warmth)
+    given = parts.material if config.inputs == "notes" else None
+    more = beside(given, parts.answers(tagger, "valid", config.inputs))
+    figures = [*result["figures"], *more.rows(given, test)]
     return HeadConfig(
         task=task.name,
         level=task.level,
@@ -268,11 +268,11 @@ def head_config(
         views=config.views,
         narrow=config.context_width,
         rank=config.rank,
-        temperature=warmth,
-        rule=rule,
-        rule_weight=weight,
+        temperature=more.temperature,
+        rule=more.rule,
+        rule_weight=more.weight,
         weights=origin,
-        figures=tuple(result["figures"]),
+        figures=tuple(figures),
         corpora=tuple(sorted(set(parts.train.source.column("corpus")))),
     )
 
