@@ -94,7 +94,8 @@ def with_heads(card: str, weights: Path, heads: dict[str, Head]) -> str:
 def row(name: str, head: Head, weights: Path) -> str:
     """What a head is for and what it was measured to know."""
     config, size = head.config, (weights / checkpoint.HEADS / f"{name}.safetensors").stat().st_size
-    said = "; ".join(f"{row['what']}: {row['metric']} {row['value']:.3f}" for row in config.figures[:4])
+    shown = [row for i, row in enumerate(config.figures) if i < 4 or (config.rule and config.rule in row["what"])]
+    said = "; ".join(f"{row['what']}: {row['metric']} {row['value']:.3f}" for row in shown)
     asked = QUESTIONS.get(name, config.task)
     return f"| {name} | {asked} | {config.inputs} | {', '.join(config.corpora)} | {said} | {size / 1e6:.1f} MB |"
 
@@ -113,6 +114,9 @@ other music their confidence means less.
 LIMITS = {
     "melody": """The head for melody has learnt of piano scores that the highest note of the upper staff is melody;
 where the left hand sings, it does not hear it.
+""",
+    "key": """A key is answered by the head together with profiles of keys (docs/decisions/0019), for whole pieces; a piece
+that changes its key has one answer.
 """,
     "velocity": """Velocity stands on its reading: keep both files.
 """,
