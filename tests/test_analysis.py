@@ -56,11 +56,13 @@ def test_a_file_of_notes_is_answered_note_by_note_and_as_a_whole(sim: Sim, song:
     assert ((notes.melody >= 0) & (notes.melody <= 1)).all() and ((notes.loudness >= 1) & (notes.loudness <= 127)).all()
     at = {round(float(onset), 3): float(time) for onset, time in zip(notes.onset, notes.seconds, strict=True)}
     assert at[3.0] == pytest.approx(3 * 60 / 90) and at[5.0] == pytest.approx(4 * 60 / 90 + 60 / 180)
-    assert {answer.question for answer in found.answers} == {"emotion", "style"}
+    assert {answer.question for answer in found.answers} == {"emotion", "style", "key"}
+    key = found.answer("key")
+    assert key is not None and (key.answer, key.learnt_from) == ("C major", "published profiles"), "no head knows it"
     for answer in found.answers:
         assert sum(answer.classes.values()) == pytest.approx(1, abs=1e-3)
         assert answer.confidence == max(answer.classes.values()) == answer.classes[answer.answer]
-        assert (answer.inputs, answer.corpora) == ("notes", ("nottingham",))
+        assert answer.inputs == "notes" and (answer is key or answer.corpora == ("nottingham",))
     assert any("MIDI" in sentence for sentence in found.unknown)
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert len(values["notes"]["melody"]) == 160 and "sheets" not in values

@@ -31,6 +31,7 @@ from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, default_vocabulary
+from scoresim.understand.analysis import by_profiles
 from scoresim.understand.heads import Head, of_pieces
 
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 11)}
@@ -124,9 +125,21 @@ def test_profiles_of_what_says_nothing_are_nothing() -> None:
     ids = chromatic.ids.copy()
     ids[:, PITCH] = FIRST + 60 + np.arange(len(ids)) % 12
     ids[:, ATTRIBUTES.index("duration")] = ids[0, ATTRIBUTES.index("duration")]
-    found = key.profiles(seen(dataclasses.replace(chromatic, ids=ids), ()))
+    flat = dataclasses.replace(chromatic, ids=ids)
+    found = key.profiles(seen(flat, ()))
     assert found.shape == (24,)
     assert abs(found).max() < 1e-6
+    assert by_profiles(flat) == []
+
+
+@given(index=st.integers(0, 23))
+def test_weights_without_a_head_for_keys_say_that_of_the_best_profile(index: int) -> None:
+    [said] = by_profiles(in_key(index))
+    assert (said.question, said.answer, said.inputs) == ("key", key.CLASSES[index], "notes")
+    assert said.corpora == ("published profiles",)
+    assert list(said.classes.values()) == sorted(said.classes.values(), reverse=True)
+    assert said.confidence == said.classes[said.answer] > 0.2
+    assert sum(said.classes.values()) == pytest.approx(1, abs=2e-3)
 
 
 def test_training_pieces_are_learnt_from_in_several_keys_and_others_are_not() -> None:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from scoresim.data.given import kind_of, known, pair_of, read_first_page, read_pages, read_wholes, refusal
 from scoresim.data.page import PageSystem
-from scoresim.data.pieces import Sheet, Whole
+from scoresim.data.pieces import Piece, Sheet, Whole
 from scoresim.errors import BadInput
+from scoresim.score.keys import KEYS, key_profiles
 from scoresim.score.notes import Ints
 from scoresim.score.performance import seconds
 from scoresim.score.sandbox import Failure, Workers
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from scoresim.understand.results import Match
 
 NO_ANSWER = ("unknown", "")  # classes that a source gives where it does not know
+FITS = 16.0  # how sure a fit of 1 with a profile of keys is: makes the validation pieces of key_all likeliest (log)
+FLAT = 1e-3  # profiles that differ less say nothing
+PUBLISHED = ("published profiles",)  # of keys, in the place of what a head has learnt from
 FEW = 3  # sources that are named one by one
 Floats = NDArray[np.float64]
 LOUDNESS = np.array([16.0, 40.0, 56.0, 72.0, 88.0, 112.0])  # middle of each of the six classes of velocity
@@ -40,7 +44,8 @@ class Answer:
         confidence: its probability, as sure as the validation part showed such answers to be right.
         classes: the probability of every class, likeliest first.
         inputs: what it was read from, "notes" or "image".
-        corpora: what the head has learnt from; music of other kinds it has not seen.
+        corpora: what the head has learnt from; music of other kinds it has not seen. Where no head knows keys, that of
+            the best profile is said (`score.keys`), and this says so.
     """
 
     question: str
@@ -240,6 +245,9 @@ def analyses(sim: Sim, asked: Sequence[Given]) -> list[Analysis]:
                 if head.config.inputs == "image" and head.config.level == "sequence" and one.systems:
                     scores = head.of_systems(sim.batches([pair_of(system) for system in one.systems]))
                     answers[i].append(answer_of(question, head, scores))
+        if not any(name.split("-")[0] == "key" for name in sim.heads):
+            for i, piece in zip(with_notes, pieces, strict=True):
+                answers[i] += by_profiles(piece)
     found = []
     for i, one in enumerate(asked):
         whole, melody, loudness = one.whole, of_notes["melody"].get(i), of_notes["velocity"].get(i)
@@ -274,12 +282,24 @@ def analyses(sim: Sim, asked: Sequence[Given]) -> list[Analysis]:
 
 def answer_of(question: str, head: Head, probabilities: Scores) -> Answer:
     """Probabilities [C] of a head as an answer."""
-    known = np.array([name not in NO_ANSWER for name in head.config.classes])
-    probabilities = probabilities * known / (probabilities * known).sum()
-    order = np.argsort(-probabilities, kind="stable")[: known.sum()].tolist()
-    classes = {head.config.classes[k]: round(float(probabilities[k]), 4) for k in order}
-    best = head.config.classes[order[0]]
-    return Answer(question, best, classes[best], classes, head.config.inputs, head.config.corpora)
+    sure = dict(zip(head.config.classes, probabilities.tolist(), strict=True))
+    known = {name: p for name, p in sure.items() if name not in NO_ANSWER}
+    return ranked(question, known, head.config.inputs, head.config.corpora)
+
+
+def by_profiles(piece: Piece) -> list[Answer]:
+    """The key of a piece where no head knows it, the one whose profile fits best; nothing where all fit alike."""
+    fits = key_profiles(piece.ids)
+    likely = dict(zip(KEYS, np.exp(FITS * fits).tolist(), strict=True))
+    return [ranked("key", likely, "notes", PUBLISHED)] if np.ptp(fits) > FLAT else []
+
+
+def ranked(question: str, classes: Mapping[str, float], inputs: str, corpora: tuple[str, ...]) -> Answer:
+    """Classes as an answer, by their probabilities, which need not sum to 1."""
+    total = sum(classes.values())
+    order = sorted(classes, key=classes.__getitem__, reverse=True)
+    shares = {name: round(classes[name] / total, 4) for name in order}
+    return Answer(question, order[0], shares[order[0]], shares, inputs, corpora)
 
 
 def notes_of(whole: Whole, melody: Scores | None = None, loudness: Scores | None = None) -> NoteAnswers:
