@@ -251,7 +251,14 @@ def test_the_weight_of_the_rule_is_chosen_on_validation_pieces() -> None:
     ]
 
 
-@pytest.mark.parametrize("about", [{"rule": "skyline"}, {"rule": "key profiles", "classes": ("jig", "reel")}])
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"rule": "skyline"},
+        {"rule": "key profiles", "classes": ("jig", "reel")},
+        {"rule": "key profiles", "rule_weight": float("inf")},
+    ],
+)
 def test_a_head_beside_which_nobody_knows_what_answers_is_refused(about: dict[str, Any], tmp_path: Path) -> None:
     torch.manual_seed(0)
     sim = SIM(SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32), default_vocabulary().sizes)

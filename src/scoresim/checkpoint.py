@@ -260,7 +260,8 @@ def _head_config(words: str) -> HeadConfig:
     sizes = ((config.rank, 256), (config.context, 16), (config.views, 16), (config.narrow, 8192))
     if not (all(0 <= size <= most for size, most in sizes) and 1 <= len(config.classes) <= 4096):
         raise ValueError("it asks for too much")
-    if config.rule and (config.rule not in RULES or config.classes != KEYS or config.level != "sequence"):
+    known = config.rule in RULES and config.classes == KEYS and config.level == "sequence"
+    if config.rule and not (known and math.isfinite(config.rule_weight)):
         raise ValueError("what is to answer beside it is not known")
     return config
 
