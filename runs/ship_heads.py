@@ -115,8 +115,8 @@ LIMITS = {
     "melody": """The head for melody has learnt of piano scores that the highest note of the upper staff is melody;
 where the left hand sings, it does not hear it.
 """,
-    "key": """A key is answered by the head together with profiles of keys (docs/decisions/0019), for whole pieces; one that
-changes its key has one answer.
+    "key": """A key is answered by the head together with profiles of keys (docs/decisions/0019), for whole pieces;
+one that changes its key has one answer.
 """,
     "velocity": """Velocity stands on its reading: keep both files.
 """,
