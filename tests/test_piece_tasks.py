@@ -13,6 +13,7 @@ import pytest
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.finetune import finetune, fit, prepare_pieces
+from scoresim.benchmark.note_features import seen
 from scoresim.benchmark.piecewise import Material, gather, present, root_of, windows
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.benchmark.tasks import (
@@ -269,6 +270,20 @@ def test_a_lot_gives_the_part_that_a_build_gives() -> None:
     built = split_works(made)
     assert {item.work: by_lot(item.work) for item in made} == built
     assert [voice_chorales.TASK.part(item) for item in made] == [built[item.work] for item in made]
+
+
+def test_rules_count_voices_from_the_top_and_split_hands_at_middle_c() -> None:
+    chord = made_up(staff=(4, 3, 2, 1), pitch=(48, 55, 64, 72), staves=("", "", "", ""))
+    for task in (voice_chorales.TASK, voice_quartets.TASK):
+        assert task.rule is not None
+        said = task.rule[1](seen(chord, task.hidden), classes_of(task))
+        assert said.shape == (160, 4)
+        assert said.argmax(axis=1).tolist() == voice_chorales.label(chord).tolist() == [3, 2, 1, 0] * 40
+    two = voice_chorales.counted(seen(made_up(pitch=(48, 72)), ()))
+    assert two[:2].argmax(axis=1).tolist() == [3, 0], "where two sound they are the outer ones"
+    assert hand.TASK.rule is not None
+    said = hand.TASK.rule[1](seen(made_up(pitch=(59, 60)), ()), hand.CLASSES)
+    assert said[:2].argmax(axis=1).tolist() == [1, 0]
 
 
 def test_staves_are_classes_and_doubles_have_one() -> None:

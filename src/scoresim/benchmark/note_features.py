@@ -97,6 +97,14 @@ def top_line(pair: Pair, vocabulary: Vocabulary) -> NDArray[np.bool_]:
     return np.asarray(pitch == top[row])
 
 
+def ranks(pair: Pair, vocabulary: Vocabulary) -> tuple[Ints, Ints]:
+    """How many pitches sound above a note, and below it, when it begins, the ones that are held included: two [N]."""
+    _, pitch, length, onset, _, times, row = read(pair, vocabulary)
+    up_to = np.cumsum(tables(pitch, row, times, onset + length)[1] > 0, axis=1)
+    mine = up_to[row, pitch + EDGE]
+    return up_to[row, -1] - mine, mine - 1
+
+
 def tables(pitch: Ints, row: Ints, times: Floats, end: Floats) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """How many notes of each pitch begin at each onset, and how many sound then: [T, PITCHES], pitch p in column
     p + EDGE.

@@ -1,7 +1,7 @@
 """Answers to tasks of whole pieces without a neural network: what any model has to beat.
 
 - **majority**: the most frequent class of the training part, for every item.
-- The task's own **rule**, where it has one (the skyline of `tasks/melody.py`, the profiles of `tasks/key.py`).
+- The task's own **rule**, where it has one (the skyline of `tasks/melody.py`).
 - **features** of notes: what stands in `note_features`, for gradient-boosted trees.
 - **features** of windows: ours, those of music21, and both (`window_features`); and ours of the whole piece, which say
   more than a window does: look at their figures over pieces. For logistic regression or gradient-boosted trees.

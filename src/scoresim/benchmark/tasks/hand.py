@@ -9,24 +9,36 @@ Inputs. Notes as written, velocity hidden, one program: no token says the staff.
 for it is the composer's notation (of the edition): a row with an image says how well a system finds each note on the
 page. Two notes of one pitch that begin together get one class, upper if either is.
 
-Metrics: accuracy, which chooses, and macro-F1, over notes.
+Metrics: accuracy, which chooses, and macro-F1, over notes. Beside them the rule of a fixed split: middle C and what is
+higher stands on the upper staff.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scoresim.benchmark.metrics import Ints
+import numpy as np
+
+from scoresim.benchmark.metrics import Floats, Ints
 from scoresim.benchmark.task import PieceTask, accuracy_first, official
 from scoresim.benchmark.tasks import _staves, composer_asap
+from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
+from scoresim.score.tokens import FIRST
 
 CLASSES = ("upper staff", "lower staff")
+MIDDLE_C = 60
 
 
 def label(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
     """[N] 0 on the upper staff, 1 on the lower; below 0 in a score that has not two staves."""
     return _staves.of_staff(piece, (0, 1)) if len(piece.staves) == len(CLASSES) else _staves.none(piece)
+
+
+def split(pair: Pair, classes: Sequence[str] = CLASSES) -> Floats:
+    """[N, 2] scores by the side of middle C on which a note lies."""
+    said = (pair.notes[:, _staves.PITCH] < FIRST + MIDDLE_C).astype(np.int64)
+    return np.log(np.eye(len(classes))[said] + 1e-6)
 
 
 TASK = PieceTask(
@@ -43,4 +55,5 @@ TASK = PieceTask(
     transposes=True,
     hurries=True,
     composers=True,
+    rule=("split at middle C", split),
 )

@@ -11,17 +11,23 @@ Inputs. Notes as written, velocity hidden, one program: no token says the staff.
 for each voice has its staff: a row with an image says how well a system finds each note on the page. Two voices on one
 note get one class, the higher voice.
 
-Metrics: accuracy, which chooses, and macro-F1, over notes.
+Metrics: accuracy, which chooses, and macro-F1, over notes. Beside them the rule that counts from the top: of the
+pitches that sound when a note begins the highest is soprano, the lowest bass, the second alto, any other tenor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scoresim.benchmark.metrics import Ints
+import numpy as np
+
+from scoresim.benchmark.metrics import Floats, Ints
+from scoresim.benchmark.note_features import ranks
 from scoresim.benchmark.task import PieceTask, accuracy_first
 from scoresim.benchmark.tasks import _staves
+from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
+from scoresim.score.tokens import default_vocabulary
 
 CLASSES = ("soprano", "alto", "tenor", "bass")
 OBTAIN = "It is read from the music21 package, which pip installs."
@@ -30,6 +36,14 @@ OBTAIN = "It is read from the music21 package, which pip installs."
 def label(piece: Piece, classes: Sequence[str] = CLASSES) -> Ints:
     """[N] voice of each note from the top; below 0 in a chorale that has not four staves."""
     return _staves.of_staff(piece, (0, 1, 2, 3)) if len(piece.staves) == len(CLASSES) else _staves.none(piece)
+
+
+def counted(pair: Pair, classes: Sequence[str] = CLASSES) -> Floats:
+    """[N, 4] scores by how many pitches sound above and below each note."""
+    above, below = ranks(pair, default_vocabulary())
+    said = np.select([above == 0, below == 0, above == 1], [0, 3, 1], 2)
+    scores: Floats = np.log(np.eye(len(classes))[said] + 1e-6)
+    return scores
 
 
 TASK = PieceTask(
@@ -46,4 +60,5 @@ TASK = PieceTask(
     transposes=True,
     hurries=True,
     composers=True,
+    rule=("counted from the top", counted),
 )

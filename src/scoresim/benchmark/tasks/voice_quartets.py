@@ -8,7 +8,7 @@ There is no official split. Ours is by work, by a hash of its name, the same as 
 sixteen works the hash gives two to validation and one to the test part, a single movement: no interval over works can
 be had from one work. The task shows that a system does it at all; a claim must rest on `voice_chorales`.
 
-Inputs and metrics are those of `voice_chorales`.
+Inputs, metrics and rule are those of `voice_chorales`.
 """
 
 from __future__ import annotations
@@ -42,4 +42,5 @@ TASK = PieceTask(
     transposes=True,
     hurries=True,
     composers=True,
+    rule=voice_chorales.TASK.rule,
 )
