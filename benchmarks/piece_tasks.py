@@ -4,7 +4,8 @@
 
 FOLDER holds the sources, each under its name; a task whose sources are not there is left out with a line. Beside the
 sizes stands what the most frequent class of the training part gets on the test part, in the first metric of the task,
-over notes or pieces. Nothing is engraved. The figures of docs/benchmark.md. Ends with one line of JSON.
+over notes or pieces, and what the task's rule gets where it has one, over notes or windows. Nothing is engraved. The
+figures of docs/benchmark.md. Ends with one line of JSON, in it the rule's intervals.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from scoresim.benchmark import baselines, metrics, tasks
-from scoresim.benchmark.piece_baselines import items_of
-from scoresim.benchmark.piecewise import gather, labels_of, present
+from scoresim.benchmark.piece_baselines import items_of, rules
+from scoresim.benchmark.piecewise import Material, gather, labels_of, present
 from scoresim.benchmark.task import PieceTask
 
 
@@ -40,9 +41,19 @@ def sizes(task: PieceTask, folder: Path, keep: Path) -> dict[str, Any]:
         "asked": int((items.truth >= 0).sum()),
         "of": task.items,
         "metric": name,
+        "rule": ruled(material),
         "majority": round(float(measure(table.sum(0))), 4),
         "shares": {label: round(float(s), 4) for label, s in zip(material.classes, share, strict=True)},
     }
+
+
+def ruled(material: Material) -> dict[str, Any] | None:
+    """What the rule of a task gets on the test part, in the first metric; None where there is none."""
+    task = material.task
+    if task.rule is None:
+        return None
+    [rule] = [one for one in rules(material, music21=False) if one.name == task.rule[0]]
+    return {"name": rule.name, **task.evaluate(rule.answer(), material.classes)[0].row()}
 
 
 def main() -> None:
@@ -52,7 +63,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=Path("runs/pieces"), help="where pieces are kept")
     asked = parser.parse_args()
     rows = []
-    print(f"{'task':24}{'works':>7}{'train/valid/test':>20}{'asked':>10}  {'majority':8}  of, metric")
+    print(f"{'task':24}{'works':>7}{'train/valid/test':>20}{'asked':>10}  {'majority':8}{'rule':>8}  of, metric")
     for name in asked.tasks or tasks.names():
         task = tasks.get(name)
         if not isinstance(task, PieceTask):
@@ -62,7 +73,8 @@ def main() -> None:
             continue
         row = sizes(task, asked.folder, asked.keep)
         pieces = "/".join(map(str, row["pieces"]))
-        tail = f"{row['majority']:8.4f}  {row['of']}, {row['metric']}"
+        rule = "" if row["rule"] is None else f"{row['rule']['value']:.4f}"
+        tail = f"{row['majority']:8.4f}{rule:>8}  {row['of']}, {row['metric']}"
         print(f"{name:24}{row['works']:7}{pieces:>20}{row['asked']:10}  {tail}", flush=True)
         rows.append(row)
     print(json.dumps({"benchmark": "piece_tasks", "rows": rows}, ensure_ascii=False))
