@@ -109,7 +109,7 @@ def kept_rules(material: Material, folder: Path, seed: int, which: str) -> list[
         folder: of the runs of a benchmark.
         which: "all", "ours" or "none" (`BenchmarkConfig.rules`).
     """
-    key = hashlib.sha256(f"{in_keys(material).content} {seed}".encode()).hexdigest()[:8]
+    key = hashlib.sha256(f"{material.learnt_content} {seed}".encode()).hexdigest()[:8]
     found = []
     for rule in rules(material, seed=seed, music21=which == "all") if which != "none" else ():
         kept = folder / f"{material.task.name}-rules-{key}" / rule.name.replace(" ", "-") / ANSWERS

@@ -61,6 +61,11 @@ class Material:
         """Class of the piece, or [N] of its notes."""
         return self.task.label(piece, self.classes)
 
+    @property
+    def learnt_content(self) -> str:
+        """As `content`, with the keys in which training pieces are learnt from (`in_keys`)."""
+        return self.content if self.task.turned is None else f"{self.content} in {KEYS_LEARNT} keys"
+
 
 def root_of(name: str, data: Path) -> Path | None:
     """Folder of a source: under its name in a folder, else in its default place, else anywhere in the folder."""
@@ -148,8 +153,8 @@ def in_keys(material: Material) -> Material:
     new = [
         turned(piece, int(steps)) for one in zip(*moves, strict=True) for piece, steps in zip(some, one, strict=True)
     ]
-    identity, content = (f"{name} in {KEYS_LEARNT} keys" for name in (material.identity, material.content))
-    return replace(material, parts={**material.parts, "train": some + new}, identity=identity, content=content)
+    parts, identity = {**material.parts, "train": some + new}, f"{material.identity} in {KEYS_LEARNT} keys"
+    return replace(material, parts=parts, identity=identity, content=material.learnt_content)
 
 
 def windows(material: Material, part: str, batches: BatchConfig, config: FinetuneConfig) -> Windows:
