@@ -21,10 +21,10 @@ import numpy as np
 
 import scoresim
 from scoresim.benchmark import metrics, tasks
-from scoresim.benchmark.note_features import seen
 from scoresim.benchmark.piecewise import gather
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.data.pieces import Piece
+from scoresim.data.seen import seen
 from scoresim.errors import BadInput
 from scoresim.understand import Sim
 from scoresim.understand.heads import Head, of_pieces

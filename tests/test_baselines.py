@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoresim.benchmark import baselines, metrics
+from scoresim.data import seen
 from scoresim.data.pair import Pair
 from scoresim.score.tokens import FIRST, default_vocabulary
+from scoresim.understand import features
 
 VOCABULARY = default_vocabulary()
 
@@ -42,23 +44,23 @@ def pair(ids: np.ndarray, onset: np.ndarray, length: float = 4.0) -> Pair:
 
 def notes(*pitches: int) -> np.ndarray:
     ids = np.full((len(pitches), 8), FIRST, dtype=np.int32)
-    ids[:, baselines.PITCH] = np.array(pitches) + FIRST
-    ids[:, baselines.DURATION] = 23 + FIRST
+    ids[:, seen.PITCH] = np.array(pitches) + FIRST
+    ids[:, seen.DURATION] = 23 + FIRST
     return ids
 
 
 def test_skyline_on_a_hand_made_example() -> None:
     #      two chords and a held tune with a bass note under its second note
     ids, onset = notes(48, 55, 64, 50, 67, 41), np.array([0, 0, 0, 1, 1, 1.5])
-    assert baselines.skyline(ids, onset).tolist() == [False, False, True, False, True, True]
+    assert features.skyline(ids, onset).tolist() == [False, False, True, False, True, True]
 
 
 def test_skyline_marks_doubles_of_the_highest_note() -> None:
-    assert baselines.skyline(notes(60, 72, 72), np.zeros(3)).tolist() == [False, True, True]
+    assert features.skyline(notes(60, 72, 72), np.zeros(3)).tolist() == [False, True, True]
 
 
 def test_skyline_of_nothing() -> None:
-    assert baselines.skyline(notes(), np.zeros(0)).shape == (0,)
+    assert features.skyline(notes(), np.zeros(0)).shape == (0,)
 
 
 def test_majority_is_the_most_frequent_class() -> None:
@@ -70,8 +72,8 @@ def test_majority_is_the_most_frequent_class() -> None:
 def test_features_have_known_values() -> None:
     values = dict(
         zip(
-            baselines.FEATURES,
-            baselines.features(pair(notes(60, 64, 67, 72), np.arange(4.0)), VOCABULARY),
+            features.FEATURES,
+            features.features(pair(notes(60, 64, 67, 72), np.arange(4.0)), VOCABULARY),
             strict=True,
         )
     )
@@ -93,8 +95,8 @@ def test_features_are_finite_on_any_passage(seed: int, n: int) -> None:
     low = draw.integers(0, FIRST + 1)  # now and then padding or mask ids
     ids = np.stack([draw.integers(low, size, size=n) for size in VOCABULARY.sizes], axis=1).astype(np.int32)
     onset = np.sort(draw.choice([0.0, 0.5, 1 / 3, 2.0, 1e6], size=n))
-    found = baselines.features(pair(ids, onset, float(draw.choice([0.0, 4.0, 1e6]))), VOCABULARY)
-    assert found.shape == (len(baselines.FEATURES),)
+    found = features.features(pair(ids, onset, float(draw.choice([0.0, 4.0, 1e6]))), VOCABULARY)
+    assert found.shape == (len(features.FEATURES),)
     assert np.isfinite(found).all()
 
 

@@ -13,16 +13,18 @@ from torch import Tensor, nn
 from scoresim.benchmark import metrics, piece_baselines, piecewise
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.metrics import Ints, Statistic
-from scoresim.benchmark.note_features import highest, note_features, seen, top_line
+from scoresim.benchmark.music21_features import music21_features, music21_is_there
+from scoresim.benchmark.note_features import highest, note_features, top_line
 from scoresim.benchmark.piece_baselines import items_of, kept_rules, rules
 from scoresim.benchmark.piecewise import Material
 from scoresim.benchmark.task import PieceTask
 from scoresim.benchmark.tasks import melody
-from scoresim.benchmark.window_features import music21_features, music21_is_there, window_features
 from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
+from scoresim.data.seen import seen
 from scoresim.errors import BadInput
 from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, default_vocabulary
+from scoresim.understand.features import window_features
 
 VOCABULARY = default_vocabulary()
 needs_music21 = pytest.mark.skipif(not music21_is_there(), reason="music21 is not installed (extra corpora)")

@@ -13,7 +13,6 @@ import pytest
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.finetune import finetune, fit, prepare_pieces
-from scoresim.benchmark.note_features import seen
 from scoresim.benchmark.piecewise import Material, gather, present, root_of, windows
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.benchmark.tasks import (
@@ -39,6 +38,7 @@ from scoresim.data.corpora import Item
 from scoresim.data.curate import by_lot, split_works
 from scoresim.data.pieces import Piece, read_piece
 from scoresim.data.rows import BatchConfig
+from scoresim.data.seen import seen
 from scoresim.data.windows import Segments, cut
 from scoresim.errors import BadInput
 from scoresim.model.sim import SIM, SIMConfig

@@ -38,6 +38,8 @@ from scoresim.score.tokens import Vocabulary
 
 FORMAT, HEAD_FORMAT = "scoresim checkpoint 1", "scoresim head 1"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+COUNTED = "hand-crafted features"  # what has learnt from them, as a rule beside a head
+COUNTING = "counted."  # how the names of its tensors begin
 HEADS = "heads"  # folder of heads, beside the weights
 AS_IT_IS = (1.0, 0.0)  # slope and shift of a match logit that nobody has calibrated
 BUNDLED = Path(__file__).parent / "weights"
@@ -150,8 +152,9 @@ class HeadConfig:
         context: blocks that see all of a window; narrow: their width, 0 for the model's; views: weighted means of its
             notes that answer for it, 0 for none.
         rank: of the additions to the matrices below, 0 for none.
-        rule: name of what answers beside it (`score.keys.RULES`), "" for nothing.
+        rule: name of what answers beside it (`score.keys.RULES`, or `COUNTED`), "" for nothing.
         rule_weight: of the rule's scores, which are added to its log-probabilities of a piece; by validation pieces.
+        features: hash of the names of the hand-crafted features that what is counted beside it has learnt from.
         temperature: by which its logits are divided, so that its confidence is right on validation pieces.
         weights: SHA-256 of the weights it stands on.
         figures: of its test part: rows of what, metric, value, ci95, n.
@@ -178,12 +181,14 @@ class HeadConfig:
     narrow: int = 0
     rule: str = ""
     rule_weight: float = 0.0
+    features: str = ""
 
 
 def save_head(path: Path, tagger: Tagger, config: HeadConfig) -> None:
-    """Write what a head adds to the weights that it stands on, in numbers of 16 bits."""
+    """Write what a head adds to the weights that it stands on, in numbers of 16 bits; what is counted in 32."""
     body = {f"sim.{name}" for name in _names(tagger.sim.config, tagger.sim.vocabulary_sizes)}
-    tensors = {n: t.half() for n, t in plain(tagger.state_dict()).items() if n.replace(".linear.", ".") not in body}
+    own = {n: t for n, t in plain(tagger.state_dict()).items() if n.replace(".linear.", ".") not in body}
+    tensors = {n: t if n.startswith(COUNTING) else t.half() for n, t in own.items()}
     about = json.dumps({"format": HEAD_FORMAT, **asdict(config)}, sort_keys=True)
     with replacing(path) as temporary:
         save_tensors(temporary, tensors, {"about": about, "digest": _digest(tensors, about)})
@@ -211,8 +216,10 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
         body = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
         if config.rank:
             add_low_rank(body, config.rank)
-        classes = len(config.classes)
-        tagger = Tagger(body, config.level, classes, config.context, views=config.views, narrow=config.narrow)
+        shape = len(config.classes), config.context
+        counted = len(tensors[f"{COUNTING}mean"]) if config.rule == COUNTED else 0
+        sizes = {"views": config.views, "narrow": config.narrow, "counted": counted}
+        tagger = Tagger(body, config.level, *shape, **sizes)
         lost, foreign = tagger.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
         own = {f"sim.{name}" for name in _names(model.config, model.vocabulary_sizes)}
         if foreign or {name.replace(".linear.", ".") for name in lost} != own:
@@ -260,7 +267,8 @@ def _head_config(words: str) -> HeadConfig:
     sizes = ((config.rank, 256), (config.context, 16), (config.views, 16), (config.narrow, 8192))
     if not (all(0 <= size <= most for size, most in sizes) and 1 <= len(config.classes) <= 4096):
         raise ValueError("it asks for too much")
-    known = config.rule in RULES and config.classes == KEYS and config.level == "sequence"
+    known = config.rule == COUNTED if config.features else config.rule in RULES and config.classes == KEYS
+    known = known and config.level == "sequence"
     if config.rule and not (known and math.isfinite(config.rule_weight)):
         raise ValueError("what is to answer beside it is not known")
     return config

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -23,9 +22,10 @@ from torch import Tensor, nn
 
 from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import metrics, tasks
+from scoresim.benchmark.beside import beside
 from scoresim.benchmark.config import FinetuneConfig, Inputs, filled, recipe_of
 from scoresim.benchmark.metrics import Ints
-from scoresim.benchmark.piecewise import PARTS, Material, answers, beside, gather, in_keys, labels_of, windows
+from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, in_keys, labels_of, windows
 from scoresim.benchmark.states import blanked, keep
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, load_answers, save_answers, some
 from scoresim.checkpoint import HeadConfig, head_stands, load_head, locate, save_head, weights_of
@@ -49,8 +49,6 @@ from scoresim.training.state import load_weights, read_tensors, save_weights
 RESULT, ANSWERS, WEIGHTS, CONFIG = "finetune.json", "answers.npz", "tagger.safetensors", "config.json"
 HEAD, READ = "head.safetensors", "read"
 READ_AT_ONCE = 64
-
-_logger = logging.getLogger("scoresim")
 
 
 class Blanks(nn.Module):
@@ -250,11 +248,11 @@ def known(parts: Parts, tagger: Tagger, origin: str, config: FinetuneConfig, fol
 def head_config(
     parts: Parts, tagger: Tagger, origin: str, config: FinetuneConfig, result: dict[str, Any], test: Answers
 ) -> HeadConfig:
-    """What a trained head is for; its confidence is set by the validation part."""
+    """What a trained head is for, with what answers beside it from now on; the validation part says how sure it is."""
     task = parts.task
     given = parts.material if config.inputs == "notes" else None
-    more = beside(given, parts.answers(tagger, "valid", config.inputs))
-    figures = [*result["figures"], *more.rows(given, test)]
+    more = beside(given, parts.answers(tagger, "valid", config.inputs), config.notes)
+    tagger.counted = more.counted
     return HeadConfig(
         task=task.name,
         level=task.level,
@@ -271,8 +269,9 @@ def head_config(
         temperature=more.temperature,
         rule=more.rule,
         rule_weight=more.weight,
+        features=more.features,
         weights=origin,
-        figures=tuple(figures),
+        figures=(*result["figures"], *more.rows(given, test)),
         corpora=tuple(sorted(set(parts.train.source.column("corpus")))),
     )
 

@@ -7,63 +7,19 @@ in all notes, and so is what follows from it alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from scoresim.benchmark.baselines import DURATION, PITCH, POSITION, SIGNATURE, TEMPO, VELOCITY
 from scoresim.benchmark.metrics import Floats, Ints
 from scoresim.data.pair import Pair
-from scoresim.data.pieces import Piece
-from scoresim.data.windows import Segment, Segments
-from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, Vocabulary
+from scoresim.data.seen import EDGE, PITCHES, POSITION, SIGNATURE, TEMPO, VELOCITY, read, tables
+from scoresim.score.tokens import ATTRIBUTES, GRID, Vocabulary
 
 NEAR = 7  # semitones within which a note may go on a line
 AROUND = (8, 32, 64)  # notes on each side
-EDGE = 16  # empty pitches below 0 and above 127 in the tables
-PITCHES = 128 + 2 * EDGE
 FAR = 64.0  # quarter notes to what is not there
 BAR = ATTRIBUTES.index("bar")
-
-
-def seen(piece: Piece, hidden: Sequence[str], first: int = 0, end: int | None = None) -> Pair:
-    """Notes `first` to `end` of a piece as a system may see them: one program, hidden attributes masked, no image."""
-    end = len(piece) if end is None else end
-    bars = int(piece.bar[first]), int(piece.bar[end - 1]) + 1
-    return Segments([piece], [Segment(0, *bars, -1, first, end)], hidden)[0]
-
-
-class Read(NamedTuple):
-    """The notes of a pair as numbers.
-
-    Attributes:
-        numbers: [N, 8] attributes from 0; a hidden one is 0.
-        pitch: [N] MIDI numbers.
-        length, onset: [N] quarter notes.
-        velocity: [N].
-        times: [T] the onsets, increasing; row: [N] index of each note's onset among them.
-    """
-
-    numbers: Ints
-    pitch: Ints
-    length: Floats
-    onset: Floats
-    velocity: Floats
-    times: Floats
-    row: Ints
-
-
-def read(pair: Pair, vocabulary: Vocabulary) -> Read:
-    """The notes of a pair, onsets on the grid."""
-    index = np.maximum(pair.notes.astype(np.int64) - FIRST, 0)
-    length = np.array(vocabulary.durations)[index[:, DURATION]] / GRID
-    velocity = np.array(vocabulary.velocities)[index[:, VELOCITY]].astype(np.float64)
-    onset = np.round(pair.onset.astype(np.float64) * GRID) / GRID
-    times, row = np.unique(onset, return_inverse=True)
-    return Read(index, index[:, PITCH], length, onset, velocity, times, row)
 
 
 def note_features(pair: Pair, vocabulary: Vocabulary) -> dict[str, Floats]:
@@ -103,24 +59,6 @@ def ranks(pair: Pair, vocabulary: Vocabulary) -> tuple[Ints, Ints]:
     up_to = np.cumsum(tables(pitch, row, times, onset + length)[1] > 0, axis=1)
     mine = up_to[row, pitch + EDGE]
     return up_to[row, -1] - mine, mine - 1
-
-
-def tables(pitch: Ints, row: Ints, times: Floats, end: Floats) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """How many notes of each pitch begin at each onset, and how many sound then: [T, PITCHES], pitch p in column
-    p + EDGE.
-
-    Args:
-        pitch: [N].
-        row: [N] index of each note's onset in `times`.
-        times: [T] the onsets, increasing.
-        end: [N] when each note ends.
-    """
-    begins = np.zeros((len(times), PITCHES), dtype=np.int16)
-    np.add.at(begins, (row, pitch + EDGE), 1)
-    change = np.zeros((len(times) + 1, PITCHES), dtype=np.int16)
-    change[:-1] = begins
-    np.add.at(change, (np.searchsorted(times, end - 1e-6), pitch + EDGE), -1)
-    return begins, np.cumsum(change[:-1], axis=0, dtype=np.int16)
 
 
 def _own(index: Ints, pitch: Ints, length: Floats, vocabulary: Vocabulary) -> dict[str, Floats]:

@@ -3,8 +3,8 @@
 - **majority**: the most frequent class of the training part, for every item.
 - The task's own **rule**, where it has one (the skyline of `tasks/melody.py`).
 - **features** of notes: what stands in `note_features`, for gradient-boosted trees.
-- **features** of windows: ours, those of music21, and both (`window_features`); and ours of the whole piece, which say
-  more than a window does: look at their figures over pieces. For logistic regression or gradient-boosted trees.
+- **features** of windows: ours (`understand.features`), those of music21, and both; and ours of the whole piece, which
+  say more than a window does: look at their figures over pieces. For logistic regression or gradient-boosted trees.
 
 Every choice (classifier, its options, number of trees) is made on the validation part by the task's first metric. The
 weight of a class is that which a network gets (`PieceTask.balance`), and so are the keys in which training pieces are
@@ -27,15 +27,17 @@ from numpy.typing import NDArray
 from scoresim.benchmark import baselines, metrics
 from scoresim.benchmark.finetune import ANSWERS
 from scoresim.benchmark.metrics import Ints
-from scoresim.benchmark.note_features import note_features, seen
+from scoresim.benchmark.music21_features import music21_features, music21_is_there
+from scoresim.benchmark.note_features import note_features
 from scoresim.benchmark.piecewise import Material, cut_part, in_keys, labels_of
 from scoresim.benchmark.task import Answers, load_answers, save_answers
-from scoresim.benchmark.window_features import music21_features, music21_is_there, window_features
 from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
+from scoresim.data.seen import seen
 from scoresim.data.windows import Window
 from scoresim.errors import BadInput
 from scoresim.score.tokens import Vocabulary, default_vocabulary
+from scoresim.understand.features import window_features
 
 LEAVES = (31, 127)  # of a tree of notes
 LINEAR = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # C of the logistic regression of windows

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -24,14 +23,12 @@ from scoresim.data.rows import BatchConfig, Row
 from scoresim.data.windows import Segment, Segments, Window, cut, moved
 from scoresim.errors import BadInput
 from scoresim.model.precision import reading
-from scoresim.score.keys import KEYS, RULES
 from scoresim.understand.heads import answers as windows_said
 from scoresim.understand.heads import blended
 
 TRANSPOSED = (-5, 6)  # semitones, both included
 HURRIED = (-2, 2)  # twelfths of doubling the tempo
 PARTS = ("train", "valid", "test")
-WEIGHTS = (0.0, *(2.0 ** (k / 2) for k in range(15)))  # of a rule beside a head, 1 to 128
 KEYS_LEARNT = 4  # in which a training piece is learnt from, where its class moves with it
 
 _logger = logging.getLogger("scoresim")
@@ -226,56 +223,3 @@ def answers(module: nn.Module, asked: Windows, pieces_asked: Sequence[Piece], in
     piece = np.repeat(np.arange(len(lengths)), lengths)
     truth = np.concatenate(asked.segments.marks or []).astype(np.int64)
     return Answers(truth, np.concatenate(blended(asked.windows, scores, lengths)), groups[piece], piece)
-
-
-@dataclass(frozen=True)
-class Beside:
-    """What answers beside a head: a rule's name ("" for nothing), its weight, and the temperature of both together."""
-
-    rule: str
-    weight: float
-    temperature: float
-
-    def together(self, said: Answers, pieces_asked: Sequence[Piece]) -> Answers:
-        """What head and rule say of whole pieces.
-
-        Args:
-            said: by the head, of windows of these pieces.
-        """
-        whole = said.by_piece()
-        if not self.rule:
-            return whole
-        asked = range(len(whole.truth)) if whole.piece is None else whole.piece.tolist()
-        more = self.weight * np.stack([RULES[self.rule](pieces_asked[i].ids) for i in asked])
-        return replace(whole, scores=(whole.scores + more).astype(np.float32))
-
-    def rows(self, material: Material | None, said: Answers) -> list[dict[str, Any]]:
-        """Figures of both about pieces of the test part, from what the head says of windows; none without a rule."""
-        if not self.rule or material is None:
-            return []
-        found = material.task.evaluate(self.together(said, material.parts["test"]), material.classes)
-        rows = [figure.row() for figure in found if figure.what.endswith("pieces")]
-        return [row | {"what": f"{row['what']}, with {self.rule}"} for row in rows]
-
-
-def beside(material: Material | None, said: Answers) -> Beside:
-    """What a head gains from the rule of its task: the weight that makes validation pieces likeliest.
-
-    Args:
-        material: of the task; None for no rule.
-        said: of the windows of the validation part.
-
-    Returns:
-        No rule where the task has none that may answer beside a head: one of `score.keys.RULES`, about keys.
-    """
-    name, _ = material.task.rule if material is not None and material.task.rule else ("", None)
-    if material is None or name not in RULES or material.classes != KEYS:
-        return Beside("", 0.0, metrics.temperature(said.truth, said.scores))
-    found = []
-    for weight in WEIGHTS:
-        both = Beside(name, weight, 1.0).together(said, material.parts["valid"])
-        warmth = metrics.temperature(both.truth, both.scores)
-        warm = replace(both, scores=both.scores / np.float32(warmth))
-        found.append((-warm.log_probabilities[np.arange(len(both.truth)), both.truth].mean(), weight, warmth))
-    _, weight, warmth = min(found)
-    return Beside(name, weight, warmth)

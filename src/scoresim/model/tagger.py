@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from scoresim.model.counted import Counted
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.layers import FREQUENCIES, Block, Dropout, Waves, nearness
 from scoresim.model.note_encoder import NoteInput
@@ -47,6 +48,8 @@ class Tagger(nn.Module):
             them are its vector; 0 reads passages.
         narrow: width of the blocks over the window, for a head of few numbers: they read what a linear layer says of
             the SIM's states, and another adds to these; 0 is as wide as the SIM.
+        counted: hand-crafted features from which something learnt answers beside the head, which is not asked of them
+            here (`understand.heads`); 0 for none.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Tagger(nn.Module):
         dropout: float = 0.1,
         views: int = 0,
         narrow: int = 0,
+        counted: int = 0,
     ) -> None:
         super().__init__()
         if level not in LEVELS:
@@ -83,6 +87,7 @@ class Tagger(nn.Module):
             near = [NEAR[0] + (NEAR[1] - NEAR[0]) * i / max(heads // 2 - 1, 1) for i in range(heads // 2)]
             self.register_buffer("slopes", torch.tensor([0.0] * (heads - heads // 2) + near), persistent=False)
         self.slopes: Tensor
+        self.counted = Counted(counted, classes) if counted else None
         self.head = nn.Sequential(
             Dropout(dropout),
             nn.Linear(width * (views or (2 if level == "sequence" and not context else 1)), width),

@@ -19,10 +19,12 @@ from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
 from scoresim.data.windows import Segments, Window, cut
 from scoresim.errors import BadInput
+from scoresim.model.counted import Counted
 from scoresim.model.lowrank import merge_low_rank
 from scoresim.model.sim import SIM
 from scoresim.model.tagger import Tagger
 from scoresim.score.keys import RULES
+from scoresim.understand.features import features_of, names_hash
 
 EDGE = 64  # notes from the edge of a window within which its answers count less
 WINDOW = 512  # notes of a window for a head that was trained on passages
@@ -92,12 +94,45 @@ def of_pieces(heads: Mapping[str, Head], pieces: Sequence[Piece], rows: BatchCon
             else:
                 first = np.searchsorted(asked.piece, np.arange(len(pieces) + 1)).tolist()
                 whole = [np.concatenate(of_windows[a:b]).mean(axis=0) for a, b in pairwise(first)]
-                if head.config.rule:
-                    weight, rule = head.config.rule_weight, RULES[head.config.rule]
-                    beside = [(weight * rule(piece.ids)).astype(np.float32) for piece in pieces]
-                    whole = [one + more for one, more in zip(whole, beside, strict=True)]
+                beside = _beside(head, pieces, found)
+                whole = [one + more for one, more in zip(whole, beside, strict=True)] if len(beside) else whole
             out[name] = [head.probabilities(one) for one in whole]
     return out
+
+
+def _beside(head: Head, pieces: Sequence[Piece], found: Sequence[Window]) -> Scores:
+    """What the rule beside a head adds to its log-probabilities of pieces, [P, C]; [0] without a rule."""
+    config, counted = head.config, head.tagger.counted
+    if counted is not None:
+        said = counted_pieces(counted, config.features, pieces, found, config.hidden)
+    else:
+        said = np.array([RULES[config.rule](piece.ids) for piece in pieces] if config.rule else [])
+    return (config.rule_weight * said).astype(np.float32)
+
+
+def counted_pieces(
+    counted: Counted, features: str, pieces: Sequence[Piece], found: Sequence[Window], hidden: Sequence[str]
+) -> NDArray[np.float64]:
+    """Log-probabilities [P, C] of pieces, the mean of those of their windows, by what has learnt from features.
+
+    Args:
+        counted: what has learnt.
+        features: hash of the names of the features that it has learnt from.
+        pieces: each has a window.
+        found: windows, piece by piece.
+        hidden: attributes that nothing may see.
+
+    Raises:
+        BadInput: the features of this version are others.
+    """
+    names, table = features_of(pieces, found, hidden)
+    if names_hash(names) != features:
+        raise BadInput("a head counts features that this version of scoresim has not; take the head of this version.")
+    with torch.inference_mode():
+        scores = counted(torch.from_numpy(table).float()).numpy().astype(np.float64)
+    of_piece = np.array([window.piece for window in found])
+    first = np.searchsorted(of_piece, np.arange(len(pieces)))
+    return np.asarray(np.add.reduceat(scores, first) / np.bincount(of_piece, minlength=len(pieces))[:, None])
 
 
 def said(taggers: Sequence[Tagger], asked: Windows, inputs: str) -> list[list[Scores]]:

@@ -1,0 +1,163 @@
+"""What answers beside a head: a rule about whole pieces, weighed by the validation part (decisions 0019 and 0020).
+
+For the 24 keys it is the rule of `score.keys`. For any other question about pieces it is learnt, from features made by
+hand: a logistic regression of those of every window (`understand.features`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+
+from scoresim.benchmark import metrics
+from scoresim.benchmark.metrics import Floats
+from scoresim.benchmark.piecewise import Material, cut_part, in_keys
+from scoresim.benchmark.task import Answers
+from scoresim.checkpoint import COUNTED
+from scoresim.model.counted import MOST, Counted
+from scoresim.score.keys import KEYS, RULES
+from scoresim.understand.features import features_of, names_hash
+from scoresim.understand.heads import counted_pieces
+
+WEIGHTS = (0.0, *(2.0 ** (k / 2) for k in range(-6, 15)))  # of a rule beside a head, 1/8 to 128
+STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # C of the logistic regression
+MOST_WINDOWS = 4_000  # of the training part, a seeded choice
+
+_logger = logging.getLogger("scoresim")
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """What answers beside a head, and how much it counts.
+
+    Attributes:
+        rule: its name, "" for nothing.
+        weight: of its scores, which are added to the log-probabilities of a piece.
+        temperature: of both together.
+        counted: what has learnt from features, where that is the rule.
+        features: hash of the names of these.
+        said: [P, C] scores of the pieces of the validation and the test part.
+    """
+
+    rule: str
+    weight: float
+    temperature: float
+    counted: Counted | None = None
+    features: str = ""
+    said: Mapping[str, Floats] = field(default_factory=dict)
+
+    def together(self, said: Answers, part: str) -> Answers:
+        """What head and rule say of the pieces of a part.
+
+        Args:
+            said: by the head, of windows of these pieces.
+            part: "valid" or "test".
+        """
+        whole = said.by_piece()
+        if not self.rule:
+            return whole
+        asked = np.arange(len(whole.truth)) if whole.piece is None else whole.piece
+        return replace(whole, scores=(whole.scores + self.weight * self.said[part][asked]).astype(np.float32))
+
+    def rows(self, material: Material | None, said: Answers) -> list[dict[str, Any]]:
+        """Figures of both about pieces of the test part, from what the head says of windows; none without a rule."""
+        if not self.rule or material is None:
+            return []
+        found = material.task.evaluate(self.together(said, "test"), material.classes)
+        rows = [figure.row() for figure in found if figure.what.endswith("pieces")]
+        return [row | {"what": f"{row['what']}, with {self.rule}"} for row in rows]
+
+
+def beside(material: Material | None, said: Answers, notes: int = 0) -> Beside:
+    """What a head gains from a rule: the weight that makes validation pieces likeliest.
+
+    Args:
+        material: of the task; None for no rule.
+        said: of the windows of the validation part.
+        notes: of a window; 0 is the task's own number.
+
+    Returns:
+        No rule of a question about notes, or where the training part has one class alone, or scikit-learn is missing.
+    """
+    rule = None if material is None or material.task.level != "sequence" else _rule(material, notes)
+    if rule is None:
+        return Beside("", 0.0, metrics.temperature(said.truth, said.scores))
+    found = []
+    for weight in WEIGHTS:
+        both = replace(rule, weight=weight).together(said, "valid")
+        warmth = metrics.temperature(both.truth, both.scores)
+        warm = replace(both, scores=both.scores / np.float32(warmth))
+        found.append((-warm.log_probabilities[np.arange(len(both.truth)), both.truth].mean(), weight, warmth))
+    loss, weight, warmth = min(found)
+    _logger.info("%s beside the head: weight %.3g, loss of validation pieces %.4f", rule.rule, weight, loss)
+    return replace(rule, weight=weight, temperature=warmth)
+
+
+def _rule(material: Material, notes: int) -> Beside | None:
+    """What may answer beside a head, before it is weighed."""
+    name, _ = material.task.rule or ("", None)
+    if name in RULES and material.classes == KEYS:
+        asked = {part: material.parts[part] for part in ("valid", "test")}
+        said = {part: np.stack([RULES[name](piece.ids) for piece in some]) for part, some in asked.items()}
+        return Beside(name, 0.0, 1.0, said=said)
+    if find_spec("sklearn") is None:
+        _logger.info("nothing is counted beside the head: that needs pip install 'scoresim[report]'")
+        return None
+    return _counted(material, notes)
+
+
+def _counted(material: Material, notes: int) -> Beside | None:
+    """A logistic regression of features of windows, as strong as makes those of the validation part likeliest."""
+    from sklearn.linear_model import LogisticRegression
+
+    hidden, classes = material.task.hidden, len(material.classes)
+    x: dict[str, Floats] = {}
+    y: dict[str, metrics.Ints] = {}
+    names: tuple[str, ...] = ()
+    for part, source in (("train", in_keys(material)), ("valid", material)):
+        some, found = source.parts[part], cut_part(source, part, notes)[1]
+        labels = np.array([source.label(piece) for piece in some], dtype=np.int64)
+        found = [window for window in found if labels[window.piece] >= 0]
+        if part == "train" and len(found) > MOST_WINDOWS:
+            chosen = np.random.default_rng(0).choice(len(found), MOST_WINDOWS, replace=False)
+            found = [found[i] for i in np.sort(chosen).tolist()]
+        names, x[part] = features_of(some, found, hidden)
+        y[part] = labels[[window.piece for window in found]]
+    share = np.bincount(y["train"], minlength=classes) / max(len(y["train"]), 1)
+    if np.count_nonzero(share) < 2:
+        return None
+    best, kept = np.inf, Counted(len(names), classes)
+    mean, scale = x["train"].mean(axis=0), np.maximum(x["train"].std(axis=0), 1e-6)
+    known = ((x["train"] - mean) / scale).clip(-MOST, MOST)
+    for strength in STRENGTHS:
+        model = LogisticRegression(C=strength, max_iter=3000)
+        model.fit(known, y["train"], sample_weight=share[y["train"]] ** -material.task.balance)
+        tried = _module(model, mean, scale, classes)
+        with torch.inference_mode():
+            scores = tried(torch.from_numpy(x["valid"]).float()).numpy()
+        loss = float(-scores[np.arange(len(scores)), y["valid"]].mean())
+        if loss < best:
+            best, kept = loss, tried
+    windows = {part: cut_part(material, part, notes)[1] for part in ("valid", "test")}
+    said = {p: counted_pieces(kept, names_hash(names), material.parts[p], windows[p], hidden) for p in windows}
+    return Beside(COUNTED, 0.0, 1.0, kept, names_hash(names), said)
+
+
+def _module(model: Any, mean: Floats, scale: Floats, classes: int) -> Counted:
+    """A logistic regression as a module; a class that it has not met is nearly impossible."""
+    found = Counted(len(mean), classes)
+    weight, bias = np.zeros((classes, len(mean))), np.full(classes, -20.0)
+    if len(model.classes_) == 2:  # it has one row for both
+        rows, shifts = np.concatenate([-model.coef_, model.coef_]) / 2, np.r_[-model.intercept_, model.intercept_] / 2
+    else:
+        rows, shifts = model.coef_, model.intercept_
+    weight[model.classes_], bias[model.classes_] = rows, shifts
+    tensors = {"mean": mean, "scale": scale, "linear.weight": weight, "linear.bias": bias}
+    found.load_state_dict({name: torch.from_numpy(np.asarray(values)).float() for name, values in tensors.items()})
+    return found.requires_grad_(False)
