@@ -1,0 +1,172 @@
+"""What is counted by hand beside a head: learnt, weighed, kept with the head, and asked as it was measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoresim.benchmark import beside as module
+from scoresim.benchmark.beside import STRENGTHS, WEIGHTS, Beside, beside
+from scoresim.benchmark.piecewise import Material, cut_part
+from scoresim.benchmark.task import Answers
+from scoresim.checkpoint import COUNTED, HeadConfig, load_head, save_head
+from scoresim.data.pieces import Piece
+from scoresim.data.rows import BatchConfig
+from scoresim.data.windows import moved
+from scoresim.errors import BadInput
+from scoresim.model.counted import MOST, Counted
+from scoresim.model.sim import SIM, SIMConfig
+from scoresim.model.tagger import Tagger
+from scoresim.score.tokens import default_vocabulary
+from scoresim.understand.features import features_of, names_hash
+from scoresim.understand.heads import Head, of_pieces
+
+SMALL = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)
+
+
+def flat(material: Material, part: str) -> Answers:
+    """A head that knows nothing, asked of the windows of a part."""
+    found = cut_part(material, part)[1]
+    piece = np.array([window.piece for window in found])
+    truth = np.array([material.label(one) for one in material.parts[part]])[piece]
+    return Answers(truth, np.full((len(found), len(material.classes)), -1.0, dtype=np.float32), piece, piece)
+
+
+@pytest.fixture
+def composer(composer: Material) -> Material:
+    """Two players, one of whom plays an octave higher; the validation part has both."""
+
+    def moved_up(piece: Piece) -> Piece:
+        return dataclasses.replace(piece, ids=moved(piece.ids, 12 * int(composer.label(piece)), 0))
+
+    parts = {part: [moved_up(piece) for piece in some] for part, some in composer.parts.items()}
+    task = dataclasses.replace(composer.task, least=1, balance=1.0)  # all windows count, and both players alike
+    return dataclasses.replace(composer, task=task, parts={**parts, "valid": parts["valid"] + parts["test"]})
+
+
+@pytest.fixture
+def found(composer: Material) -> Beside:
+    return beside(composer, flat(composer, "valid"))
+
+
+def test_what_is_counted_knows_what_a_head_does_not(composer: Material, found: Beside) -> None:
+    assert found.rule == COUNTED == "hand-crafted features"
+    assert found.weight in WEIGHTS[1:]
+    assert found.said["test"].shape == (len(composer.parts["test"]), len(composer.classes))
+    together = found.together(flat(composer, "test"), "test")
+    assert together.predicted.tolist() == together.truth.tolist(), "two players who play nothing alike"
+    rows = found.rows(composer, flat(composer, "test"))
+    assert [(row["what"], row["metric"]) for row in rows] == [
+        ("composer, pieces, with hand-crafted features", "accuracy"),
+        ("composer, pieces, with hand-crafted features", "macro-F1"),
+    ]
+    assert rows[0]["value"] == 1.0
+
+
+def test_a_head_with_what_is_counted_says_after_loading_what_was_measured(
+    composer: Material, found: Beside, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    sim = SIM(SMALL, default_vocabulary().sizes)
+    tagger = Tagger(sim, "sequence", len(composer.classes), views=2).eval()
+    bare = HeadConfig(
+        task="composer",
+        level="sequence",
+        classes=composer.classes,
+        inputs="notes",
+        hidden=(),
+        notes=composer.task.notes,
+        lines=1,
+        bars=True,
+        context=0,
+        rank=0,
+        temperature=1.0,
+        weights="w",
+        views=2,
+    )
+    pieces = composer.parts["test"]
+    alone = of_pieces({"c": Head(tagger, bare)}, pieces, BatchConfig())["c"]
+    tagger.counted = found.counted
+    config = dataclasses.replace(bare, rule=found.rule, rule_weight=found.weight, features=found.features)
+    save_head(tmp_path / "head", tagger, config)
+    loaded, told = load_head(tmp_path / "head", sim, "w")
+    assert told == config
+    assert loaded.counted is not None
+    assert found.counted is not None
+    for name, tensor in found.counted.state_dict().items():
+        assert torch.equal(loaded.counted.state_dict()[name], tensor), "in 32 bits, to the last"
+    said = of_pieces({"c": Head(loaded, told)}, pieces, BatchConfig())["c"]
+    expected = np.log(np.array(alone)) + found.weight * found.said["test"]
+    expected -= np.logaddexp.reduce(expected, axis=1, keepdims=True)
+    assert np.log(np.array(said)) == pytest.approx(expected, abs=5e-3)
+    other = Head(loaded, dataclasses.replace(told, features="of another version"))
+    with pytest.raises(BadInput, match="counts features that this version of scoresim has not"):
+        of_pieces({"c": other}, pieces, BatchConfig())
+
+
+@pytest.mark.parametrize(
+    "rule", [{"rule": COUNTED}, {"rule": COUNTED, "features": "0"}, {"rule": "skyline", "features": "0"}]
+)
+def test_a_head_that_counts_without_what_is_counted_is_refused(rule: dict[str, Any], tmp_path: Path) -> None:
+    sim = SIM(SMALL, default_vocabulary().sizes)
+    given = ("composer", "sequence", ("a", "b"), "notes", (), 512, 1, True, 0, 0, 1.0, "w")
+    bad = dataclasses.replace(HeadConfig(*given), **rule)
+    save_head(tmp_path / "bad", Tagger(sim, "sequence", 2), bad)
+    with pytest.raises(BadInput, match="damaged head"):
+        load_head(tmp_path / "bad", sim, "w")
+
+
+def test_who_cannot_learn_from_features_does_without(
+    composer: Material, melody: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = flat(composer, "valid")
+    assert beside(melody, Answers(said.truth, said.scores, said.work)).rule == "", "a question about notes"
+    one = [piece for piece in composer.parts["train"] if composer.label(piece) == 0]
+    same = dataclasses.replace(composer, parts={**composer.parts, "train": one})
+    assert beside(same, said).rule == "", "one class alone"
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    without = beside(composer, said)
+    assert (without.rule, without.counted, without.rows(composer, said)) == ("", None, [])
+    assert without.together(said, "valid").scores.tolist() == said.by_piece().scores.tolist()
+
+
+@given(classes=st.integers(2, 4), absent=st.booleans(), seed=st.integers(0, 2**16))
+def test_a_regression_says_as_a_module_what_it_said(classes: int, absent: bool, seed: int) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    draw = np.random.default_rng(seed)
+    x = draw.normal(size=(40, 5)) * 3 + 7
+    y = np.arange(40) % classes
+    model = LogisticRegression(C=STRENGTHS[-1], max_iter=500)
+    mean, scale = x.mean(axis=0), x.std(axis=0)
+    known = ((x - mean) / scale).clip(-MOST, MOST)
+    model.fit(known, y)
+    said = module._module(model, mean, scale, classes + absent)(torch.from_numpy(x).float()).numpy()
+    assert said[:, :classes] == pytest.approx(model.predict_log_proba(known), abs=1e-4)
+    assert (said[:, classes:] < -10).all()
+    assert np.exp(said).sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+@given(size=st.floats(-1e30, 1e30, allow_nan=False))
+def test_what_is_out_of_all_bounds_counts_no_more_than_four_deviations(size: float) -> None:
+    torch.manual_seed(0)
+    counted = Counted(3, 2)
+    said = counted(torch.tensor([[size, 0.0, 0.0]]))
+    assert torch.isfinite(said).all()
+    near = counted(torch.tensor([[float(np.clip(size, -MOST, MOST)), 0.0, 0.0]]))
+    assert torch.equal(said, near)
+
+
+def test_features_have_names_and_an_identity(composer: Material) -> None:
+    found = cut_part(composer, "test")[1]
+    names, table = features_of(composer.parts["test"], found, ())
+    assert table.shape == (len(found), len(names))
+    assert len(set(names)) == len(names)
+    assert names_hash(names) != names_hash(names[:-1])
