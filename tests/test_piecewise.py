@@ -395,6 +395,8 @@ def test_a_head_learns_who_wrote_long_pieces(composer: Material, tmp_path: Path,
     if frozen or rank:
         tagger, about = load_head(tmp_path / "run" / "head.safetensors", micro(), "micro")
         assert (about.classes, about.rank, about.inputs) == (composer.classes, rank, "notes")
+        assert (about.rule, tagger.counted is not None) == ("hand-crafted features", True)
+        assert about.figures[-1]["what"] == "composer, pieces, with hand-crafted features"
         asked = windows(composer, "test", BATCHES, config)
         kept = load_answers(tmp_path / "run" / "answers.npz")
         said = answers(tagger, asked, composer.parts["test"], "notes")
