@@ -2,10 +2,8 @@
 
     python benchmarks/note_order.py DATA [--train small|midibert|FOLDER] [--steps 0] [--seed 0] [--json OUT]
 
-MidiBERT-Piano's public code (wazenmai/MIDI-BERT, `data_creation/`) moves the notes of a song to a grid of 16ths,
-reads its tracks one after the other (vocal, bridge, piano), each by pitch, and then sorts all by their onset alone. The
-sort keeps what is equal in order: at every onset the notes of the vocal come first, then those of the bridge, then
-those of the piano. The question is from which track a note comes, and the order of the input says it. Where the pitch
+The preparation is that of the task `melody_midibert` (`tasks/_midibert.py`): the notes of an onset stand in the order
+of their tracks. The question is from which track a note comes, and the order of the input says it: where the pitch
 falls within an onset, another track begins.
 
 Without `--train` a rule reads that order off, and learns nothing: what stands before the first fall of an onset is
@@ -21,7 +19,6 @@ import argparse
 import json
 import tempfile
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,27 +31,12 @@ from scoresim.benchmark.finetune import fit, fit_module, prepare_pieces
 from scoresim.benchmark.midibert import MidiBert
 from scoresim.benchmark.piecewise import Material, gather
 from scoresim.benchmark.tasks import melody
+from scoresim.benchmark.tasks._midibert import on_sixteenths, read_off
 from scoresim.data.batches import batch_config
-from scoresim.data.pieces import Piece
-from scoresim.score.notes import Ints
-from scoresim.score.tokens import FIRST, GRID
+from scoresim.data.seen import seen
 
-SIXTEENTHS = 4  # of a quarter note
-OTHER = 2  # the class of the piano
+OTHER = melody.CLASSES.index("accompaniment")
 PEER = "midibert"
-
-
-def on_sixteenths(piece: Piece, by_track: bool) -> Piece:
-    """The notes of a song on a grid of 16ths, by onset and pitch, or by onset, track and pitch; durations stay."""
-    onset = np.round(piece.onset * SIXTEENTHS) / SIXTEENTHS
-    last = len(piece.bar_onset) - 2
-    bar = np.searchsorted(piece.bar_onset, onset + 1e-6, side="right").clip(1, last + 1) - 1
-    ids = piece.ids.copy()
-    ids[:, 1] = FIRST + np.round((onset - piece.bar_onset[bar]) * GRID).astype(np.int64)
-    track = melody.label(piece) if by_track else np.zeros(len(piece), dtype=np.int64)
-    order = np.lexsort((ids[:, 3], ids[:, 2], track, ids[:, 1], bar))
-    columns = {name: getattr(piece, name)[order] for name in ("velocity", "track", "staff", "voice")}
-    return replace(piece, ids=ids[order], bar=bar[order], onset=onset[order], lines=(), **columns)
 
 
 def ordered(material: Material, by_track: bool) -> Material:
@@ -63,24 +45,10 @@ def ordered(material: Material, by_track: bool) -> Material:
     return replace(material, parts=parts, identity=f"{material.identity} by_track={by_track}", elsewhere=())
 
 
-def read_off(piece: Piece) -> Ints:
-    """[N] class of each note by the falls of the pitch within its onset."""
-    said = np.full(len(piece), OTHER, dtype=np.int64)
-    together = (np.diff(piece.bar) == 0) & (np.diff(piece.ids[:, 1]) == 0)
-    edges = np.r_[0, np.flatnonzero(~together) + 1, len(piece)]
-    for a, b in pairwise(edges.tolist()):
-        falls = a + 1 + np.flatnonzero(np.diff(piece.ids[a:b, 2]) < 0)
-        if len(falls):
-            said[a : falls[0]] = 0
-        if len(falls) > 1:
-            said[falls[0] : falls[1]] = 1
-    return said
-
-
 def rule(material: Material, part: str) -> dict[str, float]:
     """What the order alone tells of a part."""
     truth = np.concatenate([melody.label(piece) for piece in material.parts[part]])
-    said = np.concatenate([read_off(piece) for piece in material.parts[part]])
+    said = np.concatenate([read_off(seen(piece, melody.HIDDEN)).argmax(axis=1) for piece in material.parts[part]])
     told = said != OTHER
     tune = truth != OTHER
     return {

@@ -13,6 +13,7 @@ import pytest
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.finetune import finetune, fit, prepare_pieces
+from scoresim.benchmark.note_features import falls
 from scoresim.benchmark.piecewise import Material, gather, present, root_of, windows
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.benchmark.tasks import (
@@ -33,6 +34,7 @@ from scoresim.benchmark.tasks import (
     voice_chorales,
     voice_quartets,
 )
+from scoresim.benchmark.tasks._midibert import read_off
 from scoresim.data import corpora
 from scoresim.data.corpora import Item
 from scoresim.data.curate import by_lot, split_works
@@ -436,3 +438,12 @@ def test_melody_elsewhere_is_perfect_for_the_truth_whatever_else_is_called() -> 
     assert float(figure.statistic(figure.tables.sum(0))) == 1.0
     assert melody.tested(dataclasses.replace(items("openscore_lieder")[0], split="test"))
     assert not melody.tested(dataclasses.replace(items("openscore_lieder")[0], split="train"))
+
+
+def test_falls_are_counted_within_an_onset() -> None:
+    piece = made_up(pitch=(72, 70, 48, 60, 50), staff=(1,) * 5)
+    before, after = falls(seen(piece, ()))
+    assert before[:10].tolist() == [0, 1, 2, 2, 3] * 2
+    assert after[:10].tolist() == [3, 2, 1, 1, 0] * 2
+    said = read_off(seen(piece, ("velocity",))).argmax(axis=1)
+    assert said[:5].tolist() == [0, 1, 2, 2, 2]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scoresim.benchmark.metrics import Floats, Ints
 from scoresim.data.pair import Pair
-from scoresim.data.seen import EDGE, PITCHES, POSITION, SIGNATURE, TEMPO, VELOCITY, read, tables
+from scoresim.data.seen import EDGE, PITCH, PITCHES, POSITION, SIGNATURE, TEMPO, VELOCITY, read, tables
 from scoresim.score.tokens import ATTRIBUTES, GRID, Vocabulary
 
 NEAR = 7  # semitones within which a note may go on a line
@@ -36,6 +36,8 @@ def note_features(pair: Pair, vocabulary: Vocabulary) -> dict[str, Floats]:
     out = _own(index, pitch, length, vocabulary)
     begins, sounds = tables(pitch, row, times, onset + length)
     out |= _chord(pitch, row, begins, "chord")
+    before, after = falls(pair)
+    out |= {"chord: falls before": before.astype(np.float64), "chord: falls after": after.astype(np.float64)}
     out |= _chord(pitch, row, sounds, "sounding")
     out |= _held(pitch, row, np.searchsorted(times, onset + length - 1e-6), begins)
     out |= _line(pitch, length, row, times, begins)
@@ -51,6 +53,20 @@ def top_line(pair: Pair, vocabulary: Vocabulary) -> NDArray[np.bool_]:
     sounds = tables(pitch, row, times, onset + length)[1] > 0
     top = PITCHES - 1 - sounds[:, ::-1].argmax(axis=1) - EDGE
     return np.asarray(pitch == top[row])
+
+
+def falls(pair: Pair) -> tuple[Ints, Ints]:
+    """How often the pitch falls from note to note within an onset before a note, and after it: two [N].
+
+    Never, where the notes of an onset are in the order of their pitch.
+    """
+    pitch, place = pair.notes[:, PITCH].astype(np.int64), pair.notes[:, POSITION]
+    first = np.r_[True, (np.diff(pair.bar_of_note) != 0) | (np.diff(place) != 0)]
+    group = np.cumsum(first) - 1
+    down = np.r_[False, np.diff(pitch) < 0] & ~first
+    so_far = np.cumsum(down)
+    before = so_far - so_far[first][group]
+    return before, np.bincount(group, down)[group].astype(np.int64) - before
 
 
 def ranks(pair: Pair, vocabulary: Vocabulary) -> tuple[Ints, Ints]:

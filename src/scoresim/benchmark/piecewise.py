@@ -86,8 +86,10 @@ def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, worke
         workers: processes.
 
     Raises:
-        BadInput: a source is not there, or a part has no piece.
+        BadInput: a source is not there, a part has no piece, or pictures are wanted of a task that shows none.
     """
+    if images and not task.pictured:
+        raise BadInput(f"{task.name} has no picture that may be seen: it is asked of notes alone.")
     parts: dict[str, list[Piece]] = {part: [] for part in PARTS}
     for name in task.corpora:
         root = root_of(name, data)
@@ -98,7 +100,7 @@ def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, worke
         for piece in pieces(name, asked, folder, images, workers):
             part = items[piece.id][1]
             if part is not None and len(piece):
-                parts[part].append(piece)
+                parts[part].append(piece if task.prepared is None else task.prepared(piece))
     classes = task.classes if isinstance(task.classes, tuple) else task.classes(parts["train"])
     parts = {part: [p for p in some if np.max(task.label(p, classes)) >= 0] for part, some in parts.items()}
     for part, some in parts.items():

@@ -305,6 +305,7 @@ class PieceTask:
         elsewhere: pieces of other sources that the trained head answers too, where they are there.
         rule: name of a rule without learning, and what it says of notes as a system may see them: [N, C] scores of
             them, or [C] of the whole.
+        prepared: what is made of a piece before anything sees it, without pictures; None for nothing.
         turned: a piece so many semitones higher, with the class that it has then; None where the class does not
             follow from the old one.
     """
@@ -329,6 +330,7 @@ class PieceTask:
     published: tuple[Published, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
     rule: tuple[str, Callable[[Pair, Sequence[str]], Floats]] | None = None
+    prepared: Callable[[Piece], Piece] | None = None
     turned: Callable[[Piece, int], Piece] | None = None
 
     @property

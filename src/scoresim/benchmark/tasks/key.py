@@ -15,7 +15,7 @@ the fifth above alone.) Over windows of 512 notes and over songs.
 
 Beside them the rule that any key finder has to beat (`score/keys.py`): how long each pitch class sounds, correlated
 with profiles of the keys. Of four published pairs (Aarden's, Krumhansl and Kessler's, Temperley's, Bellman's) Aarden's
-are best on the validation part of `key_all`. A head that is shipped answers together with it (`piecewise.beside`).
+are best on the validation part of `key_all`. A head that is shipped answers together with it (`benchmark.beside`).
 """
 
 from __future__ import annotations
