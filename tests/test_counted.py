@@ -19,14 +19,14 @@ from scoresim.benchmark.task import Answers
 from scoresim.checkpoint import COUNTED, HeadConfig, load_head, save_head
 from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
-from scoresim.data.windows import moved
+from scoresim.data.windows import cut, moved
 from scoresim.errors import BadInput
 from scoresim.model.counted import MOST, Counted
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import default_vocabulary
 from scoresim.understand.features import features_of, names_hash
-from scoresim.understand.heads import Head, of_pieces
+from scoresim.understand.heads import Head, counted_pieces, of_pieces
 
 SMALL = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)
 
@@ -170,3 +170,17 @@ def test_features_have_names_and_an_identity(composer: Material) -> None:
     assert table.shape == (len(found), len(names))
     assert len(set(names)) == len(names)
     assert names_hash(names) != names_hash(names[:-1])
+
+
+def test_what_ships_counts_as_it_was_taught_to(melody: Material) -> None:
+    """Whoever changes how a feature is counted changes its name, and fits the heads that ship anew."""
+    import scoresim
+
+    head = scoresim.load("small").heads["emotion"]
+    assert head.config.rule == COUNTED
+    assert head.tagger.counted is not None
+    pieces = melody.parts["test"]
+    found = cut(pieces, 512, 512)[1]
+    said = counted_pieces(head.tagger.counted, head.config.features, pieces, found, head.config.hidden)
+    expected = [[-2.0887, -2.0184, -0.7908, -1.2386], [-1.8124, -2.5071, -1.5952, -0.5935]]
+    assert said == pytest.approx(np.array(expected), abs=2e-3)
