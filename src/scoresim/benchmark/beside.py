@@ -17,7 +17,7 @@ import torch
 
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Floats
-from scoresim.benchmark.piecewise import Material, cut_part, in_keys
+from scoresim.benchmark.piecewise import Material, cut_part
 from scoresim.benchmark.task import Answers
 from scoresim.checkpoint import COUNTED
 from scoresim.model.counted import MOST, Counted
@@ -78,7 +78,7 @@ def beside(material: Material | None, said: Answers, notes: int = 0) -> Beside:
     """What a head gains from a rule: the weight that makes validation pieces likeliest.
 
     Args:
-        material: of the task; None for no rule.
+        material: of the task, training pieces in the keys that are learnt from; None for no rule.
         said: of the windows of the validation part.
         notes: of a window; 0 is the task's own number.
 
@@ -120,9 +120,9 @@ def _counted(material: Material, notes: int) -> Beside | None:
     x: dict[str, Floats] = {}
     y: dict[str, metrics.Ints] = {}
     names: tuple[str, ...] = ()
-    for part, source in (("train", in_keys(material)), ("valid", material)):
-        some, found = source.parts[part], cut_part(source, part, notes)[1]
-        labels = np.array([source.label(piece) for piece in some], dtype=np.int64)
+    for part in ("train", "valid"):
+        some, found = material.parts[part], cut_part(material, part, notes)[1]
+        labels = np.array([material.label(piece) for piece in some], dtype=np.int64)
         found = [window for window in found if labels[window.piece] >= 0]
         if part == "train" and len(found) > MOST_WINDOWS:
             chosen = np.random.default_rng(0).choice(len(found), MOST_WINDOWS, replace=False)

@@ -2,7 +2,7 @@
 
 Those of `FEATURES`, asked of passages, and of windows more: what an analyst counts (steps of the tune in pairs, rhythm
 in pairs, steps of the bass, intervals above it, kinds of chord, registers, places in the bar) and how it is played
-(loudness, legato, texture). 2 ms for 512 notes on one core. All are computed from what a system may see
+(loudness, legato, texture). Some milliseconds for 512 notes on one core. All are computed from what a system may see
 (`data.seen.seen`): a hidden attribute is the same in all notes.
 """
 
@@ -110,7 +110,7 @@ def window_features(pair: Pair, vocabulary: Vocabulary) -> dict[str, float]:
     """Our features of some notes by name, finite; times are quarter notes, shares lie in [0, 1].
 
     Args:
-        pair: at least one note (see `note_features.seen`).
+        pair: at least one note (see `data.seen.seen`).
         vocabulary: of the tokens.
     """
     index, pitch, length, onset, velocity, times, row = read(pair, vocabulary)
