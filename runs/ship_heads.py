@@ -115,8 +115,8 @@ LIMITS = {
     "melody": """The head for melody has learnt of piano scores that the highest note of the upper staff is melody;
 where the left hand sings, it does not hear it.
 """,
-    "emotion": """What is said of whole pieces by a head whose figures name hand-crafted features is said together with a
-regression of these (docs/decisions/0020).
+    "emotion": """A mood is answered by the head together with a regression of hand-crafted features
+(docs/decisions/0020), for whole pieces.
 """,
     "key": """A key is answered by the head together with profiles of keys (docs/decisions/0019), for whole pieces;
 one that changes its key has one answer.
