@@ -50,6 +50,7 @@ FIXTURES = Path(__file__).parent / "fixtures" / "corpora"
 TINY = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)
 NEW = [
     "arousal",
+    "composer_all",
     "composer_asap",
     "composer_performances",
     "difficulty",
