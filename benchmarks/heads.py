@@ -5,8 +5,8 @@
 MODEL is a name that `scoresim.load` takes, or a folder of weights with heads beside them; DATA the folder of the
 sources. TASK is a task of whole pieces, read from notes, whose classes are those of the head; without a name, the one
 head is asked that fits. It answers the test part source by source (the validation part, to choose among heads), and
-beside it the rule of the task where it has one. Prints a table with 95 % intervals over works and ends with one line
-of JSON.
+beside it the rule of the task, or, of whole pieces, the most frequent class of all training pieces. Prints a table
+with 95 % intervals over works and ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 import scoresim
-from scoresim.benchmark import metrics, tasks
-from scoresim.benchmark.piecewise import gather
+from scoresim.benchmark import baselines, metrics, tasks
+from scoresim.benchmark.piecewise import gather, labels_of
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.data.pieces import Piece
 from scoresim.data.seen import seen
@@ -78,7 +78,7 @@ def main() -> None:
     name, head = fitting(sim, task, classes, given.head)
     found: list[dict[str, Any]] = []
     print(f"{sim.name}, head {name}, learnt from {', '.join(head.config.corpora)}; {given.part} part")
-    print(f"{'source':18}{'who':14}{'metric':24}{'value':>7}  95 %              n")
+    print(f"{'source':18}{'who':16}{'metric':24}{'value':>7}  95 %              n")
     for source in task.corpora:
         pieces = [piece for piece in material.parts[given.part] if piece.corpus == source]
         if not pieces:
@@ -92,11 +92,14 @@ def main() -> None:
             rule, says = task.rule
             ruled = [says(seen(piece, task.hidden), classes) for piece in pieces]
             by[rule] = rows(task, classes, answered(task, classes, pieces, ruled))
+        elif task.level == "sequence":
+            most = baselines.majority(labels_of(material, "train"), len(pieces), len(classes))
+            by["majority class"] = rows(task, classes, answered(task, classes, pieces, list(most)))
         about = {"task": task.name, "source": source, "learnt": source in head.config.corpora}
         here = [{**about, "who": who} | row for who, some in by.items() for row in some]
         for row in here:
             low, high = row["ci95"]
-            said_by = f"{source:18}{row['who']:14}{row['metric']:24}"
+            said_by = f"{source:18}{row['who']:16}{row['metric']:24}"
             print(f"{said_by}{row['value']:7.3f}  {low:.3f} to {high:.3f} {row['n']:8}", flush=True)
         found += here
     print(json.dumps({"benchmark": "heads", "rows": found}, ensure_ascii=False))
