@@ -32,7 +32,7 @@ QUESTIONS = {
     "melody": "which notes are melody",
     "velocity": "how loud a note of a pop song is played (six classes)",
     "emotion": "which of four moods a clip of a pop song for piano has",
-    "composer": "which of eight pianists and composers of pop and jazz plays",
+    "composer": "which of ten composers from Bach to Rachmaninoff wrote a piano piece",
     "style": "of which repertoire a passage is",
     "style-image": "the same, from the picture alone",
     "key": "in which of 24 keys a piece is",
@@ -115,7 +115,9 @@ LIMITS = {
     "melody": """The head for melody has learnt of piano scores that the highest note of the upper staff is melody;
 where the left hand sings, it does not hear it.
 """,
-    "emotion": """A mood is answered by the head together with a regression of hand-crafted features
+    "composer": """It names one of its ten composers, whoever wrote the piece. Performances it knows better than scores.
+""",
+    "emotion": """Moods and composers are answered by the head together with a regression of hand-crafted features
 (docs/decisions/0020), for whole pieces.
 """,
     "key": """A key is answered by the head together with profiles of keys (docs/decisions/0019), for whole pieces;

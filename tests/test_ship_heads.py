@@ -78,6 +78,8 @@ def test_a_head_is_asked_source_by_source(
     assert {(row["source"], row["who"], row["metric"], row["n"]) for row in found["rows"]} == {
         ("emopia", "small", "accuracy", 1),
         ("emopia", "small", "macro-F1", 1),
+        ("emopia", "majority class", "accuracy", 1),
+        ("emopia", "majority class", "macro-F1", 1),
     }
     monkeypatch.setattr("sys.argv", [*words, "--head", "key"])
     with pytest.raises(BadInput, match="one head of small has to answer emotion_midibert, and there is none"):
