@@ -23,7 +23,7 @@ from scoresim.checkpoint import COUNTED
 from scoresim.model.counted import MOST, Counted
 from scoresim.score.keys import KEYS, RULES
 from scoresim.understand.features import features_of, names_hash
-from scoresim.understand.heads import counted_pieces
+from scoresim.understand.heads import counted_pieces, means_of_pieces
 
 WEIGHTS = (0.0, *(2.0 ** (k / 2) for k in range(-6, 15)))  # of a rule beside a head, 1/8 to 128
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # C of the logistic regression
@@ -123,7 +123,6 @@ def _counted(material: Material, notes: int) -> Beside | None:
     for part in ("train", "valid"):
         some, found = material.parts[part], cut_part(material, part, notes)[1]
         labels = np.array([material.label(piece) for piece in some], dtype=np.int64)
-        found = [window for window in found if labels[window.piece] >= 0]
         if part == "train" and len(found) > MOST_WINDOWS:
             chosen = np.random.default_rng(0).choice(len(found), MOST_WINDOWS, replace=False)
             found = [found[i] for i in np.sort(chosen).tolist()]
@@ -132,7 +131,7 @@ def _counted(material: Material, notes: int) -> Beside | None:
     share = np.bincount(y["train"], minlength=classes) / max(len(y["train"]), 1)
     if np.count_nonzero(share) < 2:
         return None
-    best, kept = np.inf, Counted(len(names), classes)
+    best, kept, valid = np.inf, Counted(len(names), classes), np.zeros((0, classes))
     mean, scale = x["train"].mean(axis=0), np.maximum(x["train"].std(axis=0), 1e-6)
     known = ((x["train"] - mean) / scale).clip(-MOST, MOST)
     for strength in STRENGTHS:
@@ -143,10 +142,11 @@ def _counted(material: Material, notes: int) -> Beside | None:
             scores = tried(torch.from_numpy(x["valid"]).float()).numpy()
         loss = float(-scores[np.arange(len(scores)), y["valid"]].mean())
         if loss < best:
-            best, kept = loss, tried
-    windows = {part: cut_part(material, part, notes)[1] for part in ("valid", "test")}
-    said = {p: counted_pieces(kept, names_hash(names), material.parts[p], windows[p], hidden) for p in windows}
-    return Beside(COUNTED, 0.0, 1.0, kept, names_hash(names), said)
+            best, kept, valid = loss, tried, scores.astype(np.float64)
+    same = names_hash(names)
+    tested = counted_pieces(kept, same, material.parts["test"], cut_part(material, "test", notes)[1], hidden)
+    said = {"valid": means_of_pieces(valid, cut_part(material, "valid", notes)[1]), "test": tested}
+    return Beside(COUNTED, 0.0, 1.0, kept, same, said)
 
 
 def _module(model: Any, mean: Floats, scale: Floats, classes: int) -> Counted:

@@ -130,9 +130,14 @@ def counted_pieces(
         raise BadInput("a head counts features that this version of scoresim has not; take the head of this version.")
     with torch.inference_mode():
         scores = counted(torch.from_numpy(table).float()).numpy().astype(np.float64)
+    return means_of_pieces(scores, found)
+
+
+def means_of_pieces(scores: NDArray[np.float64], found: Sequence[Window]) -> NDArray[np.float64]:
+    """[P, C] means of what is said of windows, [W, C], which stand piece by piece, at least one of each."""
     of_piece = np.array([window.piece for window in found])
-    first = np.searchsorted(of_piece, np.arange(len(pieces)))
-    return np.asarray(np.add.reduceat(scores, first) / np.bincount(of_piece, minlength=len(pieces))[:, None])
+    first = np.searchsorted(of_piece, np.arange(of_piece[-1] + 1))
+    return np.asarray(np.add.reduceat(scores, first) / np.bincount(of_piece)[:, None])
 
 
 def said(taggers: Sequence[Tagger], asked: Windows, inputs: str) -> list[list[Scores]]:
