@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
 from scoresim.data.windows import cut, moved
 from scoresim.errors import BadInput
-from scoresim.model.counted import MOST, Counted
+from scoresim.model.counted import BUCKETS, LENGTH, MOST, Counted
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import default_vocabulary
-from scoresim.understand.features import features_of, names_hash
+from scoresim.understand import features
+from scoresim.understand.features import counts_of
 from scoresim.understand.heads import Head, counted_pieces, of_pieces
 
 SMALL = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)
@@ -41,12 +43,13 @@ def flat(material: Material, part: str) -> Answers:
 
 @pytest.fixture
 def composer(composer: Material) -> Material:
-    """Two players, one of whom plays an octave higher; the validation part has both."""
+    """Two players of the same pieces, one of whom plays an octave higher; the validation part has more of them."""
 
-    def moved_up(piece: Piece) -> Piece:
-        return dataclasses.replace(piece, ids=moved(piece.ids, 12 * int(composer.label(piece)), 0))
+    def played(piece: Piece, player: int) -> Piece:
+        labels = {**piece.labels, "artist": composer.classes[player]}
+        return dataclasses.replace(piece, labels=labels, ids=moved(piece.ids, 12 * player, 0))
 
-    parts = {part: [moved_up(piece) for piece in some] for part, some in composer.parts.items()}
+    parts = {part: [played(one, k) for one in some for k in (0, 1)] for part, some in composer.parts.items()}
     task = dataclasses.replace(composer.task, least=1, balance=1.0)  # all windows count, and both players alike
     return dataclasses.replace(composer, task=task, parts={**parts, "valid": parts["valid"] + parts["test"]})
 
@@ -123,6 +126,19 @@ def test_a_head_that_counts_without_what_is_counted_is_refused(rule: dict[str, A
         load_head(tmp_path / "bad", sim, "w")
 
 
+def test_a_head_of_a_version_that_counted_less_is_refused(found: Beside, tmp_path: Path) -> None:
+    sim = SIM(SMALL, default_vocabulary().sizes)
+    tagger = Tagger(sim, "sequence", 2)
+    tagger.counted = copy.deepcopy(found.counted)
+    assert tagger.counted is not None
+    del tagger.counted.rarity
+    given = ("composer", "sequence", ("a", "b"), "notes", (), 512, 1, True, 0, 0, 1.0, "w")
+    old = dataclasses.replace(HeadConfig(*given), rule=COUNTED, features="0")
+    save_head(tmp_path / "old", tagger, old)
+    with pytest.raises(BadInput, match="counts less than this version"):
+        load_head(tmp_path / "old", sim, "w")
+
+
 def test_who_cannot_learn_from_features_does_without(
     composer: Material, melody: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,34 +158,51 @@ def test_a_regression_says_as_a_module_what_it_said(classes: int, absent: bool, 
     from sklearn.linear_model import LogisticRegression
 
     draw = np.random.default_rng(seed)
-    x = draw.normal(size=(40, 5)) * 3 + 7
+    x = torch.from_numpy(draw.normal(size=(40, 5)) * 3 + 7).float()
+    ngrams = torch.from_numpy(draw.poisson(0.1, size=(40, BUCKETS))).float()
     y = np.arange(40) % classes
-    model = LogisticRegression(C=STRENGTHS[-1], max_iter=500)
-    mean, scale = x.mean(axis=0), x.std(axis=0)
-    known = ((x - mean) / scale).clip(-MOST, MOST)
-    model.fit(known, y)
-    said = module._module(model, mean, scale, classes + absent)(torch.from_numpy(x).float()).numpy()
-    assert said[:, :classes] == pytest.approx(model.predict_log_proba(known), abs=1e-4)
+    counted = Counted(5, classes + absent)
+    counted.measure(x, ngrams)
+    known = counted.known(x, ngrams)
+    assert known[:, :5].std(dim=0, correction=0).numpy() == pytest.approx(1, abs=1e-4)
+    assert known[:, 5:].norm(dim=1).numpy() == pytest.approx(LENGTH, abs=1e-3)
+    model = LogisticRegression(C=STRENGTHS[0], max_iter=500)
+    model.fit(known.numpy(), y)
+    module.take(counted, model)
+    said = counted(x, ngrams).numpy()
+    assert said[:, :classes] == pytest.approx(model.predict_log_proba(known.numpy()), abs=1e-4)
     assert (said[:, classes:] < -10).all()
     assert np.exp(said).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-@given(size=st.floats(-1e30, 1e30, allow_nan=False))
-def test_what_is_out_of_all_bounds_counts_no_more_than_four_deviations(size: float) -> None:
+@given(size=st.floats(-1e30, 1e30, allow_nan=False), many=st.floats(0, 1e30))
+def test_what_is_out_of_all_bounds_says_no_more_than_what_is_far(size: float, many: float) -> None:
     torch.manual_seed(0)
-    counted = Counted(3, 2)
-    said = counted(torch.tensor([[size, 0.0, 0.0]]))
+    counted, none = Counted(3, 2), torch.zeros(1, BUCKETS)
+    said = counted(torch.tensor([[size, 0.0, 0.0]]), none)
     assert torch.isfinite(said).all()
-    near = counted(torch.tensor([[float(np.clip(size, -MOST, MOST)), 0.0, 0.0]]))
-    assert torch.equal(said, near)
+    assert torch.equal(said, counted(torch.tensor([[float(np.clip(size, -MOST, MOST)), 0.0, 0.0]]), none))
+    one = torch.nn.functional.one_hot(torch.tensor([7]), BUCKETS).float()
+    more = counted(torch.zeros(1, 3), many * one)
+    assert torch.isfinite(more).all(), "the same n-gram, many times or never"
+    if many > 1e-3:
+        assert torch.allclose(more, counted(torch.zeros(1, 3), one), atol=1e-5)
 
 
-def test_features_have_names_and_an_identity(composer: Material) -> None:
+def test_rare_n_grams_weigh_more() -> None:
+    counted, ngrams = Counted(1, 2), torch.zeros(8, BUCKETS)
+    ngrams[:, 0], ngrams[0, 1] = 1.0, 1.0
+    counted.measure(torch.zeros(8, 1), ngrams)
+    often, once, never = counted.rarity[:3].tolist()
+    assert (often, once, never) == pytest.approx((0.3, np.log(8) + 0.3, 0.0), abs=1e-5)
+
+
+def test_what_is_counted_has_an_identity(composer: Material, monkeypatch: pytest.MonkeyPatch) -> None:
     found = cut_part(composer, "test")[1]
-    names, table = features_of(composer.parts["test"], found, ())
-    assert table.shape == (len(found), len(names))
-    assert len(set(names)) == len(names)
-    assert names_hash(names) != names_hash(names[:-1])
+    counts = counts_of(composer.parts["test"], found, ())
+    assert len(counts.features) == len(counts.ngrams) == len(found)
+    monkeypatch.setattr(features, "N_GRAMS", "others")
+    assert counts_of(composer.parts["test"], found, ()).identity != counts.identity
 
 
 def test_what_ships_counts_as_it_was_taught_to(melody: Material) -> None:

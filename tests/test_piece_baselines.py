@@ -224,6 +224,7 @@ def test_rules_of_sequences_tell_two_artists_apart() -> None:
     found = {rule.name: rule.answer() for rule in rules(some)}
     assert list(found) == [
         "majority class",
+        "features and n-grams",
         "hand-crafted features",
         "features of music21",
         "both kinds of features",

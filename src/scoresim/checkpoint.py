@@ -154,7 +154,7 @@ class HeadConfig:
         rank: of the additions to the matrices below, 0 for none.
         rule: name of what answers beside it (`score.keys.RULES`, or `COUNTED`), "" for nothing.
         rule_weight: of the rule's scores, which are added to its log-probabilities of a piece; by validation pieces.
-        features: hash of the names of the hand-crafted features that what is counted beside it has learnt from.
+        features: hash of the names of what is counted beside it, of which it has learnt.
         temperature: by which its logits are divided, so that its confidence is right on validation pieces.
         weights: SHA-256 of the weights it stands on.
         figures: of its test part: rows of what, metric, value, ci95, n.
@@ -213,6 +213,8 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
         config = _head_config(words["about"])
         if config.weights != weights:
             raise BadInput(f"{path} is a head for other weights; take the one that came with them.")
+        if f"{COUNTING}mean" in tensors and f"{COUNTING}rarity" not in tensors:
+            raise BadInput(f"{path} counts less than this version of scoresim; take the head of this version.")
         body = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
         if config.rank:
             add_low_rank(body, config.rank)

@@ -1,11 +1,12 @@
 """What answers beside a head: a rule about whole pieces, weighed by the validation part (decisions 0019 and 0020).
 
-For the 24 keys it is the rule of `score.keys`. For any other question about pieces it is learnt, from features made by
-hand: a logistic regression of those of every window (`understand.features`).
+For the 24 keys it is the rule of `score.keys`. For any other question about pieces it is learnt, from what is
+counted by hand in every window: a logistic regression of features and n-grams (`understand.features`).
 """
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,9 +21,9 @@ from scoresim.benchmark.metrics import Floats
 from scoresim.benchmark.piecewise import Material, cut_part
 from scoresim.benchmark.task import Answers
 from scoresim.checkpoint import COUNTED
-from scoresim.model.counted import MOST, Counted
+from scoresim.model.counted import Counted
 from scoresim.score.keys import KEYS, RULES
-from scoresim.understand.features import features_of, names_hash
+from scoresim.understand.features import Counts, counts_of
 from scoresim.understand.heads import counted_pieces, means_of_pieces
 
 WEIGHTS = (0.0, *(2.0 ** (k / 2) for k in range(-6, 15)))  # of a rule beside a head, 1/8 to 128
@@ -40,8 +41,8 @@ class Beside:
         rule: its name, "" for nothing.
         weight: of its scores, which are added to the log-probabilities of a piece.
         temperature: of both together.
-        counted: what has learnt from features, where that is the rule.
-        features: hash of the names of these.
+        counted: what has learnt from what is counted, where that is the rule.
+        features: hash of the names of what it has learnt from.
         said: [P, C] scores of the pieces of the validation and the test part.
     """
 
@@ -113,51 +114,69 @@ def _rule(material: Material, notes: int) -> Beside | None:
 
 
 def _counted(material: Material, notes: int) -> Beside | None:
-    """A logistic regression of features of windows, as strong as makes those of the validation part likeliest."""
+    """What is learnt from what is counted in windows; nothing where there is one class alone."""
+    labels = [material.label(piece) for piece in material.parts["train"]]
+    if len(set(labels)) < 2:
+        return None
+    learnt, valid, identity = learn(material, notes)
+    cut, hidden = {part: cut_part(material, part, notes)[1] for part in ("valid", "test")}, material.task.hidden
+    tested = counted_pieces(learnt, identity, material.parts["test"], cut["test"], hidden)
+    said = {"valid": means_of_pieces(valid, cut["valid"]), "test": tested}
+    return Beside(COUNTED, 0.0, 1.0, learnt, identity, said)
+
+
+def learn(material: Material, notes: int = 0) -> tuple[Counted, Floats, str]:
+    """A regression of what is counted in windows, as strong as makes those of the validation part likeliest.
+
+    Args:
+        material: of a task of pieces; its training part has two classes at least.
+        notes: of a window; 0 is the task's own number.
+
+    Returns:
+        What has learnt; what it says of the windows of the validation part, [W, C]; hash of what is counted.
+    """
     from sklearn.linear_model import LogisticRegression
 
     hidden, classes = material.task.hidden, len(material.classes)
-    x: dict[str, Floats] = {}
-    y: dict[str, metrics.Ints] = {}
-    names: tuple[str, ...] = ()
+    counts: dict[str, Counts] = {}
+    truth: dict[str, metrics.Ints] = {}
     for part in ("train", "valid"):
         some, found = material.parts[part], cut_part(material, part, notes)[1]
         labels = np.array([material.label(piece) for piece in some], dtype=np.int64)
         if part == "train" and len(found) > MOST_WINDOWS:
             chosen = np.random.default_rng(0).choice(len(found), MOST_WINDOWS, replace=False)
             found = [found[i] for i in np.sort(chosen).tolist()]
-        names, x[part] = features_of(some, found, hidden)
-        y[part] = labels[[window.piece for window in found]]
-    share = np.bincount(y["train"], minlength=classes) / max(len(y["train"]), 1)
-    if np.count_nonzero(share) < 2:
-        return None
-    best, kept, valid = np.inf, Counted(len(names), classes), np.zeros((0, classes))
-    mean, scale = x["train"].mean(axis=0), np.maximum(x["train"].std(axis=0), 1e-6)
-    known = ((x["train"] - mean) / scale).clip(-MOST, MOST)
-    for strength in STRENGTHS:
-        model = LogisticRegression(C=strength, max_iter=3000)
-        model.fit(known, y["train"], sample_weight=share[y["train"]] ** -material.task.balance)
-        tried = _module(model, mean, scale, classes)
-        with torch.inference_mode():
-            scores = tried(torch.from_numpy(x["valid"]).float()).numpy()
-        loss = float(-scores[np.arange(len(scores)), y["valid"]].mean())
-        if loss < best:
-            best, kept, valid = loss, tried, scores.astype(np.float64)
-    same = names_hash(names)
-    tested = counted_pieces(kept, same, material.parts["test"], cut_part(material, "test", notes)[1], hidden)
-    said = {"valid": means_of_pieces(valid, cut_part(material, "valid", notes)[1]), "test": tested}
-    return Beside(COUNTED, 0.0, 1.0, kept, same, said)
+        counts[part] = counts_of(some, found, hidden)
+        truth[part] = labels[[window.piece for window in found]]
+    share = np.bincount(truth["train"], minlength=classes) / max(len(truth["train"]), 1)
+    x = {part: (one.features, one.ngrams) for part, one in counts.items()}
+    best, kept, said = np.inf, Counted(counts["train"].features.shape[1], classes), np.zeros((0, classes))
+    kept.measure(*x["train"])
+    with torch.inference_mode():
+        known = kept.known(*x["train"]).numpy()
+        for strength in STRENGTHS:
+            model = LogisticRegression(C=strength, max_iter=1000, tol=1e-3)
+            model.fit(known, truth["train"], sample_weight=share[truth["train"]] ** -material.task.balance)
+            tried = copy.deepcopy(kept)
+            take(tried, model)
+            scores = tried(*x["valid"]).numpy().astype(np.float64)
+            loss = float(-scores[np.arange(len(scores)), truth["valid"]].mean())
+            _logger.info("what is counted, C %g: loss of validation windows %.4f", strength, loss)
+            if loss < best:
+                best, kept, said = loss, tried, scores
+    return kept, said, counts["train"].identity
 
 
-def _module(model: Any, mean: Floats, scale: Floats, classes: int) -> Counted:
-    """A logistic regression as a module; a class that it has not met is nearly impossible."""
-    found = Counted(len(mean), classes)
-    weight, bias = np.zeros((classes, len(mean))), np.full(classes, -20.0)
+def take(counted: Counted, model: Any) -> None:
+    """Put a logistic regression of what a module reads into it; a class that it has not met is nearly impossible."""
+    weight = np.zeros((counted.linear.out_features, counted.linear.in_features))
+    bias = np.full(len(weight), -20.0)
     if len(model.classes_) == 2:  # it has one row for both
         rows, shifts = np.concatenate([-model.coef_, model.coef_]) / 2, np.r_[-model.intercept_, model.intercept_] / 2
     else:
         rows, shifts = model.coef_, model.intercept_
     weight[model.classes_], bias[model.classes_] = rows, shifts
-    tensors = {"mean": mean, "scale": scale, "linear.weight": weight, "linear.bias": bias}
-    found.load_state_dict({name: torch.from_numpy(np.asarray(values)).float() for name, values in tensors.items()})
-    return found.requires_grad_(False)
+    with torch.no_grad():
+        counted.linear.weight.copy_(torch.from_numpy(weight))
+        counted.linear.bias.copy_(torch.from_numpy(bias))
+    counted.requires_grad_(False)

@@ -5,6 +5,7 @@
 - **features** of notes: what stands in `note_features`, for gradient-boosted trees.
 - **features** of windows: ours (`understand.features`), those of music21, and both; and ours of the whole piece, which
   say more than a window does: look at their figures over pieces. For logistic regression or gradient-boosted trees.
+- **features and n-grams** of windows, for the logistic regression that answers beside heads (`beside.learn`).
 
 Every choice (classifier, its options, number of trees) is made on the validation part by the task's first metric. The
 weight of a class is that which a network gets (`PieceTask.balance`), and so are the keys in which training pieces are
@@ -22,9 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from scoresim.benchmark import baselines, metrics
+from scoresim.benchmark.beside import learn
 from scoresim.benchmark.finetune import ANSWERS
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.music21_features import music21_features, music21_is_there
@@ -37,7 +40,7 @@ from scoresim.data.seen import seen
 from scoresim.data.windows import Window
 from scoresim.errors import BadInput
 from scoresim.score.tokens import Vocabulary, default_vocabulary
-from scoresim.understand.features import window_features
+from scoresim.understand.features import counts_of, window_features
 
 LEAVES = (31, 127)  # of a tree of notes
 LINEAR = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # C of the logistic regression of windows
@@ -180,6 +183,13 @@ def rules(
         of_item = {name: some.piece for name, some in items.items()}
         return _learnt(material, x, labels, items, part, candidates, of_item)
 
+    def of_counts() -> Answers:
+        learnt = learn(material, notes)[0]
+        found = counts_of(material.parts[part], items[part].windows, task.hidden)
+        with torch.inference_mode():
+            return items[part].answered(learnt(found.features, found.ngrams).numpy())
+
+    yield Rule("features and n-grams", "notes", of_counts)
     yield Rule("hand-crafted features", "notes", partial(of_windows, window_features))
     if music21 and music21_is_there():
         yield Rule("features of music21", "notes", partial(of_windows, music21_features))

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
@@ -33,6 +36,7 @@ from scoresim.data.seen import (
 )
 from scoresim.data.windows import Window
 from scoresim.score.tokens import FIRST, GRID, Vocabulary, default_vocabulary
+from scoresim.understand.ngrams import N_GRAMS, count_ngrams
 
 STEPS = (-8, -3, -1, 0, 2, 7)  # semitones: leap, third to fourth, second, unison, and up again
 TIMES = (0.2, 0.3, 0.4, 0.6, 0.9, 1.5)  # quarter notes: edges between kinds of time between onsets
@@ -86,10 +90,22 @@ def _kinds() -> NDArray[np.int64]:
 _KIND = _kinds()
 
 
-def features_of(
-    pieces: Sequence[Piece], windows: Sequence[Window], hidden: Sequence[str]
-) -> tuple[tuple[str, ...], Floats]:
-    """The features of windows: their names [F], and [W, F].
+class Counts(NamedTuple):
+    """What is counted in some windows.
+
+    Attributes:
+        features: [W, F], 32 bits.
+        ngrams: [W, BUCKETS], 32 bits (`understand.ngrams`).
+        identity: hash of the names of all of it, which stand for what is counted and how.
+    """
+
+    features: Tensor
+    ngrams: Tensor
+    identity: str
+
+
+def counts_of(pieces: Sequence[Piece], windows: Sequence[Window], hidden: Sequence[str]) -> Counts:
+    """What is counted in windows.
 
     Args:
         pieces: the pieces.
@@ -97,13 +113,12 @@ def features_of(
         hidden: attributes that nobody may see.
     """
     vocabulary = default_vocabulary()
-    rows = [window_features(seen(pieces[w.piece], hidden, w.first, w.end), vocabulary) for w in windows]
-    return tuple(rows[0]), np.array([list(row.values()) for row in rows])
-
-
-def names_hash(names: Sequence[str]) -> str:
-    """Identity of features by their names, which stand for what is counted and how."""
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+    shown = [seen(pieces[w.piece], hidden, w.first, w.end) for w in windows]
+    rows = [window_features(pair, vocabulary) for pair in shown]
+    ngrams = torch.from_numpy(np.stack([count_ngrams(pair, vocabulary) for pair in shown]))
+    names = "\n".join((*rows[0], N_GRAMS))
+    identity = hashlib.sha256(names.encode()).hexdigest()[:16]
+    return Counts(torch.tensor([list(row.values()) for row in rows], dtype=torch.float32), ngrams, identity)
 
 
 def window_features(pair: Pair, vocabulary: Vocabulary) -> dict[str, float]:

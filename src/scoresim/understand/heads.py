@@ -24,7 +24,7 @@ from scoresim.model.lowrank import merge_low_rank
 from scoresim.model.sim import SIM
 from scoresim.model.tagger import Tagger
 from scoresim.score.keys import RULES
-from scoresim.understand.features import features_of, names_hash
+from scoresim.understand.features import counts_of
 
 EDGE = 64  # notes from the edge of a window within which its answers count less
 WINDOW = 512  # notes of a window for a head that was trained on passages
@@ -117,7 +117,7 @@ def counted_pieces(
 
     Args:
         counted: what has learnt.
-        features: hash of the names of the features that it has learnt from.
+        features: hash of the names of what it has learnt from.
         pieces: each has a window.
         found: windows, piece by piece.
         hidden: attributes that nothing may see.
@@ -125,11 +125,11 @@ def counted_pieces(
     Raises:
         BadInput: the features of this version are others.
     """
-    names, table = features_of(pieces, found, hidden)
-    if names_hash(names) != features:
+    table, ngrams, identity = counts_of(pieces, found, hidden)
+    if identity != features:
         raise BadInput("a head counts features that this version of scoresim has not; take the head of this version.")
     with torch.inference_mode():
-        scores = counted(torch.from_numpy(table).float()).numpy().astype(np.float64)
+        scores = counted(table, ngrams).numpy().astype(np.float64)
     return means_of_pieces(scores, found)
 
 
