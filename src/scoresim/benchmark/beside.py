@@ -128,6 +128,8 @@ def _counted(material: Material, notes: int) -> Beside | None:
 def learn(material: Material, notes: int = 0) -> tuple[Counted, Floats, str]:
     """A regression of what is counted in windows, as strong as makes those of the validation part likeliest.
 
+    All classes count alike where the task weighs them at all (`PieceTask.balance`).
+
     Args:
         material: of a task of pieces; its training part has two classes at least.
         notes: of a window; 0 is the task's own number.
@@ -148,7 +150,8 @@ def learn(material: Material, notes: int = 0) -> tuple[Counted, Floats, str]:
             found = [found[i] for i in np.sort(chosen).tolist()]
         counts[part] = counts_of(some, found, hidden)
         truth[part] = labels[[window.piece for window in found]]
-    share = np.bincount(truth["train"], minlength=classes) / max(len(truth["train"]), 1)
+    weight = 1 / np.bincount(truth["train"])[truth["train"]] if material.task.balance else np.ones(len(truth["train"]))
+    weight /= weight.mean()
     x = {part: (one.features, one.ngrams) for part, one in counts.items()}
     best, kept, said = np.inf, Counted(counts["train"].features.shape[1], classes), np.zeros((0, classes))
     kept.measure(*x["train"])
@@ -156,7 +159,7 @@ def learn(material: Material, notes: int = 0) -> tuple[Counted, Floats, str]:
         known = kept.known(*x["train"]).numpy()
         for strength in STRENGTHS:
             model = LogisticRegression(C=strength, max_iter=1000, tol=1e-3)
-            model.fit(known, truth["train"], sample_weight=share[truth["train"]] ** -material.task.balance)
+            model.fit(known, truth["train"], sample_weight=weight)
             tried = copy.deepcopy(kept)
             take(tried, model)
             scores = tried(*x["valid"]).numpy().astype(np.float64)
