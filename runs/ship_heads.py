@@ -118,7 +118,7 @@ where the left hand sings, it does not hear it.
     "composer": """It names one of its ten composers, whoever wrote the piece. Performances it knows better than scores.
 """,
     "emotion": """Moods and composers are answered by the head together with a regression of hand-crafted features
-(docs/decisions/0020), for whole pieces.
+and n-grams (docs/decisions/0021), for whole pieces.
 """,
     "key": """A key is answered by the head together with profiles of keys (docs/decisions/0019), for whole pieces;
 one that changes its key has one answer.

@@ -120,7 +120,7 @@ def _counted(material: Material, notes: int) -> Beside | None:
         return None
     learnt, valid, identity = learn(material, notes)
     cut, hidden = {part: cut_part(material, part, notes)[1] for part in ("valid", "test")}, material.task.hidden
-    tested = counted_pieces(learnt, identity, material.parts["test"], cut["test"], hidden)
+    tested = counted_pieces(learnt, identity, counts_of(material.parts["test"], cut["test"], hidden), cut["test"])
     said = {"valid": means_of_pieces(valid, cut["valid"]), "test": tested}
     return Beside(COUNTED, 0.0, 1.0, learnt, identity, said)
 

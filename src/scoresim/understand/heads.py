@@ -24,7 +24,7 @@ from scoresim.model.lowrank import merge_low_rank
 from scoresim.model.sim import SIM
 from scoresim.model.tagger import Tagger
 from scoresim.score.keys import RULES
-from scoresim.understand.features import counts_of
+from scoresim.understand.features import Counts, counts_of
 
 EDGE = 64  # notes from the edge of a window within which its answers count less
 WINDOW = 512  # notes of a window for a head that was trained on passages
@@ -88,48 +88,46 @@ def of_pieces(heads: Mapping[str, Head], pieces: Sequence[Piece], rows: BatchCon
         shown = replace(rows, batch_size=TOGETHER, images=False, lines=lines)
         asked = Windows(Segments(pieces, segments, hidden), found, shown, "", classes)
         scores = said([head.tagger for head in some.values()], asked, "notes")
+        counting = any(head.tagger.counted is not None for head in some.values())
+        counts = counts_of(pieces, found, hidden) if counting else None
         for (name, head), of_windows in zip(some.items(), scores, strict=True):
             if note_level:
                 whole = blended(found, of_windows, [len(piece) for piece in pieces])
             else:
                 first = np.searchsorted(asked.piece, np.arange(len(pieces) + 1)).tolist()
                 whole = [np.concatenate(of_windows[a:b]).mean(axis=0) for a, b in pairwise(first)]
-                beside = _beside(head, pieces, found)
+                beside = _beside(head, pieces, found, counts)
                 whole = [one + more for one, more in zip(whole, beside, strict=True)] if len(beside) else whole
             out[name] = [head.probabilities(one) for one in whole]
     return out
 
 
-def _beside(head: Head, pieces: Sequence[Piece], found: Sequence[Window]) -> Scores:
+def _beside(head: Head, pieces: Sequence[Piece], found: Sequence[Window], counts: Counts | None) -> Scores:
     """What the rule beside a head adds to its log-probabilities of pieces, [P, C]; [0] without a rule."""
     config, counted = head.config, head.tagger.counted
-    if counted is not None:
-        said = counted_pieces(counted, config.features, pieces, found, config.hidden)
+    if counted is not None and counts is not None:
+        said = counted_pieces(counted, config.features, counts, found)
     else:
         said = np.array([RULES[config.rule](piece.ids) for piece in pieces] if config.rule else [])
     return (config.rule_weight * said).astype(np.float32)
 
 
-def counted_pieces(
-    counted: Counted, features: str, pieces: Sequence[Piece], found: Sequence[Window], hidden: Sequence[str]
-) -> NDArray[np.float64]:
+def counted_pieces(counted: Counted, features: str, counts: Counts, found: Sequence[Window]) -> NDArray[np.float64]:
     """Log-probabilities [P, C] of pieces, the mean of those of their windows, by what has learnt from features.
 
     Args:
         counted: what has learnt.
         features: hash of the names of what it has learnt from.
-        pieces: each has a window.
-        found: windows, piece by piece.
-        hidden: attributes that nothing may see.
+        counts: of windows.
+        found: these windows, piece by piece.
 
     Raises:
         BadInput: the features of this version are others.
     """
-    table, ngrams, identity = counts_of(pieces, found, hidden)
-    if identity != features:
+    if counts.identity != features:
         raise BadInput("a head counts features that this version of scoresim has not; take the head of this version.")
     with torch.inference_mode():
-        scores = counted(table, ngrams).numpy().astype(np.float64)
+        scores = counted(counts.features, counts.ngrams).numpy().astype(np.float64)
     return means_of_pieces(scores, found)
 
 
