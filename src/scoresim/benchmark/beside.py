@@ -21,6 +21,7 @@ from scoresim.benchmark.metrics import Floats
 from scoresim.benchmark.piecewise import Material, cut_part
 from scoresim.benchmark.task import Answers
 from scoresim.checkpoint import COUNTED
+from scoresim.errors import BadInput
 from scoresim.model.counted import Counted
 from scoresim.score.keys import KEYS, RULES
 from scoresim.understand.features import Counts, counts_of
@@ -131,11 +132,14 @@ def learn(material: Material, notes: int = 0) -> tuple[Counted, Floats, str]:
     All classes count alike where the task weighs them at all (`PieceTask.balance`).
 
     Args:
-        material: of a task of pieces; its training part has two classes at least.
+        material: of a task of pieces.
         notes: of a window; 0 is the task's own number.
 
     Returns:
         What has learnt; what it says of the windows of the validation part, [W, C]; hash of what is counted.
+
+    Raises:
+        BadInput: the training part has fewer than two classes.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -150,6 +154,8 @@ def learn(material: Material, notes: int = 0) -> tuple[Counted, Floats, str]:
             found = [found[i] for i in np.sort(chosen).tolist()]
         counts[part] = counts_of(some, found, hidden)
         truth[part] = labels[[window.piece for window in found]]
+    if len(np.unique(truth["train"])) < 2:
+        raise BadInput(f"a classifier needs at least two classes in the training part of {material.task.name}.")
     weight = 1 / np.bincount(truth["train"])[truth["train"]] if material.task.balance else np.ones(len(truth["train"]))
     weight /= weight.mean()
     x = {part: (one.features, one.ngrams) for part, one in counts.items()}
