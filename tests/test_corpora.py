@@ -263,6 +263,7 @@ def test_headers_name_metre_unit_and_key(header: str, expected: str) -> None:
         ("A:|", "A:|"),
         ("CDEF\nW: words", "CDEF\nW: words\n|]"),
         ("CDEF|!\n!GABc|", "CDEF|\nGABc|"),
+        ("CDEF|\n!\nGABc|", "CDEF|\nGABc|"),
         ("!fermata!C|!D|", "!fermata!C|D|"),
         ("|::CDEF::|", "|::CDEF::|"),
     ],

@@ -132,7 +132,8 @@ def _complete(lines: list[str], book: list[str]) -> str:
     unit = [] if any(line.startswith("L:") for line in fields) else [f"L:{_unit(metre)}"]
     kept = [line for line in fields if not line.startswith("M:")]
     head = [header[0], *kept, *unit, *([f"M:{metre}"] if metre else []), _key(key)]
-    return "\n".join([*head, *_closed([_modern(line) for line in body])]) + "\n"
+    notes = [line for line in map(_modern, body) if line]  # a blank one would end the tune
+    return "\n".join([*head, *_closed(notes)]) + "\n"
 
 
 def _header_and_body(lines: list[str]) -> tuple[list[str], list[str]]:
