@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from scoresim.benchmark import tasks
-from scoresim.benchmark.piecewise import present, root_of
+from scoresim.benchmark.piecewise import asked, present
 from scoresim.benchmark.task import PieceTask
-from scoresim.data import corpora, shards
+from scoresim.data import shards
 
 TORN = "emotion_midibert"
 
@@ -47,10 +47,9 @@ def judged(
 ) -> dict[str, Any]:
     """One row of the table."""
     row = {"task": task.name, "asked": 0, "absent": 0, "seen": 0, "work_seen": 0}
-    for name in task.corpora:
-        root = root_of(name, folder)
-        for item in corpora.get(name).items(root) if root is not None else ():
-            if task.part(item) not in ("valid", "test"):
+    for name, items in asked(task, folder).items():
+        for item, part in items:
+            if part not in ("valid", "test"):
                 continue
             row["asked"] += 1
             row["absent"] += (name, item.id) not in works
@@ -63,14 +62,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("folder", type=Path)
-    asked = parser.parse_args()
-    works, parts = known(asked.data)
+    given = parser.parse_args()
+    works, parts = known(given.data)
     rows = []
     print(f"{'task':24}{'asked':>8}{'absent':>8}{'seen':>8}{'work seen':>11}")
     for name in tasks.names():
         task = tasks.get(name)
-        if isinstance(task, PieceTask) and present(task, asked.folder):
-            row = judged(task, asked.folder, works, parts)
+        if isinstance(task, PieceTask) and present(task, given.folder):
+            row = judged(task, given.folder, works, parts)
             print(f"{name:24}{row['asked']:8}{row['absent']:8}{row['seen']:8}{row['work_seen']:11}", flush=True)
             rows.append(row)
     print(json.dumps({"benchmark": "leaks", "rows": rows}))

@@ -61,6 +61,7 @@ NEW = [
     "key_all",
     "key_lieder",
     "meter",
+    "style_all",
     "tune_type",
     "valence",
     "velocity",

@@ -18,11 +18,16 @@ from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.task import Answers, Elsewhere, PieceTask
 from scoresim.data import corpora
 from scoresim.data.batches import Windows
+from scoresim.data.corpora import Item
+from scoresim.data.curate import protected, split_works
 from scoresim.data.pieces import Piece, pieces
 from scoresim.data.rows import BatchConfig, Row
+from scoresim.data.seen import PITCH
+from scoresim.data.similar import fingerprint, group, near_duplicates
 from scoresim.data.windows import Segment, Segments, Window, cut, moved
 from scoresim.errors import BadInput
 from scoresim.model.precision import reading
+from scoresim.score.tokens import FIRST
 from scoresim.understand.heads import answers as windows_said
 from scoresim.understand.heads import blended
 
@@ -75,6 +80,47 @@ def present(asked: PieceTask | Elsewhere, data: Path) -> bool:
     return all(root_of(name, data) is not None for name in asked.corpora)
 
 
+def asked(task: PieceTask, data: Path) -> dict[str, list[tuple[Item, str]]]:
+    """The items of every source of a task, each with its part.
+
+    Where sources share works, a work stands in one part, whichever source it is in: where a data set puts it.
+
+    Args:
+        task: what is asked.
+        data: folder that holds its sources, each under its name.
+
+    Raises:
+        BadInput: a source is not there.
+    """
+    items: dict[str, list[Item]] = {}
+    for name in task.corpora:
+        root = root_of(name, data)
+        if root is None:
+            raise BadInput(f"the task {task.name} needs {name}, which is not in {data}. {task.obtain}")
+        items[name] = list(corpora.get(name).items(root))
+    split = split_works([item for some in items.values() for item in some]) if task.shared else {}
+    return {
+        name: [(item, split.get(item.work, part)) for item in some if (part := task.part(item)) is not None]
+        for name, some in items.items()
+    }
+
+
+def without_copies(parts: dict[str, list[Piece]]) -> dict[str, list[Piece]]:
+    """The pieces, without those that hold the music of a piece in a more protected part under another name."""
+    every = [(part, piece) for part in PARTS for piece in parts[part]]
+    pairs = near_duplicates([fingerprint(piece.onset, piece.ids[:, PITCH] - FIRST) for _, piece in every])
+    groups = group(len(every), pairs)
+    most = dict.fromkeys(groups, PARTS[0])
+    for name, (part, _) in zip(groups, every, strict=True):
+        most[name] = protected([part, most[name]])
+    kept: dict[str, list[Piece]] = {part: [] for part in PARTS}
+    for name, (part, piece) in zip(groups, every, strict=True):
+        if part == most[name]:
+            kept[part].append(piece)
+    _logger.info("%d pieces are copies of held-out ones and left out", len(every) - sum(map(len, kept.values())))
+    return kept
+
+
 def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, workers: int = 2) -> Material:
     """Read the pieces of a task.
 
@@ -91,16 +137,13 @@ def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, worke
     if images and not task.pictured:
         raise BadInput(f"{task.name} has no picture that may be seen: it is asked of notes alone.")
     parts: dict[str, list[Piece]] = {part: [] for part in PARTS}
-    for name in task.corpora:
-        root = root_of(name, data)
-        if root is None:
-            raise BadInput(f"the task {task.name} needs {name}, which is not in {data}. {task.obtain}")
-        items = {item.id: (item, task.part(item)) for item in corpora.get(name).items(root)}
-        asked = [item for item, part in items.values() if part is not None]
-        for piece in pieces(name, asked, folder, images, workers):
-            part = items[piece.id][1]
-            if part is not None and len(piece):
-                parts[part].append(piece if task.prepared is None else task.prepared(piece))
+    for name, items in asked(task, data).items():
+        part_of = {item.id: part for item, part in items}
+        for piece in pieces(name, [item for item, _ in items], folder, images, workers):
+            if len(piece):
+                parts[part_of[piece.id]].append(piece if task.prepared is None else task.prepared(piece))
+    if task.shared:
+        parts = without_copies(parts)
     classes = task.classes if isinstance(task.classes, tuple) else task.classes(parts["train"])
     parts = {part: [p for p in some if np.max(task.label(p, classes)) >= 0] for part, some in parts.items()}
     for part, some in parts.items():
