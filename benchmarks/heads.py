@@ -5,15 +5,15 @@
 MODEL is a name that `scoresim.load` takes, or a folder of weights with heads beside them; DATA the folder of the
 sources. TASK is a task of whole pieces, read from notes, whose classes are those of the head; without a name, the one
 head is asked that fits. It answers the test part source by source (the validation part, to choose among heads), and
-beside it the rule of the task, or, of whole pieces, the most frequent class of all training pieces. Prints a table
-with 95 % intervals over works and ends with one line of JSON.
+beside it the rule of the task, or, of whole pieces, the most frequent class of all training pieces; and then the pieces
+of all sources together. Prints a table with 95 % intervals over works and ends with one line of JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 
 import scoresim
 from scoresim.benchmark import baselines, metrics, tasks
-from scoresim.benchmark.piecewise import gather, labels_of
+from scoresim.benchmark.piecewise import Material, gather, labels_of
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.data.pieces import Piece
 from scoresim.data.seen import seen
@@ -30,6 +30,7 @@ from scoresim.understand import Sim
 from scoresim.understand.heads import Head, of_pieces
 
 TOGETHER = 16  # pieces that are asked at a time
+ALL = "all of them"  # sources together
 
 
 def fitting(sim: Sim, task: PieceTask, classes: Sequence[str], name: str | None) -> tuple[str, Head]:
@@ -61,6 +62,21 @@ def rows(task: PieceTask, classes: Sequence[str], answers: Answers) -> list[dict
     return [f.row() for f in task.evaluate(answers, classes) if task.level == "note" or "pieces" in f.what]
 
 
+def said_of(pieces: Sequence[Piece], sim: Sim, name: str, head: Head, material: Material) -> dict[str, list[Any]]:
+    """What a head says of some pieces, and what the rule of the task or the most frequent class says: by who it is."""
+    task, classes = material.task, material.classes
+    said: dict[str, list[Any]] = {sim.name: []}
+    with sim.reading():
+        for start in range(0, len(pieces), TOGETHER):
+            said[sim.name] += of_pieces({name: head}, pieces[start : start + TOGETHER], sim.rows)[name]
+    if task.rule is not None:
+        rule, says = task.rule
+        said[rule] = [says(seen(piece, task.hidden), classes) for piece in pieces]
+    elif task.level == "sequence":
+        said["majority class"] = list(baselines.majority(labels_of(material, "train"), len(pieces), len(classes)))
+    return said
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
@@ -79,29 +95,26 @@ def main() -> None:
     found: list[dict[str, Any]] = []
     print(f"{sim.name}, head {name}, learnt from {', '.join(head.config.corpora)}; {given.part} part")
     print(f"{'source':18}{'who':16}{'metric':24}{'value':>7}  95 %              n")
+
+    def show(source: str, learnt: bool, pieces: Sequence[Piece], said: Mapping[str, Sequence[Any]]) -> None:
+        for who, some in said.items():
+            for row in rows(task, classes, answered(task, classes, pieces, some)):
+                low, high = row["ci95"]
+                who_and_what = f"{source:18}{who:16}{row['metric']:24}"
+                print(f"{who_and_what}{row['value']:7.3f}  {low:.3f} to {high:.3f} {row['n']:8}", flush=True)
+                found.append({"task": task.name, "source": source, "learnt": learnt, "who": who} | row)
+
+    asked: list[Piece] = []
+    answers: dict[str, list[Any]] = {}
     for source in task.corpora:
         pieces = [piece for piece in material.parts[given.part] if piece.corpus == source]
-        if not pieces:
-            continue
-        said: list[Any] = []
-        with sim.reading():
-            for start in range(0, len(pieces), TOGETHER):
-                said += of_pieces({name: head}, pieces[start : start + TOGETHER], sim.rows)[name]
-        by = {sim.name: rows(task, classes, answered(task, classes, pieces, said))}
-        if task.rule is not None:
-            rule, says = task.rule
-            ruled = [says(seen(piece, task.hidden), classes) for piece in pieces]
-            by[rule] = rows(task, classes, answered(task, classes, pieces, ruled))
-        elif task.level == "sequence":
-            most = baselines.majority(labels_of(material, "train"), len(pieces), len(classes))
-            by["majority class"] = rows(task, classes, answered(task, classes, pieces, list(most)))
-        about = {"task": task.name, "source": source, "learnt": source in head.config.corpora}
-        here = [{**about, "who": who} | row for who, some in by.items() for row in some]
-        for row in here:
-            low, high = row["ci95"]
-            said_by = f"{source:18}{row['who']:16}{row['metric']:24}"
-            print(f"{said_by}{row['value']:7.3f}  {low:.3f} to {high:.3f} {row['n']:8}", flush=True)
-        found += here
+        said = said_of(pieces, sim, name, head, material)
+        if pieces:
+            show(source, source in head.config.corpora, pieces, said)
+        asked += pieces
+        answers = {who: answers.get(who, []) + some for who, some in said.items()}
+    if len({piece.corpus for piece in asked}) > 1:
+        show(ALL, set(task.corpora) <= set(head.config.corpora), asked, answers)
     print(json.dumps({"benchmark": "heads", "rows": found}, ensure_ascii=False))
 
 

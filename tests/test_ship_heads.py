@@ -81,6 +81,16 @@ def test_a_head_is_asked_source_by_source(
         ("emopia", "majority class", "accuracy", 1),
         ("emopia", "majority class", "macro-F1", 1),
     }
+    several = ["heads.py", "small", str(FIXTURES), "key_all", "--part", "valid", "--keep", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", several)
+    heads.main()
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    counted = {(row["source"], row["who"], row["n"]) for row in found["rows"]}
+    assert counted == {
+        (source, who, n)
+        for who in ("small", "key profiles")
+        for source, n in (("pop909", 1), ("polish_piano", 1), ("all of them", 2))
+    }
     monkeypatch.setattr("sys.argv", [*words, "--head", "key"])
     with pytest.raises(BadInput, match="one head of small has to answer emotion_midibert, and there is none"):
         heads.main()

@@ -1,0 +1,97 @@
+"""Tasks whose sources share works: one tune stands in several books, under one name or under several."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from scoresim.benchmark import piecewise, tasks
+from scoresim.benchmark.piecewise import asked, without_copies
+from scoresim.benchmark.task import PieceTask
+from scoresim.benchmark.tasks import style_all
+from scoresim.data.corpora import Item
+from scoresim.data.curate import by_lot
+from scoresim.data.pieces import Piece
+from scoresim.score.tokens import ATTRIBUTES, FIRST
+
+PITCH = ATTRIBUTES.index("pitch")
+
+
+def piece(name: str, seed: int, style: str = "reel", higher: int = 0) -> Piece:
+    """A tune of 64 quarter notes, chosen by the seed; so many semitones higher."""
+    onset = np.arange(64, dtype=np.float64)
+    ids = np.full((64, len(ATTRIBUTES)), FIRST, dtype=np.int32)
+    ids[:, PITCH] += np.random.default_rng(seed).integers(55, 80, 64).astype(np.int32) + higher
+    ones = np.ones(64, dtype=np.int64)
+    facts = dict.fromkeys(("corpus", "split", "composer", "title"), "")
+    return Piece(
+        id=name, work=name, style=style, labels={}, ids=ids, bar=(onset // 4).astype(np.int64), onset=onset,
+        bar_onset=np.arange(0.0, 65, 4), velocity=64 * ones, track=0 * ones, staff=ones, voice=ones, **facts,
+    )  # fmt: skip
+
+
+def item(name: str, work: str, split: str | None = None, style: str = "reel") -> Item:
+    return Item(name, Path(name), "abc", work, style, "", "", split=split)
+
+
+def test_a_piece_that_a_more_protected_part_holds_is_left_out() -> None:
+    parts = {
+        "train": [piece("a", 1), piece("b", 2), piece("c", 3), piece("c again", 3)],
+        "valid": [piece("b in another book", 2, higher=3), piece("d", 4)],
+        "test": [piece("a in another key", 1, higher=-5), piece("d under another name", 4)],
+    }
+    kept = without_copies(parts)
+    assert {part: [one.id for one in some] for part, some in kept.items()} == {
+        "train": ["c", "c again"],
+        "valid": ["b in another book"],
+        "test": ["a in another key", "d under another name"],
+    }
+
+
+def test_a_work_is_in_one_part_whichever_book_it_is_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    held_out = next(name for name in map(str, range(100)) if by_lot(name) == "test")
+    books = {
+        "one": [item("1", "x", "valid"), item("2", held_out, "train"), item("3", "y")],
+        "two": [item("4", "x"), item("5", held_out), item("6", "x", "train"), item("7", "z", style="unknown")],
+    }
+    fakes = {
+        name: SimpleNamespace(find=lambda folder: folder, items=lambda root, some=some: some)
+        for name, some in books.items()
+    }
+    monkeypatch.setattr(piecewise.corpora, "get", fakes.get)
+    task = replace(style_all.TASK, corpora=tuple(books))
+    found = {one.id: part for some in asked(task, tmp_path).values() for one, part in some}
+    assert found.keys() == set("123456"), "what has no style is not asked"
+    assert {found[name] for name in "146"} == {"valid"}, "the most protected official part, for all of them"
+    assert {found[name] for name in "25"} == {"train"}, "an official part goes before the lot"
+    alone = {one.id: part for some in asked(replace(task, shared=False), tmp_path).values() for one, part in some}
+    assert [alone[name] for name in "156"] == ["valid", "test", "train"]
+
+
+def test_styles_of_few_works_are_not_asked_and_large_ones_are_thinned() -> None:
+    few = [piece(str(i), i, "waltz") for i in range(style_all.FEWEST_WORKS - 1)]
+    many = [piece(str(i), i, "jig") for i in range(style_all.FEWEST_WORKS)]
+    one_work = [replace(one, work="w", style="air") for one in many]
+    assert style_all.classes([*few, *many, *one_work]) == ("jig",)
+    assert [style_all.label(one, ("jig",)) for one in (few[0], many[0])] == [-1, 0]
+    kept = Counter(
+        style
+        for style in ("german folk song", "trecento")
+        for i in range(4000)
+        if style_all.part(item(str(i), str(i), style=style)) is not None
+    )
+    assert kept["trecento"] == 4000
+    assert 4000 * style_all.MOST / style_all.MANY["german folk song"] == pytest.approx(
+        kept["german folk song"], rel=0.2
+    )
+
+
+def test_the_sources_of_style_are_all_that_have_one() -> None:
+    task = tasks.get("style_all")
+    assert isinstance(task, PieceTask)
+    assert task.shared and not task.pictured and len(set(task.corpora)) == len(task.corpora) == 26
