@@ -29,7 +29,7 @@ from scoresim.understand.heads import counted_pieces, means_of_pieces
 
 WEIGHTS = (0.0, *(2.0 ** (k / 2) for k in range(-6, 15)))  # of a rule beside a head, 1/8 to 128
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # C of the logistic regression
-MOST_WINDOWS = 4_000  # of the training part, a seeded choice
+MOST_WINDOWS = 20_000  # of the training part, a seeded choice: a matrix of 350 MB
 
 _logger = logging.getLogger("scoresim")
 
