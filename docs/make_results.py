@@ -78,8 +78,9 @@ LINES = (  # of heads: the title of a line, how its pre-training begins, and its
     ("*published: MidiBERT-Piano*", "published: MidiBERT-Piano", "notes"),
 )
 UNDERSTANDING = """Heads on `small` and beside it, by the recipes of [docs/benchmark.md](../docs/benchmark.md),
-trained on one H100, three seeds each (those of `_midibert` on a CPU, one seed), with 95 % intervals over works. Every
-row names its command; MIDI is the checkpoint of the same network pre-trained on MIDI alone with as many passages.
+trained on one H100, three seeds each (`melody_midibert` and `velocity_midibert` on a CPU, one seed), with 95 %
+intervals over works. Every row names its command; MIDI is the checkpoint of the same network pre-trained on MIDI alone
+with as many passages.
 Features and rules are made on a CPU.
 Heads of pieces (composer, emotion) by the recipe of then: 16 windows a step, 2.1 passes.
 """
@@ -97,6 +98,7 @@ ON_FROZEN = """Heads on what the weights of `small` say as they are
 made on two cores. "From scratch" is the network before any training: what a head makes of states that nobody taught.
 """
 MOST_SOURCES = 8  # of a task that stand one by one in the README
+TOGETHER = "all of them"  # what benchmarks/heads.py calls all sources of a task
 KNOWN = (  # of frozen weights: the title of a column, how its pre-training begins, and its inputs
     ("features", "none (hand-crafted features)", "notes"),
     ("untrained", "none (from scratch)", "notes"),
@@ -398,9 +400,10 @@ def table_of_shipped(rows: list[dict[str, Any]]) -> str:
     first = {row["task"]: row["metric"] for row in reversed(rows)}
     some = [row for row in rows if row["metric"] == first[row["task"]]]
     asked = list(dict.fromkeys((row["task"], row["source"]) for row in some))
-    many = {task for task, count in Counter(task for task, _ in asked).items() if count > MOST_SOURCES}
+    sources = Counter(task for task, source in asked if source != TOGETHER)
+    many = {task for task, source in asked if source == TOGETHER and sources[task] > MOST_SOURCES}
     for task, source in asked:
-        if task in many and source != "all of them":
+        if task in many and source != TOGETHER:
             continue
         cells = dict.fromkeys(("rule", "small", "small-free"), "")
         for row in some:

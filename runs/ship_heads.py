@@ -33,8 +33,8 @@ QUESTIONS = {
     "velocity": "how loud a note of a pop song is played (six classes)",
     "emotion": "which of four moods a clip of a pop song for piano has",
     "composer": "which of ten composers from Bach to Rachmaninoff wrote a piano piece",
-    "style": "of which of 35 repertoires a piece is, as written or as played",
-    "style-image": "of which of 32 repertoires a passage is, from the picture alone",
+    "style": "to which repertoire a piece belongs, as written or as played",
+    "style-image": "to which repertoire a passage belongs, from the picture alone",
     "key": "in which of 24 keys a piece is",
     "difficulty": "how hard a piano piece is to play, from 1 to 9",
     "meter": "in which time signature a song is written",
@@ -118,8 +118,8 @@ where the left hand sings, it does not hear it.
     "composer": """It names one of its ten composers, whoever wrote the piece. Performances it knows better than scores.
 """,
     "style": """A style is one of its repertoires, whatever the file holds. Neighbours are mixed up: tunes of Irish and
-American books, songs of Germany and Lorraine, lead sheets of pop, jazz and rock. What was transcribed from recordings
-it knows by velocities and tempi, too.
+American books, songs of Germany and Lorraine, lead sheets of pop, jazz and rock: four of five lead sheets and half
+of the folk songs of the Essen collection are missed. Recordings it knows by velocities and tempi, too.
 """,
     "emotion": """Moods, composers and, of notes, styles are answered by the head together with a regression of
 hand-crafted features and n-grams (docs/decisions/0021), for whole pieces.

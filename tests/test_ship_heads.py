@@ -91,6 +91,12 @@ def test_a_head_is_asked_source_by_source(
         for who in ("small", "key profiles")
         for source, n in (("pop909", 1), ("polish_piano", 1), ("all of them", 2))
     }
+    for who in ("small", "key profiles"):
+        one, other, both = (
+            row["value"] for row in found["rows"] if row["who"] == who and row["metric"] == "MIREX weighted score"
+        )
+        assert both == pytest.approx((one + other) / 2)
+    assert all(row["learnt"] for row in found["rows"])
     monkeypatch.setattr("sys.argv", [*words, "--head", "key"])
     with pytest.raises(BadInput, match="one head of small has to answer emotion_midibert, and there is none"):
         heads.main()

@@ -83,7 +83,8 @@ def present(asked: PieceTask | Elsewhere, data: Path) -> bool:
 def asked(task: PieceTask, data: Path) -> dict[str, list[tuple[Item, str]]]:
     """The items of every source of a task, each with its part.
 
-    Where sources share works, a work stands in one part, whichever source it is in: where a data set puts it.
+    Where sources share works, a work stands in one part, whichever source it is in: where a data set of these sources
+    puts it before it looks for copies.
 
     Args:
         task: what is asked.

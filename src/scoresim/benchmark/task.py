@@ -344,10 +344,12 @@ class PieceTask:
         """The same question about pieces of some of its sources alone; of all, where none is chosen.
 
         Raises:
-            BadInput: the task has no such source.
+            BadInput: the task has no such source, or some alone would put their works into other parts.
         """
         if unknown := sorted(set(chosen) - set(self.corpora)):
             raise BadInput(f"{self.name} has no source {', '.join(unknown)}; its sources: {', '.join(self.corpora)}.")
+        if chosen and self.shared:
+            raise BadInput(f"the sources of {self.name} share works; it is learnt from all of them, without --sources.")
         return dataclasses.replace(self, corpora=tuple(n for n in self.corpora if n in chosen)) if chosen else self
 
     def select(self, answers: Answers, classes: Sequence[str]) -> float:
