@@ -32,7 +32,7 @@ QUESTIONS = {
     "melody": "which notes are melody",
     "velocity": "how loud a note of a pop song is played (six classes)",
     "emotion": "which of four moods a clip of a pop song for piano has",
-    "composer": "which of ten composers from Bach to Rachmaninoff wrote a piano piece",
+    "composer": "which of ten composers from Bach to Rachmaninoff wrote a piece, or whether another did",
     "style": "to which repertoire a piece belongs, as written or as played",
     "style-image": "to which repertoire a passage belongs, from the picture alone",
     "key": "in which of 24 keys a piece is",
@@ -115,7 +115,8 @@ LIMITS = {
     "melody": """The head for melody has learnt of piano scores that the highest note of the upper staff is melody;
 where the left hand sings, it does not hear it.
 """,
-    "composer": """It names one of its ten composers, whoever wrote the piece. Performances it knows better than scores.
+    "composer": """Another composer than its ten is "another": of folk song, pop and old music it says so nearly always; a
+contemporary of the ten it may call by one of their names. Performances it knows better than scores.
 """,
     "style": """A style is one of its repertoires, whatever the file holds. Neighbours are mixed up: tunes of Irish and
 American books, songs of Germany and Lorraine, lead sheets of pop, jazz and rock: four of five lead sheets and half

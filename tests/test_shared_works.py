@@ -13,7 +13,7 @@ import pytest
 from scoresim.benchmark import piecewise, tasks
 from scoresim.benchmark.piecewise import asked, without_copies
 from scoresim.benchmark.task import PieceTask
-from scoresim.benchmark.tasks import style_all
+from scoresim.benchmark.tasks import composer_all, style_all
 from scoresim.data import corpora
 from scoresim.data.corpora import Item
 from scoresim.data.curate import by_lot
@@ -93,8 +93,35 @@ def test_styles_of_few_works_are_not_asked_and_large_ones_are_thinned() -> None:
     )
 
 
-def test_styles_are_asked_of_all_sources_but_a_few() -> None:
-    task = tasks.get("style_all")
+def test_a_composer_is_one_of_the_ten_or_another() -> None:
+    def by(composer: str, corpus: str = "asap", **labels: str) -> Piece:
+        return replace(piece("a", 1), composer=composer, corpus=corpus, labels=labels)
+
+    liszt, rare = by("Franz Liszt", "asap_performances"), by("Mily Balakirev", few_works="1")
+    schubert, song = by("Franz Schubert"), by("Schubert, Franz", "openscore_lieder")
+    known = composer_all.classes([liszt, schubert, rare, song, by("Bela Bartok", "mikrokosmos")])
+    assert known == ("Franz Liszt", "Franz Schubert", "another")
+    asked = (liszt, song, rare, by("traditional", "nottingham"), by("", "pop909"))
+    assert [composer_all.label(one, known) for one in asked] == [0, 1, 2, 2, 2]
+    names = [composer_all.name(by(name)) for name in ("Schubert, Franz", "Franz Schubert", "unknown")]
+    assert names == ["Franz Schubert", "Franz Schubert", "unknown"]
+
+
+def test_of_composers_keyboard_music_is_kept_and_other_repertoires_are_thinned() -> None:
+    kept = Counter(
+        style
+        for style in ("romantic piano", "pop piano", "irish tune", "unknown")
+        for i in range(4000)
+        if composer_all.part(item(str(i), str(i), style=style)) is not None
+    )
+    assert (kept["romantic piano"], kept["unknown"]) == (4000, 0)
+    for style in ("pop piano", "irish tune"):
+        assert kept[style] == pytest.approx(4000 * composer_all.MOST / style_all.MANY[style], rel=0.2)
+
+
+@pytest.mark.parametrize("name", ["composer_all", "style_all"])
+def test_styles_and_composers_are_asked_of_all_sources_but_a_few(name: str) -> None:
+    task = tasks.get(name)
     assert isinstance(task, PieceTask)
     others = {"nottingham_midi", "music21_demos"}  # the tunes of nottingham again; fragments of no style
     large = {"giantmidi", "lakh", "maestro", "pdmx", "pop1k7"}  # that nobody has here
