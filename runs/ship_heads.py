@@ -115,8 +115,9 @@ LIMITS = {
     "melody": """The head for melody has learnt of piano scores that the highest note of the upper staff is melody;
 where the left hand sings, it does not hear it.
 """,
-    "composer": """Another composer than its ten is "another": of folk song, pop and old music it says so nearly always; a
-contemporary of the ten it may call by one of their names. Performances it knows better than scores.
+    "composer": """Whoever is none of its ten is "another composer": of folk song, pop and old music it says so nearly
+always. Of the pieces of Chopin's in kern it calls more than a third another's. Performances it knows better than
+scores.
 """,
     "style": """A style is one of its repertoires, whatever the file holds. Neighbours are mixed up: tunes of Irish and
 American books, songs of Germany and Lorraine, lead sheets of pop, jazz and rock: four of five lead sheets and half

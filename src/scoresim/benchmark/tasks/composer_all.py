@@ -31,7 +31,7 @@ from scoresim.data.pieces import Piece
 
 SCORES, PLAYED = "asap", "asap_performances"
 OWN = (SCORES, PLAYED, "kern_beethoven", "kern_chopin", "kern_mozart", "kern_wtc")
-ANOTHER = "another"
+ANOTHER = "another composer"
 MOST = 100  # pieces of a repertoire that is not in `KEYBOARD`, about
 
 
