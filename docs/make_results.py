@@ -21,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from scoresim.benchmark.run import markdown
+from scoresim.benchmark.rows import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "runs"))
@@ -82,7 +82,8 @@ trained on one H100, three seeds each (`melody_midibert` and `velocity_midibert`
 intervals over works. Every row names its command; MIDI is the checkpoint of the same network pre-trained on MIDI alone
 with as many passages.
 Features and rules are made on a CPU.
-Heads of pieces (composer, emotion) by the recipe of then: 16 windows a step, 2.1 passes.
+Heads of pieces (composer, emotion) by the recipe of then: 16 windows a step, 2.1 passes. Parameters are those of
+network and head; how long a training took is known of rows on a CPU alone.
 """
 
 
@@ -91,11 +92,13 @@ ELSEWHERE = """Of all 22 notated sources, of which it has seen four and `small` 
 FROZEN = """What the weights of `small` know as they are: logistic regression on their states
 ([docs/benchmark.md](../docs/benchmark.md#what-frozen-weights-know)), with 95 % intervals over works, made on two cores.
 MIDI is the checkpoint of the same network pre-trained on MIDI alone with as many passages; "from scratch" is the
-network before any training.
+network before any training. Parameters are those of network and linear model.
 """
 ON_FROZEN = """Heads on what the weights of `small` say as they are
 ([docs/benchmark.md](../docs/benchmark.md#how-heads-are-trained)), three seeds each, with 95 % intervals over works,
 made on two cores. "From scratch" is the network before any training: what a head makes of states that nobody taught.
+Parameters are those of network and head. Training is that of one seed beside other work, after all states had been
+read; of rows before 2026-11-28 it is not known.
 """
 MOST_SOURCES = 8  # of a task that stand one by one in the README
 TOGETHER = "all of them"  # what benchmarks/heads.py calls all sources of a task

@@ -61,8 +61,10 @@ def test_benchmark_has_every_row_and_resumes(
     rows = run.benchmark((), checkpoints[0], tmp_path, config)
     assert rows == read_json(tmp_path / "results.json")
     keys = {"what", "inputs", "pretraining", "metric", "value", "ci95", "n", "seeds", "command", "commit"}
+    costs = {"parameters", "trained", "seconds", "device"}
     for row in rows:
-        assert set(row) == keys
+        assert set(row) == keys | costs
+        assert {row[name] is None for name in costs} == {not row["seeds"]}, "what is trained says what it costs"
         assert row["ci95"][0] <= row["ci95"][1]
         assert np.isfinite(row["value"])
     style = [r for r in rows if r["what"] == "style, passages" and r["metric"] == "macro-F1"]

@@ -24,6 +24,7 @@ from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.beside import beside
 from scoresim.benchmark.config import FinetuneConfig, Inputs, filled, recipe_of
+from scoresim.benchmark.costs import cost
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, in_keys, labels_of, windows
 from scoresim.benchmark.states import blanked, keep
@@ -311,7 +312,7 @@ def fit_module(parts: Parts, module: nn.Module, origin: str, config: FinetuneCon
     state = train(module, [objective], parts.train, settings, out, validate, keep_best=True)
     save_weights(out / WEIGHTS, module)
     learnt = {"validation": state.best, "validated_at": state.best_step, "steps": state.step}
-    result = conclude(parts, module, config, inputs, out, asked | learnt | {"seconds": round(state.seconds, 1)})
+    result = conclude(parts, module, config, inputs, out, asked | learnt | cost(module, state.seconds))
     shutil.rmtree(out / "state", ignore_errors=True)
     return result
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scoresim.benchmark.config import FinetuneConfig
+from scoresim.benchmark.costs import cost
 from scoresim.benchmark.finetune import CONFIG, Parts, blank, class_weights, conclude, kept_result
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.states import blanked
@@ -116,12 +118,14 @@ def probe(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path
     inputs = "both" if blank(parts.task, config.inputs) else config.inputs
     module = LinearProbe(sim, parts.task.level, len(parts.classes), blank(parts.task, config.inputs)).eval()
     module.to("cuda" if torch.cuda.is_available() else "cpu")
+    start = time.monotonic()
     x, y = _read(module, parts, "train", inputs, config.seed)
     x_valid, y_valid = _read(module, parts, "valid", inputs, config.seed)
     balance = parts.task.balance if isinstance(parts.task, PieceTask) else config.balance
     best, strength = _fit(module, parts, (x, y), (x_valid, y_valid), class_weights(y, len(parts.classes), balance))
     learnt = {"validation": best, "strength": strength, "rows": len(y)}
-    return conclude(parts, module, config, inputs, out, asked | learnt)
+    spent = cost(module, time.monotonic() - start) | {"trained": sum(p.numel() for p in module.linear.parameters())}
+    return conclude(parts, module, config, inputs, out, asked | learnt | spent)
 
 
 def _read(module: LinearProbe, parts: Parts, part: str, inputs: str, seed: int) -> tuple[NDArray[np.float32], Ints]:

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,9 +27,11 @@ import torch
 from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import baselines, linear, metrics, piece_baselines, tasks
 from scoresim.benchmark.config import SYSTEMS, BenchmarkConfig, FinetuneConfig, Inputs, ProbeConfig
+from scoresim.benchmark.costs import UNKNOWN, Cost, mean_cost
 from scoresim.benchmark.finetune import (
     ANSWERS,
     READ,
+    RESULT,
     Parts,
     blank,
     finetune,
@@ -43,6 +44,7 @@ from scoresim.benchmark.finetune import (
 from scoresim.benchmark.midibert import MidiBert
 from scoresim.benchmark.piecewise import gather
 from scoresim.benchmark.places import absent, data_of, there
+from scoresim.benchmark.rows import Row, describe, markdown, published_rows, row_of, stamped
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Probe, Result, Task, load_answers
 from scoresim.checkpoint import locate, weights_of
 from scoresim.data import shards
@@ -52,14 +54,13 @@ from scoresim.errors import BadInput
 from scoresim.files import read_json, replacing, write_json
 from scoresim.model.sim import SIM
 
-__all__ = ["BenchmarkConfig", "FinetuneConfig", "benchmark", "finetune", "markdown"]
+__all__ = ["BenchmarkConfig", "FinetuneConfig", "benchmark", "finetune"]
 
 BOTH, MIDI, SCRATCH = "score images and MIDI", "MIDI alone", "none (from scratch)"
 PEER = "none (MidiBERT's network, from scratch)"
 LINEAR, FROZEN, WITH = " [frozen, linear]", " [frozen]", ", with hand-crafted features"
 FEATURES = ("hand-crafted features", "hand-crafted features of the piece")  # the last that there is
 KINDS = {BOTH: "sim", MIDI: "midi", SCRATCH: "scratch", PEER: "midibert"}
-Row = dict[str, Any]
 
 _logger = logging.getLogger("scoresim")
 
@@ -80,6 +81,7 @@ class Judged:
     pretraining: str
     seeds: tuple[int, ...]
     figures: tuple[list[Figure], ...]
+    cost: Cost = UNKNOWN
 
     def tables(self, index: int) -> metrics.Floats:
         """[S, G, *table] of one figure."""
@@ -88,12 +90,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Sources:
-    """The checkpoints of a benchmark, and the words for its rows."""
+    """The checkpoints of a benchmark."""
 
     checkpoint: Path
     notes_checkpoint: Path | None
-    command: str
-    commit: str
 
 
 def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: BenchmarkConfig) -> list[Row]:
@@ -106,7 +106,8 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
         config: how; `config.data` and `config.notes_checkpoint` name the data and the model to compare with.
 
     Returns:
-        The rows of `results.json`: what, inputs, pretraining, metric, value, ci95, n, seeds, command, commit.
+        The rows of `results.json`: what, inputs, pretraining, metric, value, ci95, n, seeds, command, commit, and of
+        what was trained `Cost`.
 
     Raises:
         BadInput: an unknown task, a damaged checkpoint, data that the tasks cannot use, or options at odds.
@@ -118,7 +119,7 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
     notes = None if config.notes_checkpoint is None else locate(config.notes_checkpoint)
     words = [f"scoresim benchmark {' '.join(task_names) or 'all'} --checkpoint {checkpoint} --out {out}"]
     words += config.words()
-    sources = Sources(locate(checkpoint), notes, " ".join(words), commit())
+    sources = Sources(locate(checkpoint), notes)
     pairs, folder = data_of(sources.checkpoint, config, every)
     data = Kept(shards.open(pairs)) if pairs is not None else None
     rows: list[Row] = []
@@ -141,6 +142,7 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
             found, compared = judge_passages(task, there(data), sources, out, config)
         rows += found
         comparisons += compared
+    rows = stamped(rows, " ".join(words), commit())
     write_json(out / "results.json", rows)
     write_json(out / "comparisons.json", comparisons)
     with replacing(out / "results.md") as temporary:
@@ -198,7 +200,7 @@ def judge_pieces(
         _, parts, said = first[0]
         pictures = draw_task(out / "pictures", task.name, said, parts.classes, material.parts["test"])
         add_pictures(out / "pictures", pictures)
-    return rows + published_rows(task, sources), compared
+    return rows + published_rows(task), compared
 
 
 def judge_task(
@@ -225,11 +227,12 @@ def judge_task(
     judged, together, own = [], [], list(beside)
     features = next((said for name, _, said in reversed(own) if name in FEATURES), None)
     for system in chosen:
-        figures, joint = [], []
+        figures, joint, results = [], [], []
         for seed in seeds:
             settings = config.finetuning(task.name, system.inputs, seed)
             parts = ready(settings)
             where = train_one(parts, system, sources, out, settings, config.frozen)
+            results.append(read_json(where / RESULT))
             said = load_answers(where / ANSWERS)
             figures.append(parts.evaluate(said, load_elsewhere(where, parts)))
             if features is not None and system.inputs != "image":
@@ -238,10 +241,11 @@ def judge_task(
                 answered.append((system, parts, said))
         shutil.rmtree(out / READ, ignore_errors=True)
         as_is = LINEAR if config.frozen else FROZEN if config.frozen_heads else ""
-        inputs = describe(system.inputs, task, config.notes) + as_is
-        judged.append(Judged(inputs, system.pretraining, seeds, tuple(figures)))
+        inputs = describe(system.inputs, task, blank(task, system.inputs), config.notes) + as_is
+        spent = mean_cost(results)
+        judged.append(Judged(inputs, system.pretraining, seeds, tuple(figures), spent))
         if joint:
-            together.append(Judged(inputs, system.pretraining + WITH, seeds, tuple(joint)))
+            together.append(Judged(inputs, system.pretraining + WITH, seeds, tuple(joint), spent))
     parts = ready(config.finetuning(task.name, "notes", config.seed))
     for name, inputs, answers in own:
         judged.append(Judged(inputs, f"none ({name})", (), (parts.evaluate(answers),)))
@@ -251,7 +255,7 @@ def judge_task(
         for i, figure in enumerate(one.figures[0]):
             score = metrics.with_interval(one.tables(i), figure.statistic, config.seed)
             result = Result(figure.what, one.inputs, figure.metric, score)
-            rows.append(row_of(result, one.pretraining, one.seeds, sources))
+            rows.append(row_of(result, one.pretraining, one.seeds, one.cost))
     return rows, compare(judged, config.seed)
 
 
@@ -271,7 +275,7 @@ def train_one(
     kind = "linear-" if frozen else ""
     name = f"{parts.task.name}-{kind}{KINDS[system.pretraining]}-{system.inputs}-seed{config.seed}"
     where = out / "runs" / f"{name}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
-    if not (where / "finetune.json").is_file():
+    if not (where / RESULT).is_file():
         _logger.info("benchmark: %s %s", "reading for" if frozen else "fine-tuning", name)
         if system.pretraining == PEER:
             torch.manual_seed(config.seed)
@@ -350,71 +354,5 @@ def judge_probe(name: str, task: Probe, data: Data, sources: Sources, out: Path,
         for found in read_json(kept):
             result = Result(**(found | {"score": metrics.Score(**found["score"])}))
             rule = result.baseline
-            rows.append(row_of(result, f"none ({rule})" if rule else pretraining, (), sources))
+            rows.append(row_of(result, f"none ({rule})" if rule else pretraining))
     return rows
-
-
-def row_of(result: Result, pretraining: str, seeds: tuple[int, ...], sources: Sources) -> Row:
-    """A figure as a row of results.json."""
-    score = result.score
-    return {
-        "what": result.what,
-        "inputs": result.inputs,
-        "pretraining": pretraining,
-        "metric": result.metric,
-        "value": round(score.value, 6),
-        "ci95": [round(score.low, 6), round(score.high, 6)],
-        "n": score.n,
-        "seeds": list(seeds),
-        "command": sources.command,
-        "commit": sources.commit,
-    }
-
-
-def describe(inputs: Inputs, task: Task | PieceTask, notes: int = 0) -> str:
-    """The inputs of a row in words: where the image is from; `notes` of a window, if not the task's own number."""
-    said = []
-    if inputs != "notes":
-        engraved = isinstance(task, PieceTask) and not task.composers
-        said.append("engraved from the notes" if engraved else "composer's notation")
-    said += ["notes as blanks"] if blank(task, inputs) else []
-    said += [f"windows of {notes:,}"] if notes and isinstance(task, PieceTask) and task.level == "note" else []
-    return f"{inputs} ({'; '.join(said)})" if said else inputs
-
-
-def published_rows(task: PieceTask, sources: Sources) -> list[Row]:
-    """What others have published, marked as such; without an interval, for they give none over pieces."""
-    return [
-        {
-            "what": f"{task.name.replace('_', ' ')}, {'pieces' if figure.of_pieces else task.items}",
-            "inputs": "notes",
-            "pretraining": f"published: {figure.name}",
-            "metric": figure.metric,
-            "value": figure.value,
-            "ci95": None,
-            "n": None,
-            "seeds": [],
-            "command": f"published; differs: {figure.differs}",
-            "commit": sources.commit,
-        }
-        for figure in task.published
-    ]
-
-
-def markdown(rows: Sequence[Row], comparisons: Sequence[Row] = ()) -> str:
-    """Rows as a Markdown table, with the paired comparisons under it."""
-    lines = ["| what | inputs | pre-training | metric | value | 95 % | n | seeds |", "|---|---|---|---|" + "--:|" * 4]
-    for row in rows:
-        cells = [row["what"], row["inputs"], row["pretraining"], row["metric"], f"{row['value']:.3f}"]
-        cells += ["" if row["ci95"] is None else "{:.3f} to {:.3f}".format(*row["ci95"])]
-        cells += ["" if row["n"] is None else str(row["n"]), str(len(row["seeds"]) or "")]
-        lines.append(f"| {' | '.join(cells)} |")
-    if comparisons:
-        lines += ["", "| comparison, paired over works | metric | difference | 95 % | p | works |"]
-        lines.append("|---|---|--:|--:|--:|--:|")
-    for row in comparisons:
-        window = row["a"].partition("(windows of ")[2].partition(")")[0]
-        cells = [row["what"] + f", windows of {window}" * bool(window), row["metric"], f"{row['difference']:+.3f}"]
-        cells += ["{:+.3f} to {:+.3f}".format(*row["ci95"]), f"{row['p']:.3f}", str(row["works"])]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
