@@ -10,11 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scoresim.benchmark import metrics, piece_baselines, piecewise
+from scoresim.benchmark import beside_notes, metrics, piece_baselines, piecewise
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.metrics import Ints, Statistic
 from scoresim.benchmark.music21_features import music21_features, music21_is_there
-from scoresim.benchmark.note_features import highest, note_features, top_line
 from scoresim.benchmark.piece_baselines import items_of, kept_rules, rules
 from scoresim.benchmark.piecewise import Material
 from scoresim.benchmark.task import PieceTask
@@ -25,6 +24,7 @@ from scoresim.data.seen import seen
 from scoresim.errors import BadInput
 from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, default_vocabulary
 from scoresim.understand.features import window_features
+from scoresim.understand.note_features import highest, note_features, top_line
 
 VOCABULARY = default_vocabulary()
 needs_music21 = pytest.mark.skipif(not music21_is_there(), reason="music21 is not installed (extra corpora)")
@@ -139,7 +139,14 @@ def test_items_stand_in_the_order_of_a_networks_answers(task: PieceTask) -> None
         assert found.piece is not None and items.piece.tolist() == found.piece.tolist()
 
 
-def test_the_majority_and_the_skyline_of_made_up_songs() -> None:
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is trained by steps takes 60 of them."""
+    monkeypatch.setattr(beside_notes, "FEWEST", 60)
+    monkeypatch.setattr(beside_notes, "MOST", 60)
+
+
+def test_the_majority_and_the_skyline_of_made_up_songs(short: None) -> None:
     some = material(MELODY, most=2)
     found = {}
     for rule in rules(some):
@@ -151,8 +158,10 @@ def test_the_majority_and_the_skyline_of_made_up_songs() -> None:
     assert (found["majority class"].truth == truth).all()
     assert (found["skyline"].predicted == truth).all()
     assert (found["hand-crafted features"].predicted == truth).all()
+    assert (found["features along the line"].predicted == truth).all()
     again = {rule.name: rule.answer() for rule in rules(some)}
-    assert (again["hand-crafted features"].scores == found["hand-crafted features"].scores).all()
+    for name in ("hand-crafted features", "features along the line"):
+        assert (again[name].scores == found[name].scores).all()
 
 
 def test_the_skyline_knows_held_notes() -> None:
@@ -249,7 +258,7 @@ def test_one_class_cannot_be_learnt() -> None:
         [rule.answer() for rule in rules(some)]
 
 
-def test_answers_of_rules_are_kept_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_of_rules_are_kept_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: None) -> None:
     """A kill in the last rule costs the last rule; what is there is not computed again."""
     some = material(MELODY, most=2)
     assert kept_rules(some, tmp_path, 0, "none") == []
@@ -261,11 +270,16 @@ def test_answers_of_rules_are_kept_one_by_one(tmp_path: Path, monkeypatch: pytes
         patch.setattr(piece_baselines, "_trees", killed)
         with pytest.raises(KeyboardInterrupt):
             kept_rules(some, tmp_path, 0, "all")
-    assert len(list(tmp_path.glob("*/*/answers.npz"))) == 2
+    assert len(list(tmp_path.glob("*/*/answers.npz"))) == 3
     first = kept_rules(some, tmp_path, 0, "all")
-    assert [name for name, *_ in first] == ["majority class", "skyline", "hand-crafted features"]
+    assert [name for name, *_ in first] == [
+        "majority class",
+        "skyline",
+        "features along the line",
+        "hand-crafted features",
+    ]
     with monkeypatch.context() as patch:
-        for name in ("_learnt", "_of_notes"):
+        for name in ("_learnt", "_of_notes", "learn_notes"):
             patch.setattr(piece_baselines, name, killed)
         again = kept_rules(some, tmp_path, 0, "all")
     assert [name for name, *_ in again] == [name for name, *_ in first]

@@ -13,7 +13,6 @@ import pytest
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.finetune import finetune, fit, prepare_pieces
-from scoresim.benchmark.note_features import falls
 from scoresim.benchmark.piecewise import Material, gather, present, root_of, windows
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.benchmark.tasks import (
@@ -45,6 +44,7 @@ from scoresim.data.windows import Segments, cut
 from scoresim.errors import BadInput
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, MASK, default_vocabulary
+from scoresim.understand.note_features import falls
 
 FIXTURES = Path(__file__).parent / "fixtures" / "corpora"
 TINY = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)

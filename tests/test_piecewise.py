@@ -16,7 +16,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from scoresim import checkpoint
-from scoresim.benchmark import metrics, piece_baselines, piecewise, run, tasks
+from scoresim.benchmark import beside_notes, finetune, metrics, piece_baselines, piecewise, run, tasks
+from scoresim.benchmark.beside import Beside
 from scoresim.benchmark.config import RECIPES, BenchmarkConfig, FinetuneConfig, filled
 from scoresim.benchmark.finetune import fit, prepare_pieces, resolved
 from scoresim.benchmark.piecewise import Material, answers, gather, windows
@@ -213,9 +214,12 @@ def test_a_head_is_trained_on_what_another_has_added(melody: Material, tmp_path:
         fit(parts, below.sim, "micro", dataclasses.replace(config, rank=2), tmp_path / "third")
 
 
-def test_a_narrow_head_is_small_and_says_the_same_when_it_is_read_again(melody: Material, tmp_path: Path) -> None:
+def test_a_narrow_head_is_small_and_says_the_same_when_it_is_read_again(
+    melody: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     batch = windows(melody, "valid", BATCHES, notes_only()).gather(np.array([0]))
     sizes = []
+    monkeypatch.setattr(finetune, "beside_notes", lambda *_: Beside("", 0.0, 1.0))
     for width in (0, 8):
         config = notes_only(steps=3, validations=1, rank=2, context=2, context_width=width)
         fit(prepare_pieces(melody, BATCHES, config), micro(), "micro", config, tmp_path / str(width))
@@ -419,6 +423,8 @@ def test_the_benchmark_asks_about_whole_pieces(
     songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     checkpoint.save(tmp_path / "sim", micro(), default_vocabulary(), {})
+    monkeypatch.setattr(beside_notes, "FEWEST", 4)
+    monkeypatch.setattr(beside_notes, "MOST", 4)
     config = BenchmarkConfig(data=str(songs), systems=("sim-notes", "scratch-notes"), piece_steps=2)
     rows = run.benchmark(("melody",), tmp_path / "sim", tmp_path / "out", config)
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == rows
@@ -431,7 +437,8 @@ def test_the_benchmark_asks_about_whole_pieces(
     assert accuracy["none (majority class)"]["value"] == pytest.approx(96 / 176, abs=1e-6)
     assert "published: MidiBERT-Piano" in (tmp_path / "out" / "results.md").read_text()
     compared = read_json(tmp_path / "out" / "comparisons.json")
-    gains = ["gain of pre-training, notes read", "gain over skyline", "gain over hand-crafted features"]
+    rules = ("skyline", "features along the line", "hand-crafted features")
+    gains = ["gain of pre-training, notes read", *(f"gain over {rule}" for rule in rules)]
     gains += ["gain of the model beside features"]
     assert accuracy["score images and MIDI, with hand-crafted features"]["seeds"] == [0]
     assert [c["what"] for c in compared] == [f"melody, notes: {gain}" for gain in gains]

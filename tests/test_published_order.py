@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scoresim.benchmark.note_features import falls
 from scoresim.benchmark.piecewise import Material, gather
 from scoresim.benchmark.tasks import melody as by_pitch
 from scoresim.benchmark.tasks import melody_midibert
@@ -15,6 +14,7 @@ from scoresim.benchmark.tasks._midibert import on_sixteenths, read_off
 from scoresim.data.seen import seen
 from scoresim.errors import BadInput
 from scoresim.score.tokens import FIRST, GRID
+from scoresim.understand.note_features import falls
 
 
 def test_the_published_preparation_orders_the_notes_of_an_onset_by_track(melody: Material) -> None:

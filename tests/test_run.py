@@ -12,7 +12,7 @@ import torch
 from scoresim import checkpoint
 from scoresim.benchmark import run
 from scoresim.benchmark.config import BenchmarkConfig, FinetuneConfig
-from scoresim.benchmark.finetune import class_weights
+from scoresim.benchmark.metrics import class_weights
 from scoresim.benchmark.task import load_answers
 from scoresim.data.shards import MANIFEST, shard_entry, to_table, write_table
 from scoresim.data.synthetic import synthetic
@@ -127,7 +127,7 @@ def test_wrong_names_are_refused(tmp_path: Path, data: Path, checkpoints: tuple[
 
 def test_class_weights_have_mean_one() -> None:
     labels = np.array([0] * 80 + [1] * 20)
-    weights = class_weights(labels, 2, 0.5).numpy()
+    weights = class_weights(labels, 2, 0.5)
     assert weights[labels].mean() == pytest.approx(1.0)
     assert weights[1] / weights[0] == pytest.approx(2.0)
     assert class_weights(labels, 2, 0.0).tolist() == [1.0, 1.0]

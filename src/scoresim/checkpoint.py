@@ -40,6 +40,7 @@ FORMAT, HEAD_FORMAT = "scoresim checkpoint 1", "scoresim head 1"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 COUNTED = "hand-crafted features"  # what has learnt from them, as a rule beside a head
 COUNTING = "counted."  # how the names of its tensors begin
+WIDE = tuple(f"{COUNTING}{name}" for name in ("mean", "scale", "rarity", "linear."))  # of these, in 32 bits
 HEADS = "heads"  # folder of heads, beside the weights
 AS_IT_IS = (1.0, 0.0)  # slope and shift of a match logit that nobody has calibrated
 BUNDLED = Path(__file__).parent / "weights"
@@ -153,7 +154,8 @@ class HeadConfig:
             notes that answer for it, 0 for none.
         rank: of the additions to the matrices below, 0 for none.
         rule: name of what answers beside it (`score.keys.RULES`, or `COUNTED`), "" for nothing.
-        rule_weight: of the rule's scores, which are added to its log-probabilities of a piece; by validation pieces.
+        rule_weight: of the rule's scores, which are added to its log-probabilities of a piece, or of every note; chosen
+            by the validation part.
         features: hash of the names of what is counted beside it, of which it has learnt.
         temperature: by which its logits are divided, so that its confidence is right on validation pieces.
         weights: SHA-256 of the weights it stands on.
@@ -185,10 +187,10 @@ class HeadConfig:
 
 
 def save_head(path: Path, tagger: Tagger, config: HeadConfig) -> None:
-    """Write what a head adds to the weights that it stands on, in numbers of 16 bits; what is counted in 32."""
+    """Write what a head adds to the weights that it stands on, in numbers of 16 bits; a regression of counts in 32."""
     body = {f"sim.{name}" for name in _names(tagger.sim.config, tagger.sim.vocabulary_sizes)}
     own = {n: t for n, t in plain(tagger.state_dict()).items() if n.replace(".linear.", ".") not in body}
-    tensors = {n: t if n.startswith(COUNTING) else t.half() for n, t in own.items()}
+    tensors = {n: t if n.startswith(WIDE) else t.half() for n, t in own.items()}
     about = json.dumps({"format": HEAD_FORMAT, **asdict(config)}, sort_keys=True)
     with replacing(path) as temporary:
         save_tensors(temporary, tensors, {"about": about, "digest": _digest(tensors, about)})
@@ -213,7 +215,7 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
         config = _head_config(words["about"])
         if config.weights != weights:
             raise BadInput(f"{path} is a head for other weights; take the one that came with them.")
-        if f"{COUNTING}mean" in tensors and f"{COUNTING}rarity" not in tensors:
+        if config.level == "sequence" and f"{COUNTING}mean" in tensors and f"{COUNTING}rarity" not in tensors:
             raise BadInput(f"{path} counts less than this version of scoresim; take the head of this version.")
         body = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
         if config.rank:
@@ -269,8 +271,8 @@ def _head_config(words: str) -> HeadConfig:
     sizes = ((config.rank, 256), (config.context, 16), (config.views, 16), (config.narrow, 8192))
     if not (all(0 <= size <= most for size, most in sizes) and 1 <= len(config.classes) <= 4096):
         raise ValueError("it asks for too much")
-    known = config.rule == COUNTED if config.features else config.rule in RULES and config.classes == KEYS
-    known = known and config.level == "sequence"
+    of_keys = config.rule in RULES and config.classes == KEYS and config.level == "sequence"
+    known = config.rule == COUNTED if config.features else of_keys
     if config.rule and not (known and math.isfinite(config.rule_weight)):
         raise ValueError("what is to answer beside it is not known")
     return config

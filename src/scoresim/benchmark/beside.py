@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any
@@ -22,7 +22,7 @@ from scoresim.benchmark.piecewise import Material, cut_part
 from scoresim.benchmark.task import Answers
 from scoresim.checkpoint import COUNTED
 from scoresim.errors import BadInput
-from scoresim.model.counted import Counted
+from scoresim.model.counted import Counted, CountedNotes
 from scoresim.score.keys import KEYS, RULES
 from scoresim.understand.features import Counts, counts_of
 from scoresim.understand.heads import counted_pieces, means_of_pieces
@@ -44,35 +44,37 @@ class Beside:
         temperature: of both together.
         counted: what has learnt from what is counted, where that is the rule.
         features: hash of the names of what it has learnt from.
-        said: [P, C] scores of the pieces of the validation and the test part.
+        said: [P, C] scores of the pieces of the validation and the test part, or [M, C] of their notes.
+        notes: whether it answers about notes.
     """
 
     rule: str
     weight: float
     temperature: float
-    counted: Counted | None = None
+    counted: Counted | CountedNotes | None = None
     features: str = ""
     said: Mapping[str, Floats] = field(default_factory=dict)
+    notes: bool = False
 
     def together(self, said: Answers, part: str) -> Answers:
-        """What head and rule say of the pieces of a part.
+        """What head and rule say of the pieces of a part, or of their notes.
 
         Args:
-            said: by the head, of windows of these pieces.
+            said: by the head, of windows of these pieces, or of all their notes.
             part: "valid" or "test".
         """
-        whole = said.by_piece()
+        whole = said if self.notes else said.by_piece()
         if not self.rule:
             return whole
-        asked = np.arange(len(whole.truth)) if whole.piece is None else whole.piece
+        asked = np.arange(len(whole.truth)) if self.notes or whole.piece is None else whole.piece
         return replace(whole, scores=(whole.scores + self.weight * self.said[part][asked]).astype(np.float32))
 
     def rows(self, material: Material | None, said: Answers) -> list[dict[str, Any]]:
-        """Figures of both about pieces of the test part, from what the head says of windows; none without a rule."""
+        """Figures of both about pieces of the test part (or notes), from what the head says; none without a rule."""
         if not self.rule or material is None:
             return []
         found = material.task.evaluate(self.together(said, "test"), material.classes)
-        rows = [figure.row() for figure in found if figure.what.endswith("pieces")]
+        rows = [figure.row() for figure in found if self.notes or figure.what.endswith("pieces")]
         return [row | {"what": f"{row['what']}, with {self.rule}"} for row in rows]
 
 
@@ -90,14 +92,27 @@ def beside(material: Material | None, said: Answers, notes: int = 0) -> Beside:
     rule = None if material is None or material.task.level != "sequence" else _rule(material, notes)
     if rule is None:
         return Beside("", 0.0, metrics.temperature(said.truth, said.scores))
+    return weighed(rule, said)
+
+
+def weighed(rule: Beside, said: Answers, weights: Sequence[float] = WEIGHTS) -> Beside:
+    """A rule with the weight and the temperature that make the validation part likeliest.
+
+    Args:
+        rule: what may answer.
+        said: by the head, of the validation part.
+        weights: that are tried.
+    """
     found = []
-    for weight in WEIGHTS:
+    for weight in weights:
         both = replace(rule, weight=weight).together(said, "valid")
         warmth = metrics.temperature(both.truth, both.scores)
         warm = replace(both, scores=both.scores / np.float32(warmth))
-        found.append((-warm.log_probabilities[np.arange(len(both.truth)), both.truth].mean(), weight, warmth))
+        asked = np.flatnonzero(both.truth >= 0)
+        found.append((-warm.log_probabilities[asked, both.truth[asked]].mean(), weight, warmth))
     loss, weight, warmth = min(found)
-    _logger.info("%s beside the head: weight %.3g, loss of validation pieces %.4f", rule.rule, weight, loss)
+    items = "notes" if rule.notes else "pieces"
+    _logger.info("%s beside the head: weight %.3g, loss of validation %s %.4f", rule.rule, weight, items, loss)
     return replace(rule, weight=weight, temperature=warmth)
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.beside import beside
+from scoresim.benchmark.beside_notes import beside_notes
 from scoresim.benchmark.config import FinetuneConfig, Inputs, filled, recipe_of
 from scoresim.benchmark.costs import cost
 from scoresim.benchmark.metrics import Ints
@@ -48,6 +49,7 @@ from scoresim.training.objectives import HeadObjective
 from scoresim.training.state import load_weights, read_tensors, save_weights
 
 RESULT, ANSWERS, WEIGHTS, CONFIG = "finetune.json", "answers.npz", "tagger.safetensors", "config.json"
+COUNTED_RUN = "counted"  # where what reads features of notes beside a head is trained
 HEAD, READ = "head.safetensors", "read"
 READ_AT_ONCE = 64
 
@@ -228,7 +230,7 @@ def fit(
     result = fit_module(parts, module, stands_on, config, out)
     if module is tagger and (config.frozen or config.rank or config.on) and not (out / HEAD).is_file():
         load_weights(tagger, read_tensors(out / WEIGHTS)[0])  # a run that was killed here goes on without training
-        about = head_config(parts, tagger, origin, config, result, load_answers(out / ANSWERS))
+        about = head_config(parts, tagger, origin, config, result, out)
         save_head(out / HEAD, tagger, replace(about, on=on))
     shutil.rmtree(out / READ, ignore_errors=True)
     return result
@@ -247,12 +249,17 @@ def known(parts: Parts, tagger: Tagger, origin: str, config: FinetuneConfig, fol
 
 
 def head_config(
-    parts: Parts, tagger: Tagger, origin: str, config: FinetuneConfig, result: dict[str, Any], test: Answers
+    parts: Parts, tagger: Tagger, origin: str, config: FinetuneConfig, result: dict[str, Any], out: Path
 ) -> HeadConfig:
     """What a trained head is for, with what answers beside it from now on; the validation part says how sure it is."""
     task = parts.task
     given = parts.material if config.inputs == "notes" else None
-    more = beside(given, parts.answers(tagger, "valid", config.inputs), config.notes)
+    said = parts.answers(tagger, "valid", config.inputs)
+    if given is not None and task.level == "note" and isinstance(parts.train, Windows):
+        weights = metrics.class_weights(parts.labels, len(parts.classes), given.task.balance)
+        more = beside_notes(given, parts.train, weights, said, out / COUNTED_RUN, config.seed)
+    else:
+        more = beside(given, said, config.notes)
     tagger.counted = more.counted
     return HeadConfig(
         task=task.name,
@@ -272,7 +279,7 @@ def head_config(
         rule_weight=more.weight,
         features=more.features,
         weights=origin,
-        figures=(*result["figures"], *more.rows(given, test)),
+        figures=(*result["figures"], *more.rows(given, load_answers(out / ANSWERS))),
         corpora=tuple(sorted(set(parts.train.source.column("corpus")))),
     )
 
@@ -292,7 +299,9 @@ def fit_module(parts: Parts, module: nn.Module, origin: str, config: FinetuneCon
     task, device = parts.task, "cuda" if torch.cuda.is_available() else "cpu"
     inputs = "both" if blank(task, config.inputs) else config.inputs
     balance = task.balance if isinstance(task, PieceTask) else config.balance
-    objective = HeadObjective(task.name, inputs, class_weights(parts.labels, len(parts.classes), balance))
+    objective = HeadObjective(
+        task.name, inputs, torch.from_numpy(metrics.class_weights(parts.labels, len(parts.classes), balance))
+    )
     settings = TrainConfig(
         steps=config.steps,
         lr=config.lr,
@@ -398,14 +407,6 @@ def predict(module: nn.Module, passages: Passages, inputs: str, task: str, level
         scores=np.concatenate([found[i][1] for i in rows]).astype(np.float32),
         work=np.concatenate([np.full(len(found[i][0]), works[i]) for i in rows]),
     )
-
-
-def class_weights(labels: Ints, classes: int, balance: float) -> Tensor:
-    """[classes] share of each class to the power of minus `balance`, with mean 1 over the items."""
-    labels = labels[labels >= 0]
-    share = np.maximum(np.bincount(labels, minlength=classes), 1) / max(len(labels), 1)
-    weights = share**-balance
-    return torch.tensor(weights / (weights * share).sum(), dtype=torch.float32)
 
 
 def blank(task: Task | PieceTask, inputs: Inputs) -> bool:

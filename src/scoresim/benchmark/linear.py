@@ -23,9 +23,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from scoresim.benchmark import metrics
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.costs import cost
-from scoresim.benchmark.finetune import CONFIG, Parts, blank, class_weights, conclude, kept_result
+from scoresim.benchmark.finetune import CONFIG, Parts, blank, conclude, kept_result
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.states import blanked
 from scoresim.benchmark.task import Answers, PieceTask
@@ -122,7 +123,9 @@ def probe(parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path
     x, y = _read(module, parts, "train", inputs, config.seed)
     x_valid, y_valid = _read(module, parts, "valid", inputs, config.seed)
     balance = parts.task.balance if isinstance(parts.task, PieceTask) else config.balance
-    best, strength = _fit(module, parts, (x, y), (x_valid, y_valid), class_weights(y, len(parts.classes), balance))
+    best, strength = _fit(
+        module, parts, (x, y), (x_valid, y_valid), metrics.class_weights(y, len(parts.classes), balance)
+    )
     learnt = {"validation": best, "strength": strength, "rows": len(y)}
     spent = cost(module, time.monotonic() - start) | {"trained": sum(p.numel() for p in module.linear.parameters())}
     return conclude(parts, module, config, inputs, out, asked | learnt | spent)
@@ -160,7 +163,7 @@ def _fit(
     parts: Parts,
     train: tuple[NDArray[np.float32], Ints],
     valid: tuple[NDArray[np.float32], Ints],
-    weights: Tensor,
+    weights: NDArray[np.float32],
 ) -> tuple[float, float]:
     """Put the linear model that does best on the validation part into the module; its figure and its strength."""
     from sklearn.exceptions import ConvergenceWarning
@@ -176,7 +179,7 @@ def _fit(
         model = LogisticRegression(C=c, max_iter=500)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the state it has then is judged like any other
-            model.fit((x - centre) / scale, y, sample_weight=weights.numpy()[y])
+            model.fit((x - centre) / scale, y, sample_weight=weights[y])
         weight, bias = _whole(model, len(parts.classes))
         weight = weight / scale
         bias = bias - weight @ centre

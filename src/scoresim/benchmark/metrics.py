@@ -268,6 +268,14 @@ def sums_by_group(values: Floats, groups: Ints) -> Floats:
     return table
 
 
+def class_weights(labels: Ints, classes: int, balance: float) -> NDArray[np.float32]:
+    """[classes] share of each class to the power of minus `balance`, with mean 1 over the items."""
+    labels = labels[labels >= 0]
+    share = np.maximum(np.bincount(labels, minlength=classes), 1) / max(len(labels), 1)
+    weights = share**-balance
+    return np.asarray(weights / (weights * share).sum(), dtype=np.float32)
+
+
 def temperature(truth: Ints, scores: NDArray[np.floating[Any]]) -> float:
     """What scores are to be divided by so that their softmax is as likely as can be (Guo et al., ICML 2017).
 

@@ -2,7 +2,8 @@
 
 - **majority**: the most frequent class of the training part, for every item.
 - The task's own **rule**, where it has one (the skyline of `tasks/melody.py`).
-- **features** of notes: what stands in `note_features`, for gradient-boosted trees.
+- **features** of notes: what stands in `note_features`, for gradient-boosted trees; and **along the line**, for the
+  convolutions that answer beside heads (`beside_notes.learn_notes`).
 - **features** of windows: ours (`understand.features`), those of music21, and both; and ours of the whole piece, which
   say more than a window does: look at their figures over pieces. For logistic regression or gradient-boosted trees.
 - **features and n-grams** of windows, for the logistic regression that answers beside heads (`beside.learn`).
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,19 +30,22 @@ from numpy.typing import NDArray
 
 from scoresim.benchmark import baselines, metrics
 from scoresim.benchmark.beside import learn
+from scoresim.benchmark.beside_notes import learn_notes, together
+from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.finetune import ANSWERS
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.music21_features import music21_features, music21_is_there
-from scoresim.benchmark.note_features import note_features
-from scoresim.benchmark.piecewise import Material, cut_part, in_keys, labels_of
+from scoresim.benchmark.piecewise import Material, cut_part, in_keys, labels_of, windows
 from scoresim.benchmark.task import Answers, load_answers, save_answers
 from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
+from scoresim.data.rows import BatchConfig
 from scoresim.data.seen import seen
 from scoresim.data.windows import Window
 from scoresim.errors import BadInput
 from scoresim.score.tokens import Vocabulary, default_vocabulary
 from scoresim.understand.features import counts_of, window_features
+from scoresim.understand.note_features import note_counts, note_features
 
 LEAVES = (31, 127)  # of a tree of notes
 LINEAR = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # C of the logistic regression of windows
@@ -116,8 +121,9 @@ def kept_rules(material: Material, folder: Path, seed: int, which: str) -> list[
     """
     key = hashlib.sha256(f"{material.learnt_content} {seed}".encode()).hexdigest()[:8]
     found = []
-    for rule in rules(material, seed=seed, music21=which == "all") if which != "none" else ():
-        kept = folder / f"{material.task.name}-rules-{key}" / rule.name.replace(" ", "-") / ANSWERS
+    own = folder / f"{material.task.name}-rules-{key}"
+    for rule in rules(material, seed=seed, music21=which == "all", folder=own / "counted") if which != "none" else ():
+        kept = own / rule.name.replace(" ", "-") / ANSWERS
         if not kept.is_file():
             save_answers(kept, rule.answer())
         found.append((rule.name, rule.inputs, load_answers(kept)))
@@ -125,16 +131,22 @@ def kept_rules(material: Material, folder: Path, seed: int, which: str) -> list[
 
 
 def rules(
-    material: Material, notes: int = 0, seed: int = 0, part: str = "test", music21: bool = True
+    material: Material,
+    notes: int = 0,
+    seed: int = 0,
+    part: str = "test",
+    music21: bool = True,
+    folder: Path | None = None,
 ) -> Iterator[Rule]:
     """All rules of a task, the quick ones first.
 
     Args:
         material: of the task.
         notes: of a window; 0 is the task's own number.
-        seed: of the choice of training items, and of the trees.
+        seed: of the choice of training items, of the trees, and of what is trained by steps.
         part: that is answered.
         music21: whether its features are asked too, where it is installed.
+        folder: where what is trained by steps goes on, if it is stopped; None keeps nothing.
 
     Raises:
         BadInput: (when they answer) the training part has fewer than two classes.
@@ -161,6 +173,14 @@ def rules(
             x = {name: _of_notes(material, name, chosen if name == "train" else None) for name in items}
             return _learnt(material, x, labels[chosen], items, part, _trees(LEAVES, seed))
 
+        def along() -> Answers:
+            weights = metrics.class_weights(labels, len(material.classes), task.balance)
+            cut = windows(material, "train", BatchConfig(images=False), FinetuneConfig(inputs="notes", notes=notes))
+            with TemporaryDirectory() as nowhere:
+                learnt, _ = learn_notes(material, cut, weights, folder or Path(nowhere), seed)
+            return items[part].answered(together(learnt, note_counts(material.parts[part], task.hidden)))
+
+        yield Rule("features along the line", "notes", along)
         yield Rule("hand-crafted features", "notes", of_notes)
         return
     truth = items["train"].truth

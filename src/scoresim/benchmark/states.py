@@ -211,6 +211,26 @@ def unique_passages(windows: Windows) -> tuple[list[Ints], list[tuple[int, ...]]
     return passages, groups
 
 
+def told(windows: Windows, features: Sequence[NDArray[np.float16]]) -> KnownWindows:
+    """Windows of which features of their notes are known, in the place of states.
+
+    Args:
+        windows: of pieces whose notes are asked.
+        features: [N, F] of the notes of every piece.
+    """
+    marks = windows.segments.marks
+    if marks is None:
+        raise ValueError("the notes of these windows have no classes")
+    passages, groups = unique_passages(windows)
+    stretches = [(windows.segments.rows[rows[0]], windows.segments.rows[rows[-1]].end) for rows in groups]
+    columns = [np.concatenate([of[one.piece][one.first : end] for one, end in stretches]) for of in (features, marks)]
+    count = np.array([end - one.first for one, end in stretches])
+    nothing = np.zeros((len(groups), 0), np.float32)
+    time = np.zeros(int(count.sum()), np.float32)
+    known = States(np.r_[0, np.cumsum(count)], nothing, time, columns[1].astype(np.int64), Mapped([columns[0]]))
+    return KnownWindows(windows, passages, known)
+
+
 def blanked(notes: NoteInput) -> NoteInput:
     """The same notes, of which nothing is shown but their times."""
     return notes._replace(ids=notes.mask[..., None].long().expand_as(notes.ids) * MASK)

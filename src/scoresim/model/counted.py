@@ -1,12 +1,15 @@
-"""A class from what is counted by hand: what answers beside a head that reads notes."""
+"""Classes from what is counted by hand: what answers beside a head that reads notes, about a piece or every note."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from scoresim.model.layers import Dropout
+
 MOST = 4.0  # deviations from the mean: more than that says no more
 BUCKETS = 4096  # of n-grams
+LAYERS, KERNEL, WIDTH = 3, 9, 64  # of what reads the features of notes along the line
 LENGTH = 30.0  # of the vector of n-grams, whose direction alone says something; sixteen is that of 272 features
 
 
@@ -48,3 +51,45 @@ class Counted(nn.Module):
         self.mean.copy_(features.mean(dim=0))
         self.scale.copy_(features.std(dim=0, correction=0).clamp_min(1e-6))
         self.rarity.copy_(torch.where(there > 0, 0.3 - there.log(), 0.0))
+
+
+class CountedNotes(nn.Module):
+    """A class for every note from standardised features, of it and of twelve notes before and after: convolutions.
+
+    Args:
+        features: number of features.
+        classes: number of classes.
+    """
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.mean: Tensor
+        self.scale: Tensor
+        self.first = nn.Linear(features, WIDTH)
+        self.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(LAYERS))
+        self.along = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, KERNEL, padding=KERNEL // 2) for _ in range(LAYERS))
+        self.last = nn.Sequential(
+            nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.GELU(), Dropout(0.1), nn.Linear(WIDTH, classes)
+        )
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Log-probabilities [W, T, classes] of notes, in order, from their features [W, T, F]; [W, T] True at notes."""
+        standard = ((features - self.mean) / self.scale).clamp(-MOST, MOST)
+        there = mask[..., None].to(standard.dtype)
+        x = self.first(standard) * there
+        for norm, along in zip(self.norms, self.along, strict=True):
+            beside = (norm(x) * there).transpose(1, 2)
+            x = x + nn.functional.gelu(along(beside).transpose(1, 2)) * there
+        return torch.log_softmax(self.last(x).float(), dim=-1)
+
+    def of_piece(self, features: Tensor) -> Tensor:
+        """Log-probabilities [N, classes] of the notes of a piece from their features, [N, F]."""
+        out: Tensor = self(features[None].float(), features.new_ones(1, len(features), dtype=torch.bool))[0]
+        return out
+
+    def measure(self, features: Tensor) -> None:
+        """Take mean and deviation from the notes of a training part, [N, F]."""
+        self.mean.copy_(features.mean(dim=0))
+        self.scale.copy_(features.std(dim=0, correction=0).clamp_min(1e-6))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from scoresim.model.counted import Counted
+from scoresim.model.counted import Counted, CountedNotes
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.layers import FREQUENCIES, Block, Dropout, Waves, nearness
 from scoresim.model.note_encoder import NoteInput
@@ -87,7 +87,8 @@ class Tagger(nn.Module):
             near = [NEAR[0] + (NEAR[1] - NEAR[0]) * i / max(heads // 2 - 1, 1) for i in range(heads // 2)]
             self.register_buffer("slopes", torch.tensor([0.0] * (heads - heads // 2) + near), persistent=False)
         self.slopes: Tensor
-        self.counted = Counted(counted, classes) if counted else None
+        kind = Counted if level == "sequence" else CountedNotes
+        self.counted = kind(counted, classes) if counted else None
         self.head = nn.Sequential(
             Dropout(dropout),
             nn.Linear(width * (views or (2 if level == "sequence" and not context else 1)), width),

@@ -19,12 +19,13 @@ from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
 from scoresim.data.windows import Segments, Window, cut
 from scoresim.errors import BadInput
-from scoresim.model.counted import Counted
+from scoresim.model.counted import Counted, CountedNotes
 from scoresim.model.lowrank import merge_low_rank
 from scoresim.model.sim import SIM
 from scoresim.model.tagger import Tagger
 from scoresim.score.keys import RULES
 from scoresim.understand.features import Counts, counts_of
+from scoresim.understand.note_features import NoteCounts, note_counts
 
 EDGE = 64  # notes from the edge of a window within which its answers count less
 WINDOW = 512  # notes of a window for a head that was trained on passages
@@ -89,15 +90,19 @@ def of_pieces(heads: Mapping[str, Head], pieces: Sequence[Piece], rows: BatchCon
         asked = Windows(Segments(pieces, segments, hidden), found, shown, "", classes)
         scores = said([head.tagger for head in some.values()], asked, "notes")
         counting = any(head.tagger.counted is not None for head in some.values())
-        counts = counts_of(pieces, found, hidden) if counting else None
+        counts = counts_of(pieces, found, hidden) if counting and not note_level else None
+        noted = note_counts(pieces, hidden) if counting and note_level else None
         for (name, head), of_windows in zip(some.items(), scores, strict=True):
             if note_level:
                 whole = blended(found, of_windows, [len(piece) for piece in pieces])
+                if noted is not None and isinstance(head.tagger.counted, CountedNotes):
+                    beside = counted_notes(head.tagger.counted, head.config.features, noted)
+                    whole = [one + head.config.rule_weight * more for one, more in zip(whole, beside, strict=True)]
             else:
                 first = np.searchsorted(asked.piece, np.arange(len(pieces) + 1)).tolist()
                 whole = [np.concatenate(of_windows[a:b]).mean(axis=0) for a, b in pairwise(first)]
-                beside = _beside(head, pieces, found, counts)
-                whole = [one + more for one, more in zip(whole, beside, strict=True)] if len(beside) else whole
+                more_of = _beside(head, pieces, found, counts)
+                whole = [one + more for one, more in zip(whole, more_of, strict=True)] if len(more_of) else whole
             out[name] = [head.probabilities(one) for one in whole]
     return out
 
@@ -105,7 +110,7 @@ def of_pieces(heads: Mapping[str, Head], pieces: Sequence[Piece], rows: BatchCon
 def _beside(head: Head, pieces: Sequence[Piece], found: Sequence[Window], counts: Counts | None) -> Scores:
     """What the rule beside a head adds to its log-probabilities of pieces, [P, C]; [0] without a rule."""
     config, counted = head.config, head.tagger.counted
-    if counted is not None and counts is not None:
+    if isinstance(counted, Counted) and counts is not None:
         said = counted_pieces(counted, config.features, counts, found)
     else:
         said = np.array([RULES[config.rule](piece.ids) for piece in pieces] if config.rule else [])
@@ -124,11 +129,38 @@ def counted_pieces(counted: Counted, features: str, counts: Counts, found: Seque
     Raises:
         BadInput: the features of this version are others.
     """
-    if counts.identity != features:
-        raise BadInput("a head counts features that this version of scoresim has not; take the head of this version.")
+    _check(counts.identity, features)
     with torch.inference_mode():
         scores = counted(counts.features, counts.ngrams).numpy().astype(np.float64)
     return means_of_pieces(scores, found)
+
+
+def counted_notes(counted: CountedNotes, features: str, counts: NoteCounts) -> list[Scores]:
+    """Log-probabilities [N, C] of the notes of every piece, by what has learnt from features.
+
+    Args:
+        counted: what has learnt.
+        features: hash of the names of what it has learnt from.
+        counts: of the pieces.
+
+    Raises:
+        BadInput: the features of this version are others.
+    """
+    _check(counts.identity, features)
+    counted.eval()
+    device = counted.mean.device
+    with torch.inference_mode():
+        return [counted.of_piece(torch.from_numpy(one).to(device)).cpu().numpy() for one in counts.features]
+
+
+def _check(identity: str, features: str) -> None:
+    """Refuse a head that has learnt from other features.
+
+    Raises:
+        BadInput: it has.
+    """
+    if identity != features:
+        raise BadInput("a head counts features that this version of scoresim has not; take the head of this version.")
 
 
 def means_of_pieces(scores: NDArray[np.float64], found: Sequence[Window]) -> NDArray[np.float64]:

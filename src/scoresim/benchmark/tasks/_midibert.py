@@ -14,11 +14,11 @@ from dataclasses import replace
 import numpy as np
 
 from scoresim.benchmark.metrics import Floats
-from scoresim.benchmark.note_features import falls
 from scoresim.benchmark.tasks import melody
 from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
 from scoresim.score.tokens import FIRST, GRID
+from scoresim.understand.note_features import falls
 
 SIXTEENTHS = 4  # of a quarter note
 

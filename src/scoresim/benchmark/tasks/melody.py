@@ -30,13 +30,13 @@ import numpy as np
 
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Floats, Ints, Statistic
-from scoresim.benchmark.note_features import top_line
 from scoresim.benchmark.task import Elsewhere, PieceTask, Published, official
 from scoresim.benchmark.tasks import _staves
 from scoresim.data.corpora import Item
 from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
 from scoresim.score.tokens import default_vocabulary
+from scoresim.understand.note_features import top_line
 
 CLASSES = ("melody", "bridge", "accompaniment")
 HIDDEN = ("velocity",)

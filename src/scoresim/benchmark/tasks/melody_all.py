@@ -23,13 +23,13 @@ import numpy as np
 
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Ints, Statistic
-from scoresim.benchmark.note_features import top_line
 from scoresim.benchmark.task import PieceTask
 from scoresim.benchmark.tasks import _staves, key_lieder, melody
 from scoresim.data.corpora import Item
 from scoresim.data.pieces import NOTE_COLUMNS, Piece
 from scoresim.data.seen import seen
 from scoresim.score.tokens import default_vocabulary
+from scoresim.understand.note_features import top_line
 
 STAFF = 1  # the upper one
 

@@ -22,12 +22,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from scoresim.benchmark.metrics import Floats, Ints
-from scoresim.benchmark.note_features import ranks
 from scoresim.benchmark.task import PieceTask, accuracy_first
 from scoresim.benchmark.tasks import _staves
 from scoresim.data.pair import Pair
 from scoresim.data.pieces import Piece
 from scoresim.score.tokens import default_vocabulary
+from scoresim.understand.note_features import ranks
 
 CLASSES = ("soprano", "alto", "tenor", "bass")
 OBTAIN = "It is read from the music21 package, which pip installs."

@@ -7,19 +7,60 @@ in all notes, and so is what follows from it alone.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from scoresim.benchmark.metrics import Floats, Ints
 from scoresim.data.pair import Pair
-from scoresim.data.seen import EDGE, PITCH, PITCHES, POSITION, SIGNATURE, TEMPO, VELOCITY, read, tables
-from scoresim.score.tokens import ATTRIBUTES, GRID, Vocabulary
+from scoresim.data.pieces import Piece
+from scoresim.data.seen import (
+    EDGE,
+    PITCH,
+    PITCHES,
+    POSITION,
+    SIGNATURE,
+    TEMPO,
+    VELOCITY,
+    Floats,
+    Ints,
+    read,
+    seen,
+    tables,
+)
+from scoresim.score.tokens import ATTRIBUTES, GRID, Vocabulary, default_vocabulary
 
 NEAR = 7  # semitones within which a note may go on a line
 AROUND = (8, 32, 64)  # notes on each side
 FAR = 64.0  # quarter notes to what is not there
 BAR = ATTRIBUTES.index("bar")
+LARGEST = 60_000.0  # that 16 bits hold
+
+
+@dataclass(frozen=True, eq=False)
+class NoteCounts:
+    """Features of the notes of some pieces.
+
+    Attributes:
+        features: [N, F] float16 of every piece.
+        identity: hash of the names of the features.
+    """
+
+    features: list[NDArray[np.float16]]
+    identity: str
+
+
+def note_counts(pieces: Sequence[Piece], hidden: Sequence[str]) -> NoteCounts:
+    """The features of all notes of some pieces, as who must not see some attributes may see them."""
+    vocabulary, found, names = default_vocabulary(), [], ""
+    for piece in pieces:
+        columns = note_features(seen(piece, hidden), vocabulary)
+        found.append(np.stack(list(columns.values()), axis=1).clip(-LARGEST, LARGEST).astype(np.float16))
+        names = "\n".join(columns)
+    return NoteCounts(found, hashlib.sha256(names.encode()).hexdigest())
 
 
 def note_features(pair: Pair, vocabulary: Vocabulary) -> dict[str, Floats]:

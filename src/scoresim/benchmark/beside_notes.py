@@ -1,0 +1,131 @@
+"""What answers beside a head about notes: features of every note, read along the line of notes (decision 0022).
+
+A small network of convolutions learns them, in the one training loop, on the windows of the head. What it says of a
+whole piece is added to what the head says, by a weight that the validation part chooses.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from scoresim.benchmark.beside import Beside, weighed
+from scoresim.benchmark.metrics import Floats
+from scoresim.benchmark.piecewise import Material, labels_of
+from scoresim.benchmark.states import told
+from scoresim.benchmark.task import Answers
+from scoresim.checkpoint import COUNTED
+from scoresim.data.batches import Windows
+from scoresim.errors import BadInput
+from scoresim.model.counted import CountedNotes
+from scoresim.model.image_encoder import ImageInput
+from scoresim.model.tagger import Known, in_windows
+from scoresim.training.loop import TrainConfig, train
+from scoresim.training.objectives import HeadObjective
+from scoresim.understand.heads import counted_notes
+from scoresim.understand.note_features import NoteCounts, note_counts
+
+EPOCHS, FEWEST, MOST = 5.0, 200, 3000  # steps: passes over the training windows, at least and at most
+WINDOWS = 16  # of a step
+LR = 2e-3
+VALIDATIONS = 4
+
+_logger = logging.getLogger("scoresim")
+
+
+class OfWindows(nn.Module):
+    """What learns from features, asked as a `Tagger` is asked of what is known of windows."""
+
+    def __init__(self, counted: CountedNotes) -> None:
+        super().__init__()
+        self.counted = counted
+
+    def forward(self, known: Known, image: ImageInput | None, window: Tensor) -> Tensor:
+        """Log-probabilities [B, N, classes] of the notes of B passages, from their features [B, N, F]."""
+        if known.states is None or known.notes is None:
+            raise ValueError("there are no features of notes")
+        slots = in_windows(known.notes.mask, window)
+        features = known.states.new_zeros(*slots.mask.shape, known.states.shape[-1])
+        features = features.index_put((slots.window, slots.slot), known.states[slots.row, slots.at])
+        said: Tensor = self.counted(features, slots.mask)
+        nothing = said.new_zeros(*known.notes.mask.shape, said.shape[-1])
+        out: Tensor = nothing.index_put((slots.row, slots.at), said[slots.window, slots.slot])
+        return out
+
+
+def beside_notes(
+    material: Material, windows: Windows, weights: NDArray[np.float32], said: Answers, out: Path, seed: int
+) -> Beside:
+    """What a head about notes gains from features: the weight that makes the notes of the validation part likeliest.
+
+    Args:
+        material: of the task.
+        windows: of the training part, on which the head has learnt.
+        weights: [C] of the classes in the loss.
+        said: by the head, of the notes of the validation part.
+        out: folder of the training; one that was stopped goes on.
+        seed: of the training.
+
+    Returns:
+        No rule where the training part has one class alone.
+    """
+    labels = labels_of(material, "train")
+    if len(np.unique(labels[labels >= 0])) < 2:
+        return weighed(Beside("", 0.0, 1.0, notes=True), said, (0.0,))
+    learnt, counts = learn_notes(material, windows, weights, out, seed)
+    tested = note_counts(material.parts["test"], material.task.hidden)
+    of_parts = {"valid": counts, "test": tested}
+    scores = {part: together(learnt, some) for part, some in of_parts.items()}
+    return weighed(Beside(COUNTED, 0.0, 1.0, learnt, counts.identity, scores, notes=True), said)
+
+
+def learn_notes(
+    material: Material, windows: Windows, weights: NDArray[np.float32], out: Path, seed: int
+) -> tuple[CountedNotes, NoteCounts]:
+    """What has learnt from the features of the notes of a training part, and the features of the validation part.
+
+    Raises:
+        BadInput: the training part has fewer than two classes.
+    """
+    task, classes, labels = material.task, len(material.classes), labels_of(material, "train")
+    if len(np.unique(labels[labels >= 0])) < 2:
+        raise BadInput(f"a classifier needs at least two classes in the training part of {task.name}.")
+    asked = note_counts(material.parts["valid"], task.hidden)
+    features = note_counts(windows.segments.pieces, task.hidden).features
+    torch.manual_seed(seed)
+    counted = CountedNotes(features[0].shape[1], classes)
+    counted.measure(torch.from_numpy(np.concatenate(features)).float())
+    several = replace(windows.config, batch_size=WINDOWS)
+    known = told(Windows(windows.segments, windows.windows, several, windows.task), features)
+    steps = round(np.clip(EPOCHS * len(known.windows) / WINDOWS, FEWEST, MOST))
+    settings = TrainConfig(
+        steps=steps,
+        lr=LR,
+        warmup=max(steps // 10, 1),
+        seed=seed,
+        log_every=max(steps // 20, 1),
+        validate_every=max(steps // VALIDATIONS, 1),
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
+    truth = labels_of(material, "valid")
+    there = truth >= 0
+
+    def validate(_: nn.Module) -> float:
+        scores = together(counted, asked)[there]
+        return float(scores[np.arange(len(scores)), truth[there]].mean())
+
+    objective = HeadObjective(task.name, "notes", torch.from_numpy(weights))
+    train(OfWindows(counted), [objective], known, settings, out, validate, keep_best=True)
+    _logger.info("features of notes: loss of the validation part %.4f", -validate(counted))
+    return counted.cpu().requires_grad_(False).eval(), asked
+
+
+def together(counted: CountedNotes, counts: NoteCounts) -> Floats:
+    """[M, C] what is said of the notes of all pieces, one after the other."""
+    return np.concatenate(counted_notes(counted, counts.identity, counts)).astype(np.float64)

@@ -1,0 +1,197 @@
+"""Features of notes beside a head: learnt along the line of notes, weighed, kept with the head, asked as measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from scoresim.benchmark import beside_notes as module
+from scoresim.benchmark.beside import WEIGHTS, Beside
+from scoresim.benchmark.beside_notes import OfWindows, beside_notes, learn_notes, together
+from scoresim.benchmark.config import FinetuneConfig
+from scoresim.benchmark.metrics import class_weights
+from scoresim.benchmark.piecewise import Material, labels_of, windows
+from scoresim.benchmark.states import told
+from scoresim.benchmark.task import Answers
+from scoresim.checkpoint import COUNTED, HeadConfig, load_head, save_head
+from scoresim.data.batches import Windows
+from scoresim.data.rows import BatchConfig
+from scoresim.errors import BadInput
+from scoresim.model.counted import KERNEL, LAYERS, CountedNotes
+from scoresim.model.sim import SIM, SIMConfig
+from scoresim.model.tagger import Tagger
+from scoresim.score.tokens import default_vocabulary
+from scoresim.understand import note_features
+from scoresim.understand.heads import Head, of_pieces
+from scoresim.understand.note_features import note_counts
+
+SMALL = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)
+REACH = LAYERS * (KERNEL // 2)
+CONFIG = FinetuneConfig(inputs="notes", windows=4)
+
+
+def cut_training(material: Material) -> Windows:
+    return windows(material, "train", BatchConfig(images=False), CONFIG)
+
+
+def knows_nothing(material: Material, part: str) -> Answers:
+    truth = labels_of(material, part)
+    of_piece = np.repeat(np.arange(len(material.parts[part])), [len(piece) for piece in material.parts[part]])
+    return Answers(truth, np.full((len(truth), len(material.classes)), -1.0, np.float32), of_piece, of_piece)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training of 40 steps."""
+    monkeypatch.setattr(module, "FEWEST", 40)
+    monkeypatch.setattr(module, "MOST", 40)
+
+
+@pytest.fixture
+def weights(melody: Material) -> np.ndarray:
+    return class_weights(labels_of(melody, "train"), len(melody.classes), melody.task.balance)
+
+
+@pytest.fixture
+def found(melody: Material, weights: np.ndarray, short: None, tmp_path: Path) -> Beside:
+    return beside_notes(melody, cut_training(melody), weights, knows_nothing(melody, "valid"), tmp_path / "counted", 0)
+
+
+def test_windows_are_told_the_features_of_their_own_notes(melody: Material) -> None:
+    cut = cut_training(melody)
+    pieces = melody.parts["train"]
+    numbered = [np.stack([np.full(len(piece), i), np.arange(len(piece))], 1) for i, piece in enumerate(pieces)]
+    known = told(cut, [some.astype(np.float16) for some in numbered])
+    for i, window in enumerate(cut.windows):
+        batch = known.gather(np.array([i]))
+        given, _ = batch.inputs("notes")
+        asked = given.states[given.notes.mask].numpy()
+        assert (asked[:, 0] == window.piece).all()
+        assert asked[:, 1].tolist() == list(range(window.first, window.end))
+        truth = np.asarray(melody.label(pieces[window.piece]))[window.first : window.end]
+        assert batch.labels["melody"][given.notes.mask].tolist() == truth.tolist()
+    cut.segments.marks = None
+    with pytest.raises(ValueError, match="no classes"):
+        told(cut, [])
+
+
+def test_a_note_is_judged_by_its_neighbours_whatever_stands_behind_its_window() -> None:
+    torch.manual_seed(0)
+    counted = CountedNotes(5, 3).eval()
+    piece = torch.randn(60, 5)
+    counted.measure(piece)
+    said = counted.of_piece(piece)
+    assert said.exp().sum(-1).detach().numpy() == pytest.approx(1, abs=1e-5)
+    changed = piece.clone()
+    changed[30 + REACH + 1 :] = 9.0
+    again = counted.of_piece(changed)
+    assert torch.allclose(again[:31], said[:31], atol=1e-5)
+    changed[30 + REACH] = 9.0
+    assert not torch.allclose(counted.of_piece(changed)[30], said[30], atol=1e-5)
+    padded = torch.cat([piece, torch.full((20, 5), 7.0)])[None]
+    mask = (torch.arange(80) < 60)[None]
+    assert torch.allclose(counted(padded, mask)[0, :60], said, atol=1e-5), "padding says nothing"
+    far = counted.of_piece(torch.full((4, 5), 6e4))
+    assert torch.isfinite(far).all()
+
+
+def test_windows_are_judged_as_pieces_are(melody: Material) -> None:
+    pieces = melody.parts["train"]
+    counts = note_counts(pieces, melody.task.hidden)
+    torch.manual_seed(0)
+    counted = CountedNotes(counts.features[0].shape[1], 3).eval()
+    counted.measure(torch.from_numpy(np.concatenate(counts.features)).float())
+    known = told(cut_training(melody), counts.features)
+    index = np.array([0, len(known.windows) - 1])
+    batch = known.gather(index)
+    given, _ = batch.inputs("notes")
+    with torch.inference_mode():
+        said = OfWindows(counted)(given, None, batch.window)
+    assert said.shape == (*given.notes.mask.shape, 3)
+    for k, i in enumerate(index.tolist()):
+        window = known.windows[i]
+        mine = said[batch.window == k][given.notes.mask[batch.window == k]]
+        whole = torch.from_numpy(counts.features[window.piece][window.first : window.end])
+        with torch.inference_mode():
+            assert torch.allclose(mine, counted.of_piece(whole), atol=1e-4)
+
+
+def test_features_are_of_16_bits_and_have_an_identity(melody: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = melody.parts["test"]
+    counts = note_counts(pieces, ())
+    assert [some.shape[0] for some in counts.features] == [len(piece) for piece in pieces]
+    assert all(np.isfinite(some).all() and some.dtype == np.float16 for some in counts.features)
+    assert note_counts(pieces, ("velocity",)).identity == counts.identity
+    whole = note_features.note_features
+    monkeypatch.setattr(note_features, "note_features", lambda *given: {"another": whole(*given)["pitch"]})
+    assert note_counts(pieces, ()).identity != counts.identity
+
+
+def test_features_of_notes_know_what_a_head_does_not(melody: Material, found: Beside) -> None:
+    assert (found.rule, found.notes) == (COUNTED, True)
+    assert found.weight in WEIGHTS[1:]
+    said = knows_nothing(melody, "test")
+    both = found.together(said, "test")
+    assert both.scores.shape == said.scores.shape
+    right = (both.predicted == both.truth).mean()
+    assert right > (said.predicted == said.truth).mean() + 0.2
+    rows = found.rows(melody, said)
+    assert [(row["what"], row["metric"]) for row in rows] == [
+        ("melody, notes, with hand-crafted features", "accuracy"),
+        ("melody, notes, with hand-crafted features", "F1 of melody"),
+    ]
+    assert rows[0]["value"] == pytest.approx(right)
+
+
+def test_a_training_that_was_done_is_not_done_again(
+    melody: Material, weights: np.ndarray, short: None, tmp_path: Path
+) -> None:
+    cut = cut_training(melody)
+    first, counts = learn_notes(melody, cut, weights, tmp_path, 0)
+    steps = (tmp_path / "starts.jsonl").read_text().count("\n")
+    again, _ = learn_notes(melody, cut, weights, tmp_path, 0)
+    assert (tmp_path / "starts.jsonl").read_text().count("\n") == steps
+    assert np.array_equal(together(first, counts), together(again, counts))
+
+
+def test_one_class_needs_no_features(melody: Material, weights: np.ndarray, tmp_path: Path) -> None:
+    task = dataclasses.replace(melody.task, label=lambda piece, _: np.zeros(len(piece), np.int64))
+    one = dataclasses.replace(melody, task=task)
+    said = knows_nothing(melody, "valid")
+    without = beside_notes(one, cut_training(one), weights, said, tmp_path / "none", 0)
+    assert (without.rule, without.weight, without.counted) == ("", 0.0, None)
+    assert without.rows(one, said) == []
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_head_with_features_of_notes_says_after_loading_what_was_measured(
+    melody: Material, found: Beside, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    sim = SIM(SMALL, default_vocabulary().sizes)
+    tagger = Tagger(sim, "note", len(melody.classes)).eval()
+    bare = HeadConfig(
+        task="melody", level="note", classes=melody.classes, inputs="notes", hidden=(), notes=40, lines=1, bars=True,
+        context=0, rank=0, temperature=1.0, weights="w",
+    )  # fmt: skip
+    pieces = melody.parts["test"]
+    alone = of_pieces({"m": Head(tagger, bare)}, pieces, BatchConfig())["m"]
+    tagger.counted = found.counted
+    config = dataclasses.replace(bare, rule=found.rule, rule_weight=found.weight, features=found.features)
+    save_head(tmp_path / "head", tagger, config)
+    loaded, about = load_head(tmp_path / "head", sim, "w")
+    assert about == config
+    assert isinstance(loaded.counted, CountedNotes)
+    tagger.counted = None
+    said = of_pieces({"m": Head(loaded, about), "n": Head(tagger, bare)}, pieces, BatchConfig())
+    assert np.concatenate(said["n"]) == pytest.approx(np.concatenate(alone), abs=1e-5), "asked on the same reading"
+    expected = np.log(np.concatenate(alone)) + found.weight * found.said["test"]
+    expected -= np.logaddexp.reduce(expected, axis=1, keepdims=True)
+    assert np.exp(expected) == pytest.approx(np.concatenate(said["m"]), abs=5e-3)
+    other = Head(loaded, dataclasses.replace(about, features="of another version"))
+    with pytest.raises(BadInput, match="counts features that this version of scoresim has not"):
+        of_pieces({"m": other}, pieces, BatchConfig())
