@@ -65,6 +65,8 @@ def main() -> None:
     task = tasks.learnt(known.config.task)
     if not isinstance(task, PieceTask) or task.level != "note" or known.config.inputs != "notes":
         raise BadInput(f"{given.name} is no head about notes that are read alone.")
+    if set(known.config.corpora) < set(task.corpora):
+        task = task.of_sources(known.config.corpora)
     material = gather(task, given.data, given.out / "pieces", images=False)
     if material.classes != known.config.classes:
         raise BadInput(f"{given.name} knows other classes than the sources in {given.data} have.")

@@ -86,6 +86,10 @@ def with_heads(card: str, weights: Path, heads: dict[str, Head]) -> str:
     search = r"vectors for search(, and what its heads say \([^)]*\), as\s`scoresim analyze` gives it)?\."
     card = re.sub(search, lambda _: f"vectors for search{said}.", card)
     limits = "".join(limit for name, limit in LIMITS.items() if name in heads)
+    counting = [n for n, h in sorted(heads.items()) if h.config.level == "note" and h.config.rule == checkpoint.COUNTED]
+    limits += f"Together with features of every note (docs/decisions/0022) answers: {', '.join(counting)}.\n" * bool(
+        counting
+    )
     card = re.sub(r"### Heads\n.*?(?=## |### )", "", card, flags=re.DOTALL)
     before = "### Figures that anyone can make again" if "### Figures that anyone" in card else "## Limits"
     return card.replace(before, TABLE.format(rows=rows, limits=limits) + before, 1)
