@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -29,6 +31,7 @@ from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
+from scoresim.files import replacing
 from scoresim.understand import Sim
 from scoresim.understand.heads import Head, of_pieces
 
@@ -65,6 +68,8 @@ def main() -> None:
     task = tasks.learnt(known.config.task)
     if not isinstance(task, PieceTask) or task.level != "note" or known.config.inputs != "notes":
         raise BadInput(f"{given.name} is no head about notes that are read alone.")
+    if set(known.config.hidden) != set(task.hidden) or known.config.notes != task.notes:
+        raise BadInput(f"{given.name} is shown other notes than {task.name} shows now; train it anew.")
     if set(known.config.corpora) < set(task.corpora):
         task = task.of_sources(known.config.corpora)
     material = gather(task, given.data, given.out / "pieces", images=False)
@@ -87,10 +92,15 @@ def main() -> None:
     standing = {one.stem: one for one in folder.glob("*.safetensors") if checkpoint.head_stands(one)[1] == before}
     body = sim.heads[given.name].tagger.sim
     loaded = {name: checkpoint.load_head(one, body, origin) for name, one in standing.items()}
-    checkpoint.save_head(path, tagger, replace(config, figures=rows, **shown))
-    after = checkpoint.head_stands(path)[0]
-    for name, (other, about) in loaded.items():
-        checkpoint.save_head(standing[name], other, replace(about, on=after))
+    with TemporaryDirectory() as folder_of_new:
+        stage = Path(folder_of_new)
+        checkpoint.save_head(stage / path.name, tagger, replace(config, figures=rows, **shown))
+        after = checkpoint.head_stands(stage / path.name)[0]
+        for name, (other, about) in loaded.items():
+            checkpoint.save_head(stage / standing[name].name, other, replace(about, on=after))
+        for new in stage.glob("*"):
+            with replacing(folder / new.name) as temporary:
+                shutil.copy(new, temporary)
     for row in rows:
         print(f"{row['what']}: {row['metric']} {row['value']:.4f}")
     print(f"{path}: weight {more.weight:.3g}; {', '.join(standing) or 'nothing'} stands on it")

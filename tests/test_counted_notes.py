@@ -158,6 +158,26 @@ def test_a_training_that_was_done_is_not_done_again(
     assert np.array_equal(together(first, counts), together(again, counts))
 
 
+def test_a_training_on_other_pieces_is_refused(
+    melody: Material, weights: np.ndarray, short: None, tmp_path: Path
+) -> None:
+    learn_notes(melody, cut_training(melody), weights, tmp_path, 0)
+    other = dataclasses.replace(melody, identity="of other pieces")
+    with pytest.raises(BadInput, match="learnt of other pieces or features"):
+        learn_notes(other, cut_training(melody), weights, tmp_path, 0)
+
+
+def test_a_feature_that_was_the_same_in_all_notes_says_nothing() -> None:
+    torch.manual_seed(0)
+    counted = CountedNotes(2, 3).eval()
+    seen = torch.randn(30, 2)
+    seen[:, 1] = 0.1
+    counted.measure(seen)
+    other = seen.clone()
+    other[:, 1] = 127.0
+    assert torch.allclose(counted.of_piece(other), counted.of_piece(seen), atol=1e-5)
+
+
 def test_one_class_needs_no_features(melody: Material, weights: np.ndarray, tmp_path: Path) -> None:
     task = dataclasses.replace(melody.task, label=lambda piece, _: np.zeros(len(piece), np.int64))
     one = dataclasses.replace(melody, task=task)
@@ -192,6 +212,13 @@ def test_a_head_with_features_of_notes_says_after_loading_what_was_measured(
     expected = np.log(np.concatenate(alone)) + found.weight * found.said["test"]
     expected -= np.logaddexp.reduce(expected, axis=1, keepdims=True)
     assert np.exp(expected) == pytest.approx(np.concatenate(said["m"]), abs=5e-3)
+    tagger.counted = CountedNotes(3, 3)
+    with pytest.raises(BadInput, match="another number of features"):
+        of_pieces({"m": Head(tagger, about)}, pieces, BatchConfig())
+    tagger.counted = CountedNotes(5000, 3)
+    save_head(tmp_path / "greedy", tagger, config)
+    with pytest.raises(BadInput, match="it counts too much"):
+        load_head(tmp_path / "greedy", sim, "w")
     other = Head(loaded, dataclasses.replace(about, features="of another version"))
     with pytest.raises(BadInput, match="counts features that this version of scoresim has not"):
         of_pieces({"m": other}, pieces, BatchConfig())

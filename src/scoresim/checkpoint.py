@@ -40,6 +40,7 @@ FORMAT, HEAD_FORMAT = "scoresim checkpoint 1", "scoresim head 1"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 COUNTED = "hand-crafted features"  # what has learnt from them, as a rule beside a head
 COUNTING = "counted."  # how the names of its tensors begin
+MOST_COUNTED = 4096  # features
 WIDE = tuple(f"{COUNTING}{name}" for name in ("mean", "scale", "rarity", "linear."))  # of these, in 32 bits
 HEADS = "heads"  # folder of heads, beside the weights
 AS_IT_IS = (1.0, 0.0)  # slope and shift of a match logit that nobody has calibrated
@@ -222,6 +223,8 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
             add_low_rank(body, config.rank)
         shape = len(config.classes), config.context
         counted = len(tensors[f"{COUNTING}mean"]) if config.rule == COUNTED else 0
+        if counted > MOST_COUNTED:
+            raise ValueError("it counts too much")
         sizes = {"views": config.views, "narrow": config.narrow, "counted": counted}
         tagger = Tagger(body, config.level, *shape, **sizes)
         lost, foreign = tagger.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)

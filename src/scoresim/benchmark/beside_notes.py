@@ -23,6 +23,7 @@ from scoresim.benchmark.task import Answers
 from scoresim.checkpoint import COUNTED
 from scoresim.data.batches import Windows
 from scoresim.errors import BadInput
+from scoresim.files import read_json, write_json
 from scoresim.model.counted import CountedNotes
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.tagger import Known, in_windows
@@ -35,6 +36,7 @@ EPOCHS, FEWEST, MOST = 5.0, 200, 3000  # steps: passes over the training windows
 WINDOWS = 16  # of a step
 LR = 2e-3
 VALIDATIONS = 4
+CONFIG = "counted.json"
 
 _logger = logging.getLogger("scoresim")
 
@@ -91,7 +93,7 @@ def learn_notes(
     """What has learnt from the features of the notes of a training part, and the features of the validation part.
 
     Raises:
-        BadInput: the training part has fewer than two classes.
+        BadInput: the training part has fewer than two classes, or the folder holds another training.
     """
     task, classes, labels = material.task, len(material.classes), labels_of(material, "train")
     if len(np.unique(labels[labels >= 0])) < 2:
@@ -104,6 +106,10 @@ def learn_notes(
     several = replace(windows.config, batch_size=WINDOWS)
     known = told(Windows(windows.segments, windows.windows, several, windows.task), features)
     steps = round(np.clip(EPOCHS * len(known.windows) / WINDOWS, FEWEST, MOST))
+    about = {"task": task.name, "material": material.identity, "features": asked.identity, "steps": steps, "seed": seed}
+    if (out / CONFIG).is_file() and read_json(out / CONFIG) != about:
+        raise BadInput(f"{out} holds what was learnt of other pieces or features; remove it, or choose another folder.")
+    write_json(out / CONFIG, about)
     settings = TrainConfig(
         steps=steps,
         lr=LR,

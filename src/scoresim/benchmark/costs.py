@@ -18,7 +18,8 @@ class Cost:
     Attributes:
         parameters: of the network with its head, those of an image encoder that is not asked included.
         trained: of these, those that training may move.
-        seconds: of training, mean over seeds; what weights that stay have said of the pieces had been read before.
+        seconds: of training, mean over seeds; what weights that stay have said of the pieces had been read before. Of
+            a linear model, reading included.
         device: on which that was.
     """
 

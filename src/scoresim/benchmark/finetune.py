@@ -49,7 +49,6 @@ from scoresim.training.objectives import HeadObjective
 from scoresim.training.state import load_weights, read_tensors, save_weights
 
 RESULT, ANSWERS, WEIGHTS, CONFIG = "finetune.json", "answers.npz", "tagger.safetensors", "config.json"
-COUNTED_RUN = "counted"  # where what reads features of notes beside a head is trained
 HEAD, READ = "head.safetensors", "read"
 READ_AT_ONCE = 64
 
@@ -200,7 +199,7 @@ def fit(
 
     Args:
         origin: identity of the weights that it starts from.
-        read: folder of what frozen weights have said of the pieces, for others to use; None keeps it for this run.
+        read: folder of what frozen weights have said of the pieces, for runs of a table, which leave no head; or None.
     """
     torch.manual_seed(config.seed)
     config = resolved(parts, config)
@@ -228,7 +227,8 @@ def fit(
         parts = known(parts, tagger, stands_on, config, read or out / READ)
     module = Blanks(tagger) if blank(parts.task, config.inputs) else tagger
     result = fit_module(parts, module, stands_on, config, out)
-    if module is tagger and (config.frozen or config.rank or config.on) and not (out / HEAD).is_file():
+    ships = module is tagger and read is None and bool(config.frozen or config.rank or config.on)
+    if ships and not (out / HEAD).is_file():
         load_weights(tagger, read_tensors(out / WEIGHTS)[0])  # a run that was killed here goes on without training
         about = head_config(parts, tagger, origin, config, result, out)
         save_head(out / HEAD, tagger, replace(about, on=on))
@@ -257,7 +257,7 @@ def head_config(
     said = parts.answers(tagger, "valid", config.inputs)
     if given is not None and task.level == "note" and isinstance(parts.train, Windows):
         weights = metrics.class_weights(parts.labels, len(parts.classes), given.task.balance)
-        more = beside_notes(given, parts.train, weights, said, out / COUNTED_RUN, config.seed)
+        more = beside_notes(given, parts.train, weights, said, out / "counted", config.seed)
     else:
         more = beside(given, said, config.notes)
     tagger.counted = more.counted

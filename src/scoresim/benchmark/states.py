@@ -227,7 +227,8 @@ def told(windows: Windows, features: Sequence[NDArray[np.float16]]) -> KnownWind
     count = np.array([end - one.first for one, end in stretches])
     nothing = np.zeros((len(groups), 0), np.float32)
     time = np.zeros(int(count.sum()), np.float32)
-    known = States(np.r_[0, np.cumsum(count)], nothing, time, columns[1].astype(np.int64), Mapped([columns[0]]))
+    classes = np.where(columns[1] < 0, IGNORE, columns[1]).astype(np.int64)
+    known = States(np.r_[0, np.cumsum(count)], nothing, time, classes, Mapped([columns[0]]))
     return KnownWindows(windows, passages, known)
 
 

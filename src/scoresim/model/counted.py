@@ -10,6 +10,7 @@ from scoresim.model.layers import Dropout
 MOST = 4.0  # deviations from the mean: more than that says no more
 BUCKETS = 4096  # of n-grams
 LAYERS, KERNEL, WIDTH = 3, 9, 64  # of what reads the features of notes along the line
+LEAST, NEVER = 1e-4, 1e9  # deviation of a feature that says something, and what the others are divided by
 LENGTH = 30.0  # of the vector of n-grams, whose direction alone says something; sixteen is that of 272 features
 
 
@@ -90,6 +91,7 @@ class CountedNotes(nn.Module):
         return out
 
     def measure(self, features: Tensor) -> None:
-        """Take mean and deviation from the notes of a training part, [N, F]."""
+        """Take mean and deviation from the notes of a training part, [N, F]; what is the same in all says nothing."""
+        deviation = features.std(dim=0, correction=0)
         self.mean.copy_(features.mean(dim=0))
-        self.scale.copy_(features.std(dim=0, correction=0).clamp_min(1e-6))
+        self.scale.copy_(torch.where(deviation > LEAST, deviation, NEVER))

@@ -147,6 +147,8 @@ def counted_notes(counted: CountedNotes, features: str, counts: NoteCounts) -> l
         BadInput: the features of this version are others.
     """
     _check(counts.identity, features)
+    if any(one.shape[1] != len(counted.mean) for one in counts.features):
+        raise BadInput("a head counts another number of features than it says; take another copy.")
     counted.eval()
     device = counted.mean.device
     with torch.inference_mode():
