@@ -26,7 +26,7 @@ from scoresim.model.sim import SIM, SIMConfig
 from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import default_vocabulary
 from scoresim.understand import note_features
-from scoresim.understand.heads import Head, of_pieces
+from scoresim.understand.heads import Head, counted_notes, of_pieces
 from scoresim.understand.note_features import note_counts
 
 SMALL = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)
@@ -222,3 +222,15 @@ def test_a_head_with_features_of_notes_says_after_loading_what_was_measured(
     other = Head(loaded, dataclasses.replace(about, features="of another version"))
     with pytest.raises(BadInput, match="counts features that this version of scoresim has not"):
         of_pieces({"m": other}, pieces, BatchConfig())
+
+
+def test_what_ships_reads_features_as_it_was_taught_to(melody: Material) -> None:
+    """Whoever changes how a feature of a note is counted changes its name, and runs `runs/beside.py` anew."""
+    import scoresim
+
+    head = scoresim.load("small").heads["melody"]
+    assert isinstance(head.tagger.counted, CountedNotes)
+    counts = note_counts(melody.parts["test"][:1], head.config.hidden)
+    [said] = counted_notes(head.tagger.counted, head.config.features, counts)
+    expected = [[-8.020, -7.466, -0.001], [-2.362, -4.311, -0.114], [-1.391, -7.435, -0.287]]
+    assert said[[0, 7, 20]] == pytest.approx(np.array(expected), abs=5e-3)
