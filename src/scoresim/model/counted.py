@@ -14,7 +14,22 @@ LEAST, NEVER = 1e-4, 1e9  # deviation of a feature that says something, and what
 LENGTH = 30.0  # of the vector of n-grams, whose direction alone says something; sixteen is that of 272 features
 
 
-class Counted(nn.Module):
+class Standardised(nn.Module):
+    """What reads features of which a training part has given mean and deviation."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.mean: Tensor
+        self.scale: Tensor
+
+    def standard(self, features: Tensor) -> Tensor:
+        """[.., F] features in deviations from the mean, at most `MOST`."""
+        return ((features - self.mean) / self.scale).clamp(-MOST, MOST)
+
+
+class Counted(Standardised):
     """Multinomial logistic regression of standardised features and of n-grams, which weigh more the rarer they are.
 
     Args:
@@ -23,12 +38,8 @@ class Counted(nn.Module):
     """
 
     def __init__(self, features: int, classes: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("scale", torch.ones(features))
+        super().__init__(features)
         self.register_buffer("rarity", torch.ones(BUCKETS))
-        self.mean: Tensor
-        self.scale: Tensor
         self.rarity: Tensor
         self.linear = nn.Linear(features + BUCKETS, classes)
 
@@ -38,9 +49,8 @@ class Counted(nn.Module):
 
     def known(self, features: Tensor, ngrams: Tensor) -> Tensor:
         """[W, F + BUCKETS] what the regression reads."""
-        standard = ((features - self.mean) / self.scale).clamp(-MOST, MOST)
         weighed = torch.log1p(ngrams) * self.rarity
-        return torch.cat([standard, LENGTH * nn.functional.normalize(weighed, dim=-1)], dim=-1)
+        return torch.cat([self.standard(features), LENGTH * nn.functional.normalize(weighed, dim=-1)], dim=-1)
 
     def measure(self, features: Tensor, ngrams: Tensor) -> None:
         """Take mean, deviation and rarity from the windows of a training part.
@@ -54,7 +64,7 @@ class Counted(nn.Module):
         self.rarity.copy_(torch.where(there > 0, 0.3 - there.log(), 0.0))
 
 
-class CountedNotes(nn.Module):
+class CountedNotes(Standardised):
     """A class for every note from standardised features, of it and of twelve notes before and after: convolutions.
 
     Args:
@@ -63,11 +73,7 @@ class CountedNotes(nn.Module):
     """
 
     def __init__(self, features: int, classes: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("scale", torch.ones(features))
-        self.mean: Tensor
-        self.scale: Tensor
+        super().__init__(features)
         self.first = nn.Linear(features, WIDTH)
         self.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(LAYERS))
         self.along = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, KERNEL, padding=KERNEL // 2) for _ in range(LAYERS))
@@ -77,7 +83,7 @@ class CountedNotes(nn.Module):
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Log-probabilities [W, T, classes] of notes, in order, from their features [W, T, F]; [W, T] True at notes."""
-        standard = ((features - self.mean) / self.scale).clamp(-MOST, MOST)
+        standard = self.standard(features)
         there = mask[..., None].to(standard.dtype)
         x = self.first(standard) * there
         for norm, along in zip(self.norms, self.along, strict=True):
