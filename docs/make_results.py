@@ -1,9 +1,9 @@
-"""Publish a finished ten-minute study: results/demo.json, results/demo.md, and the short table in README.md.
+"""Publish a finished ten-minute study: results/demo.json, results/demo.md, and its table in docs/results.md.
 
     python docs/make_results.py [runs/study]
     python docs/make_results.py small OUT  # results/pretraining.{json,md}, and the tables of `small`, its card too
     python docs/make_results.py free FREE SMALL FREE_ELSEWHERE SMALL_ELSEWHERE  # results/small-free/ and its tables
-    python docs/make_results.py base SMALL_FREE OUT...  # results/base/pretraining.json and its table in README.md
+    python docs/make_results.py base SMALL_FREE OUT...  # results/base/pretraining.json and its table
     python docs/make_results.py understanding OUT...  # results/understanding.{json,md} from what benchmarks wrote
     python docs/make_results.py frozen OUT...         # results/frozen.{json,md}, the same of benchmarks with --frozen
     python docs/make_results.py frozen-heads OUT...   # results/frozen_heads.{json,md}, the same with --frozen-heads
@@ -27,18 +27,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "runs"))
 from ship import figure_table, indexed  # noqa: E402 - what model cards say
 
-BEGIN, END = "<!-- results -->\n", "<!-- /results -->"
-SMALL_BEGIN, SMALL_END = "<!-- small -->\n", "<!-- /small -->"
-BASE_BEGIN, BASE_END = "<!-- base -->\n", "<!-- /base -->"
-FREE_BEGIN, FREE_END = "<!-- small-free -->\n", "<!-- /small-free -->"
-HEADS_BEGIN, HEADS_END = "<!-- understanding -->\n", "<!-- /understanding -->"
-FROZEN_BEGIN, FROZEN_END = "<!-- frozen -->\n", "<!-- /frozen -->"
-SHIPPED_BEGIN, SHIPPED_END = "<!-- heads -->\n", "<!-- /heads -->"
-ON_FROZEN_BEGIN, ON_FROZEN_END = "<!-- frozen heads -->\n", "<!-- /frozen heads -->"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")  # each table stands between two marks in one of them
 IMAGE, MIDI = "score images and MIDI", "MIDI alone"
 ROW = ("what", "inputs", "pretraining", "metric")  # what tells one row from another
 RULES = (("note heads", "none (bootleg score)"), ("nothing", "none (chance)"))
-SHOWN = (  # what the README says, and which row it is: (what, metric, [(heading, inputs begin with, pre-training)])
+SHOWN = (  # what the table of the study says, and which row it is: (what, metric, [(heading, inputs begin with, pre-training)])
     ("Hidden pitches of a bar", "hidden pitch", "accuracy", (("both", IMAGE), ("notes", IMAGE), ("notes", MIDI))),
     ("Hidden durations of a bar", "hidden duration", "accuracy", (("both", IMAGE), ("notes", IMAGE), ("notes", MIDI))),
     ("Do image and notes match?", "matching: all", "accuracy", (("both", IMAGE),)),
@@ -100,7 +93,7 @@ made on two cores. "From scratch" is the network before any training: what a hea
 Parameters are those of network and head. Training is that of one seed beside other work, after all states had been
 read; of rows before 2026-11-28 it is not known.
 """
-MOST_SOURCES = 8  # of a task that stand one by one in the README
+MOST_SOURCES = 8  # of a task that stand one by one in its table
 TOGETHER = "all of them"  # what benchmarks/heads.py calls all sources of a task
 KNOWN = (  # of frozen weights: the title of a column, how its pre-training begins, and its inputs
     ("features", "none (hand-crafted features)", "notes"),
@@ -113,7 +106,7 @@ KNOWN = (  # of frozen weights: the title of a column, how its pre-training begi
 
 
 def table_of_tasks(rows: list[dict[str, Any]], compared: list[dict[str, Any]], kind: str) -> str:
-    """The README's table of what frozen weights know: a line for each task, a column for each system there is.
+    """The table of what frozen weights know: a line for each task, a column for each system there is.
 
     Args:
         kind: with which the inputs of its rows end: "[frozen, linear]", "[frozen]".
@@ -145,7 +138,7 @@ def table_of_tasks(rows: list[dict[str, Any]], compared: list[dict[str, Any]], k
 
 
 def table_of_heads(rows: list[dict[str, Any]]) -> str:
-    """The README's table of heads: a line for each system, a column for each question."""
+    """The table of heads: a line for each system, a column for each question."""
     lines = [f"| | {' | '.join(title for title, *_ in ASKED)} |", f"|---|{'--:|' * len(ASKED)}"]
     for title, pretraining, inputs in LINES:
         cells = []
@@ -164,7 +157,7 @@ def table_of_heads(rows: list[dict[str, Any]]) -> str:
 
 
 def table_of_small(rows: list[dict[str, Any]], beside: list[dict[str, Any]] | None = None) -> str:
-    """The README's table of `small`: a line for each question, a column for each look; others beside it."""
+    """The table of `small`: a line for each question, a column for each look; others beside it."""
     other = beside is not None
     lines = [
         "| question | metric | clean | scan-like | photo-like |" + (" `small`, clean | n |" if other else " n |"),
@@ -197,7 +190,7 @@ def percent(row: dict[str, Any]) -> str:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The README's table."""
+    """The table."""
     lines = [
         "| question | metric | model reads | pre-trained on | % (95 % interval over works) | n |",
         "|---|---|---|---|--:|--:|",
@@ -227,7 +220,7 @@ def main(study: Path) -> None:
         f"{steps['peak_memory'] / 1e9:.1f} GB at most. All rows, with their commands:\n"
         "[results/demo.json](results/demo.json), [results/demo.md](results/demo.md)."
     )
-    between(BEGIN, END, f"{table(rows)}\n\n{note}\n")
+    between("results", f"{table(rows)}\n\n{note}\n")
 
 
 def small(folder: Path) -> None:
@@ -238,7 +231,7 @@ def small(folder: Path) -> None:
     (results / "pretraining.md").write_text(markdown(rows, compared), encoding="utf-8")
     shutil.copyfile(folder / "retrieval-pools.json", results / "small" / "retrieval-pools.json")
     note = f"`{rows[0]['command']}`; all rows: [results/pretraining.json](results/pretraining.json)."
-    between(SMALL_BEGIN, SMALL_END, f"{table_of_small(rows)}\n\n{note}\n")
+    between("small", f"{table_of_small(rows)}\n\n{note}\n")
     begin = "from `results/pretraining.json`:\n\n"
     head, rest = indexed(card.read_text(encoding="utf-8"), "small", rows).split(begin, 1)
     card.write_text(f"{head}{begin}{figure_table(rows, None)}\n\n{rest[rest.index('### ') :]}", encoding="utf-8")
@@ -257,7 +250,7 @@ def free(folders: list[Path]) -> None:
     own, other, elsewhere, elsewhere_other = asked.values()
     note = f"`{own[0]['command']}`; all rows: [results/small-free](results/small-free/pretraining.json)."
     wide = table_of_two(elsewhere, elsewhere_other, ("small-free", "small"))
-    between(FREE_BEGIN, FREE_END, f"{table_of_small(own, other)}\n\n{note}\n\n{ELSEWHERE}\n\n{wide}\n")
+    between("small-free", f"{table_of_small(own, other)}\n\n{note}\n\n{ELSEWHERE}\n\n{wide}\n")
 
 
 def base(free_rows: Path, folders: list[Path]) -> None:
@@ -268,11 +261,11 @@ def base(free_rows: Path, folders: list[Path]) -> None:
     text = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
     (ROOT / "results" / "base" / "pretraining.json").write_text(text, encoding="utf-8")
     two = table_of_two(rows, other, ("base", "small-free"))
-    between(BASE_BEGIN, BASE_END, f"{two}\n\nAll rows: [results/base](results/base/pretraining.json).\n")
+    between("base", f"{two}\n\nAll rows: [results/base](results/base/pretraining.json).\n")
 
 
 def table_of_two(rows: list[dict[str, Any]], beside: list[dict[str, Any]], names: tuple[str, str]) -> str:
-    """The README's table of two sets of weights that were asked about the same works: clean pictures."""
+    """The table of two sets of weights that were asked about the same works: clean pictures."""
     lines = [f"| question | metric | `{names[0]}` | `{names[1]}` | n |", "|---|---|--:|--:|--:|"]
     for title, before, after, inputs, metric in LOOKS:
         found = [the_row(some, f"{before}{after}", inputs, metric) for some in (rows, beside)]
@@ -353,7 +346,7 @@ def understanding(folders: list[Path]) -> None:
     publish("understanding", "What heads know", UNDERSTANDING, rows, compared)
     note = "Percent right of the test part, mean of three seeds (95 % interval over works); all rows and the paired\n"
     note += "tests: [results/understanding.md](results/understanding.md)."
-    between(HEADS_BEGIN, HEADS_END, f"{table_of_heads(rows)}\n\n{note}\n")
+    between("understanding", f"{table_of_heads(rows)}\n\n{note}\n")
 
 
 def frozen(folders: list[Path]) -> None:
@@ -363,7 +356,7 @@ def frozen(folders: list[Path]) -> None:
     note = "Percent of the test part; * the picture is engraved from the notes, else it is the composer's notation;\n"
     note += "features are made by hand and read by trees or a linear model, untrained is `small` before any training.\n"
     note += "Intervals, pieces, other metrics and tests: [results/frozen.md](results/frozen.md)."
-    between(FROZEN_BEGIN, FROZEN_END, f"{table_of_tasks(rows, compared, '[frozen, linear]')}\n\n{note}\n")
+    between("frozen", f"{table_of_tasks(rows, compared, '[frozen, linear]')}\n\n{note}\n")
 
 
 def frozen_heads(folders: list[Path]) -> None:
@@ -376,11 +369,11 @@ def frozen_heads(folders: list[Path]) -> None:
     note += "composer's notation; features are made by hand and read by trees or a linear model, untrained is a head\n"
     note += "on `small` before any training. Intervals, pieces, other metrics and tests:\n"
     note += "[results/frozen_heads.md](results/frozen_heads.md)."
-    between(ON_FROZEN_BEGIN, ON_FROZEN_END, f"{table}\n\n{note}\n")
+    between("frozen heads", f"{table}\n\n{note}\n")
 
 
 def heads(files: list[Path]) -> None:
-    """What heads that ship know of each source, and the README's table of it."""
+    """What heads that ship know of each source, and the table of it."""
     kept = ROOT / "results" / "heads.json"
     rows = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else []
     for file in files:
@@ -391,7 +384,7 @@ def heads(files: list[Path]) -> None:
         "* the head has learnt from this source. `python benchmarks/heads.py small FOLDER melody_all`; intervals and\n"
     )
     note += "other metrics: [results/heads.json](results/heads.json)."
-    between(SHIPPED_BEGIN, SHIPPED_END, f"{table_of_shipped(rows)}\n\n{note}\n")
+    between("heads", f"{table_of_shipped(rows)}\n\n{note}\n")
 
 
 def table_of_shipped(rows: list[dict[str, Any]]) -> str:
@@ -418,11 +411,13 @@ def table_of_shipped(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def between(begin: str, end: str, what: str) -> None:
-    """Put something between two marks of README.md."""
-    readme = ROOT / "README.md"
-    head, rest = readme.read_text(encoding="utf-8").split(begin, 1)
-    readme.write_text(f"{head}{begin}{what}{end}{rest.split(end, 1)[1]}", encoding="utf-8")
+def between(mark: str, what: str) -> None:
+    """Put something between the two marks of a table, on the page that has them."""
+    begin, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
+    [page] = [page for page in PAGES if begin in page.read_text(encoding="utf-8")]
+    head, rest = page.read_text(encoding="utf-8").split(begin, 1)
+    inside = what if page.parent == ROOT else what.replace("](results/", "](../results/")
+    page.write_text(f"{head}{begin}{inside}{end}{rest.split(end, 1)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

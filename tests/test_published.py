@@ -1,4 +1,4 @@
-"""What is published in results/ and in the README: new rows beside those that stand, and tables made of rows alone."""
+"""What is published in results/ and shown on pages: new rows beside those that stand, and tables made of rows alone."""
 
 import json
 from collections.abc import Callable
@@ -9,11 +9,17 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
+README, RESULTS = "README.md", "docs/results.md"
 
 
 @pytest.fixture(scope="module")
 def make_results(script: Callable[[str], ModuleType]) -> ModuleType:
     return script("docs/make_results.py")
+
+
+def table(page: str, mark: str) -> str:
+    """The table between two marks of a page, without what stands under it."""
+    return (ROOT / page).read_text(encoding="utf-8").split(f"<!-- {mark} -->\n")[1].split("\n\n", 1)[0]
 
 
 def row(what: str, pretraining: str, value: float, inputs: str = "notes") -> dict[str, Any]:
@@ -69,26 +75,23 @@ def test_no_difference_stays_of_rows_that_are_answered_otherwise(make_results: M
 @pytest.mark.parametrize(
     ("name", "mark", "kind"), [("frozen", "frozen", "[frozen, linear]"), ("frozen_heads", "frozen heads", "[frozen]")]
 )
-def test_the_tables_of_the_readme_are_made_of_what_is_published(
+def test_the_tables_of_frozen_weights_are_made_of_what_is_published(
     make_results: ModuleType, name: str, mark: str, kind: str
 ) -> None:
     kept = json.loads((ROOT / "results" / f"{name}.json").read_text(encoding="utf-8"))
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = readme.split(f"<!-- {mark} -->\n")[1].split("\n\n", 1)[0]
-    assert shown == make_results.table_of_tasks(kept["rows"], kept["comparisons"], kind)
+    assert table(RESULTS, mark) == make_results.table_of_tasks(kept["rows"], kept["comparisons"], kind)
     page = (ROOT / "results" / f"{name}.md").read_text(encoding="utf-8")
     assert page.endswith(make_results.markdown(kept["rows"], kept["comparisons"]))
 
 
 def test_the_table_of_trained_heads_is_made_of_what_is_published(make_results: ModuleType) -> None:
     kept = json.loads((ROOT / "results" / "understanding.json").read_text(encoding="utf-8"))
-    shown = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- understanding -->\n")[1].split("\n\n", 1)[0]
-    assert shown == make_results.table_of_heads(kept["rows"])
+    assert table(README, "understanding") == make_results.table_of_heads(kept["rows"])
 
 
 def test_the_table_of_heads_that_ship_is_made_of_what_is_published(make_results: ModuleType) -> None:
     rows = json.loads((ROOT / "results" / "heads.json").read_text(encoding="utf-8"))
-    shown = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- heads -->\n")[1].split("\n\n", 1)[0]
+    shown = table(README, "heads")
     assert shown == make_results.table_of_shipped(rows)
     lines = [line.split(" | ") for line in shown.splitlines()[2:]]
     assert all(len(line) == 7 for line in lines)
