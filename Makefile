@@ -1,4 +1,4 @@
-# make demo | test | check | study | full | data | setup     see README.md
+# make demo | test | test-slow | check | study | full | data | setup     see README.md
 #
 # Variables: PYTHON (an interpreter >= 3.11), PIP_ARGS (extra words for pip, for instance
 # PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for the small CPU build of torch).
@@ -10,17 +10,21 @@ STAMP := .venv/.installed
 DEMO := runs/demo
 STUDY := runs/study
 FULL := runs/full
+# One process for each core, four at most; each keeps the tests of a file together, which share what they build.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# What tests start is compiled once, not at every start.
+export PYTHONDONTWRITEBYTECODE =
 DATA ?= ../shared/data
 OUT ?= runs/all
 SMOKE := runs/smoke
 
-.PHONY: help setup demo study full data smoke test check lint format docs clean
+.PHONY: help setup demo study full data smoke test test-slow test-long check lint format docs clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     analyze a score and its scan with the weights that come along, in half a minute ($(DEMO))"
-	@echo "make test     the test suite"
-	@echo "make check    lint, format, types, floors, then the test suite"
+	@echo "make test     the test suite, in five minutes; test-slow: what takes longer than ten seconds"
+	@echo "make check    lint, format, types, floors, then both"
 	@echo "make study    build pairs, pre-train, fine-tune, benchmark and report, in a quarter of an hour ($(STUDY))"
 	@echo "make full     the same with everything that is available, hours ($(FULL))"
 	@echo "make data     the largest data set: music21's corpus and the public sets in DATA=$(DATA), an hour (OUT=$(OUT))"
@@ -65,9 +69,15 @@ smoke: $(STAMP)
 	$(BIN)/scoresim verify $(SMOKE)/data
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
-check: lint test
+test-slow: $(STAMP)
+	$(PYTEST) --timeout 600 -m slow
+
+test-long: $(STAMP)
+	$(BIN)/python -m pytest -m long
+
+check: lint test-slow test
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

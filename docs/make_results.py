@@ -29,9 +29,10 @@ from ship import figure_table, indexed  # noqa: E402 - what model cards say
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")  # each table stands between two marks in one of them
 IMAGE, MIDI = "score images and MIDI", "MIDI alone"
+BESIDE = ", with hand-crafted features"  # how the pre-training of a row ends whose head answers beside them
 ROW = ("what", "inputs", "pretraining", "metric")  # what tells one row from another
 RULES = (("note heads", "none (bootleg score)"), ("nothing", "none (chance)"))
-SHOWN = (  # what the table of the study says, and which row it is: (what, metric, [(heading, inputs begin with, pre-training)])
+SHOWN = (  # of the study, and which row it is: (what, metric, [(heading, inputs begin with, pre-training)])
     ("Hidden pitches of a bar", "hidden pitch", "accuracy", (("both", IMAGE), ("notes", IMAGE), ("notes", MIDI))),
     ("Hidden durations of a bar", "hidden duration", "accuracy", (("both", IMAGE), ("notes", IMAGE), ("notes", MIDI))),
     ("Do image and notes match?", "matching: all", "accuracy", (("both", IMAGE),)),
@@ -66,6 +67,7 @@ LINES = (  # of heads: the title of a line, how its pre-training begins, and its
     ("`small` from scratch", "none (from scratch)", "notes"),
     ("`small`, pre-trained on MIDI alone", MIDI, "notes"),
     ("`small`, notes", IMAGE, "notes"),
+    ("... beside hand-crafted features", f"{IMAGE}{BESIDE}", "notes"),
     ("`small`, notes and picture", IMAGE, "both"),
     ("`small`, picture alone", IMAGE, "image"),
     ("*published: MidiBERT-Piano*", "published: MidiBERT-Piano", "notes"),
@@ -125,7 +127,7 @@ def table_of_tasks(rows: list[dict[str, Any]], compared: list[dict[str, Any]], k
                 r
                 for r in mine
                 if r["inputs"].split(" ")[0] == inputs and r["pretraining"].startswith(pretraining)
-                and not r["pretraining"].endswith(", with hand-crafted features")
+                and not r["pretraining"].endswith(BESIDE)
             ]  # fmt: skip
             cells.append(f"{100 * found[0]['value']:.1f}" if found else "")
         gain = next((c for c in compared if c["what"] == f"{what}: gain of the image as input"), None)
@@ -148,6 +150,7 @@ def table_of_heads(rows: list[dict[str, Any]]) -> str:
                 for row in rows
                 if row["what"] == what and row["metric"] == metric and row["inputs"].startswith(inputs)
                 and row["pretraining"].startswith(pretraining)
+                and row["pretraining"].endswith(BESIDE) == pretraining.endswith(BESIDE)
             ]  # fmt: skip
             cells.append(
                 "" if not found else percent(found[0]) if found[0]["ci95"] else f"*{100 * found[0]['value']:.1f}*"

@@ -1,7 +1,6 @@
 """Our reading beside another program's: partitura, music21 or mido find the same notes in the same files."""
 
 import json
-import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -105,8 +104,7 @@ def test_times_may_differ_by_what_the_ticks_of_a_file_cannot_say(exactness: Any)
     assert exactness.slack(score, 64) == {1: Fraction(4, 128)} and exactness.slack(score, 100) == {1: Fraction(4, 200)}
 
 
-@pytest.mark.slow
-@pytest.mark.skipif("SCORESIM_SLOW" not in os.environ, reason="twenty minutes; set SCORESIM_SLOW=1")
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("form", ["musicxml", "mxl", "kern", "abc", "mei", "midi"])
 @pytest.mark.usefixtures("exactness")

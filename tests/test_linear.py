@@ -100,6 +100,7 @@ def test_one_class_is_a_sentence(composer: Material, tmp_path: Path) -> None:
         probe(prepare_pieces(one, BATCHES, config), micro(), "micro", config, tmp_path)
 
 
+@pytest.mark.slow
 def test_what_frozen_weights_know_stands_in_a_table(
     songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece_task: Callable[..., PieceTask]
 ) -> None:

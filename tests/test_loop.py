@@ -154,6 +154,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     assert [line["step"] for line in lines(tmp_path)] == [2, 4, 6]
 
 
+@pytest.mark.slow
 def test_training_learns(tmp_path: Path) -> None:
     """A hundred steps on made-up music: losses fall, and held-out pictures find their notes."""
     torch.manual_seed(0)

@@ -196,6 +196,7 @@ def test_heads_on_one_body_are_asked_on_one_reading(melody: Material, monkeypatc
     assert np.array_equal(both["one"][0], apart["one"][0])
 
 
+@pytest.mark.slow
 def test_a_head_is_trained_on_what_another_has_added(melody: Material, tmp_path: Path) -> None:
     said = {"steps": 3, "validations": 1, "context": 0}
     config = notes_only(rank=2, **said)
@@ -419,6 +420,7 @@ def test_training_ends_when_it_no_longer_gets_better(composer: Material, tmp_pat
     assert (result["validated_at"], result["steps"]) == (2, 6)
 
 
+@pytest.mark.slow
 def test_the_benchmark_asks_about_whole_pieces(
     songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -24,7 +24,7 @@ def test_the_readme_shows_every_step() -> None:
     assert shown >= {"corpora", "build", "verify", "card", "pretrain", "finetune", "benchmark", "report"}
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.slow
 def test_the_readme_commands_run_one_after_the_other(tmp_path: Path, drawn_tune: Path) -> None:
     pytest.importorskip("music21", reason="the commands build from the music21 corpus, which is not installed")
     (tmp_path / "music").mkdir()

@@ -54,6 +54,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory, data: Path) -> tuple[P
     return make_checkpoint(folder / "both", data, 0), make_checkpoint(folder / "midi", data, 1)
 
 
+@pytest.mark.slow
 def test_benchmark_has_every_row_and_resumes(
     tmp_path: Path, checkpoints: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

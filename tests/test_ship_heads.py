@@ -62,6 +62,7 @@ def test_a_card_says_which_heads_there_are_and_says_it_once(name: str, script: C
     assert ship.with_heads(other, folder, heads) == card
 
 
+@pytest.mark.slow
 def test_a_head_is_asked_source_by_source(
     script: Callable[[str], ModuleType],
     monkeypatch: pytest.MonkeyPatch,

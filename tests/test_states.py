@@ -152,6 +152,7 @@ def test_what_was_kept_and_is_damaged_is_a_sentence(composer: Material, tmp_path
         keep(tagger("sequence"), some, "notes", tmp_path, "micro")
 
 
+@pytest.mark.slow
 def test_a_head_on_frozen_weights_reads_once_and_leaves_nothing_behind(
     melody: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +188,7 @@ def test_frozen_weights_are_asked_one_way_at_a_time(tmp_path: Path) -> None:
         run.benchmark(("melody",), tmp_path, tmp_path / "out", BenchmarkConfig(frozen=True, frozen_heads=True))
 
 
+@pytest.mark.slow
 def test_the_benchmark_trains_heads_on_frozen_weights(
     songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece_task: Callable[..., PieceTask]
 ) -> None:

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 
+@pytest.mark.slow
 def test_speed_and_share_of_the_limit_are_told() -> None:
     command = "benchmarks/train.py --sizes tiny --joint --steps 1 --warm 1 --batch-size 8 --precision fp32"
     done = subprocess.run([sys.executable, *command.split()], capture_output=True, text=True, check=True, timeout=300)

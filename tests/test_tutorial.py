@@ -13,7 +13,6 @@ ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.timeout(280)
 @pytest.mark.slow
 def test_the_tutorial_runs(tmp_path: Path) -> None:
     pytest.importorskip("music21", reason="the tutorial builds from the music21 corpus, which is not installed")

@@ -28,6 +28,7 @@ def rewritten(folder: Path, out: Path, change: Any) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_verify_finds_one_flipped_byte(built: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for number in range(8):

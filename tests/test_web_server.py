@@ -168,6 +168,7 @@ def test_a_signal_before_it_serves(tmp_path: Path) -> None:
     assert server.PATIENCE < 10
 
 
+@pytest.mark.slow
 def test_one_line_says_where_it_is_and_a_kill_is_cleaned_up_after(weights: Path, tmp_path: Path) -> None:
     said: list[int] = []
     for how in (signal.SIGKILL, signal.SIGTERM):

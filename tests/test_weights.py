@@ -53,6 +53,7 @@ def test_the_front_matter_of_a_card_says_what_was_measured(name: str, figures: s
         assert entry["task"]["type"] and entry["dataset"]["name"] and (metric["name"], metric["value"]) in known
 
 
+@pytest.mark.slow
 def test_how_sure_a_match_is_can_be_set_anew(weights: Path, built: Path, tmp_path: Path) -> None:
     for extra in ("cv2", "sklearn"):
         pytest.importorskip(extra, reason="the extras 'pages' and 'report' are not installed")
@@ -160,6 +161,7 @@ def in_wheel(site: Path, words: list[str], where: Path, seconds: int) -> "subpro
     )
 
 
+@pytest.mark.slow
 def test_the_wheel_has_all_that_a_user_needs(site: Path, tmp_path: Path) -> None:
     """Used in a process that finds no other scoresim and no network."""
     names = {str(file.relative_to(site)) for file in site.rglob("*") if file.is_file()}
@@ -174,9 +176,8 @@ def test_the_wheel_has_all_that_a_user_needs(site: Path, tmp_path: Path) -> None
     assert (tmp_path / "report.html").stat().st_size > 1000
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif("SCORESIM_SLOW" not in os.environ, reason="some minutes; set SCORESIM_SLOW=1")
 def test_the_wheel_makes_the_figures_of_the_cards(site: Path, tmp_path: Path) -> None:
     """To the last digit, where sums are made as on the machine that wrote them down (x86-64 with AVX-512)."""
     for name in TERMS:

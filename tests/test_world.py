@@ -268,6 +268,7 @@ def distance(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
     )
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_gradient_of_one(found: dict[str, Any]) -> None:
     """Up to the order of summation: a sum over rows is made in two parts, and a matrix product over other shapes.
 
@@ -284,6 +285,7 @@ def test_two_processes_have_the_gradient_of_one(found: dict[str, Any]) -> None:
         assert row["clipped"] == pytest.approx([1.0] * 3, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_two_processes_train_as_one_does(
     two: Path, one: tuple[dict[str, Tensor], list[dict[str, float]]], layout: str
@@ -298,6 +300,7 @@ def test_two_processes_train_as_one_does(
         assert line == pytest.approx(alone, abs=5e-6)  # six digits are written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_stopping_one_process_stops_both_and_going_on_equals_not_stopping(
     two: Path, found: dict[str, Any], layout: str
@@ -309,12 +312,14 @@ def test_stopping_one_process_stops_both_and_going_on_equals_not_stopping(
     assert log(two / layout) == log(two / "stopped" / layout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_damaged_last_state_falls_back_to_the_one_before(two: Path, layout: str) -> None:
     whole, again = (load_file(two / f"{layout}{name}.safetensors") for name in ("", " damaged"))
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_run_goes_on_in_another_layout(two: Path, tmp_path: Path, layout: str) -> None:
     """A sharded run as one that is not, and the reverse; on two processes, and on one."""
@@ -327,12 +332,14 @@ def test_a_run_goes_on_in_another_layout(two: Path, tmp_path: Path, layout: str)
     assert [line["step"] for line in log(tmp_path / "run")] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_two_states_of_a_sharded_run_are_kept_as_safetensors(two: Path) -> None:
     state = two / "sharded" / "state"
     assert sorted(path.name for path in state.iterdir()) == ["step-00000002", "step-00000003"]
     assert {path.suffix for path in state.rglob("*") if path.is_file()} == {".safetensors", ".json"}
 
 
+@pytest.mark.slow
 def test_damaged_sharded_states_without_another_are_one_sentence(two: Path, tmp_path: Path) -> None:
     shutil.copytree(two / "sharded", tmp_path / "run")
     for file in (tmp_path / "run" / "state").rglob("*.safetensors"):
@@ -341,6 +348,7 @@ def test_damaged_sharded_states_without_another_are_one_sentence(two: Path, tmp_
         train(micro(), OBJECTIVES, passages(), CONFIG, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_the_first_process_speaks_for_both(two: Path, found: dict[str, Any]) -> None:
     (done, refused), (silent, refused_too) = found["command"]
     assert (done[0], done[2], silent) == (0, "", [0, "", ""])
