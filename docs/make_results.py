@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from scoresim.benchmark.rows import markdown
+from scoresim.benchmark.run import WITH
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "runs"))
@@ -29,7 +30,7 @@ from ship import figure_table, indexed  # noqa: E402 - what model cards say
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")  # each table stands between two marks in one of them
 IMAGE, MIDI = "score images and MIDI", "MIDI alone"
-BESIDE = ", with hand-crafted features"  # how the pre-training of a row ends whose head answers beside them
+BESIDE = tuple(WITH)  # how the pre-training of a row ends whose head answers beside features
 ROW = ("what", "inputs", "pretraining", "metric")  # what tells one row from another
 RULES = (("note heads", "none (bootleg score)"), ("nothing", "none (chance)"))
 SHOWN = (  # of the study, and which row it is: (what, metric, [(heading, inputs begin with, pre-training)])
@@ -67,7 +68,7 @@ LINES = (  # of heads: the title of a line, how its pre-training begins, and its
     ("`small` from scratch", "none (from scratch)", "notes"),
     ("`small`, pre-trained on MIDI alone", MIDI, "notes"),
     ("`small`, notes", IMAGE, "notes"),
-    ("... beside hand-crafted features", f"{IMAGE}{BESIDE}", "notes"),
+    ("... beside hand-crafted features", f"{IMAGE}{BESIDE[0]}", "notes"),
     ("`small`, notes and picture", IMAGE, "both"),
     ("`small`, picture alone", IMAGE, "image"),
     ("*published: MidiBERT-Piano*", "published: MidiBERT-Piano", "notes"),

@@ -441,8 +441,9 @@ def test_the_benchmark_asks_about_whole_pieces(
     compared = read_json(tmp_path / "out" / "comparisons.json")
     rules = ("skyline", "features along the line", "hand-crafted features")
     gains = ["gain of pre-training, notes read", *(f"gain over {rule}" for rule in rules)]
-    gains += ["gain of the model beside features"]
-    assert accuracy["score images and MIDI, with hand-crafted features"]["seeds"] == [0]
+    gains += ["gain of the model beside features", "gain of the model beside features along the line"]
+    for kind in ("hand-crafted features", "features along the line"):
+        assert accuracy[f"score images and MIDI, with {kind}"]["seeds"] == [0]
     assert [c["what"] for c in compared] == [f"melody, notes: {gain}" for gain in gains]
     made = sorted(p.name for p in (tmp_path / "out" / "runs").iterdir())
     assert run.benchmark(("melody",), tmp_path / "sim", tmp_path / "out", config) == rows

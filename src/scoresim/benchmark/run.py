@@ -58,8 +58,11 @@ __all__ = ["BenchmarkConfig", "FinetuneConfig", "benchmark", "finetune"]
 
 BOTH, MIDI, SCRATCH = "score images and MIDI", "MIDI alone", "none (from scratch)"
 PEER = "none (MidiBERT's network, from scratch)"
-LINEAR, FROZEN, WITH = " [frozen, linear]", " [frozen]", ", with hand-crafted features"
-FEATURES = ("hand-crafted features", "hand-crafted features of the piece")  # the last that there is
+LINEAR, FROZEN = " [frozen, linear]", " [frozen]"
+WITH = {  # how a row of a system says that features answer beside it, and which: the last that there are
+    ", with hand-crafted features": ("hand-crafted features", "hand-crafted features of the piece"),
+    ", with features along the line": ("features along the line",),
+}
 KINDS = {BOTH: "sim", MIDI: "midi", SCRATCH: "scratch", PEER: "midibert"}
 
 _logger = logging.getLogger("scoresim")
@@ -225,9 +228,10 @@ def judge_task(
     """
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     judged, together, own = [], [], list(beside)
-    features = next((said for name, _, said in reversed(own) if name in FEATURES), None)
+    features = {ending: said for ending, names in WITH.items() for name, _, said in own if name in names}
     for system in chosen:
-        figures, joint, results = [], [], []
+        figures, results = [], []
+        joint: dict[str, list[list[Figure]]] = {ending: [] for ending in features}
         for seed in seeds:
             settings = config.finetuning(task.name, system.inputs, seed)
             parts = ready(settings)
@@ -235,8 +239,9 @@ def judge_task(
             results.append(read_json(where / RESULT))
             said = load_answers(where / ANSWERS)
             figures.append(parts.evaluate(said, load_elsewhere(where, parts)))
-            if features is not None and system.inputs != "image":
-                joint.append(parts.evaluate(said.times(features)))
+            for ending, found in features.items():
+                if system.inputs != "image":
+                    joint[ending].append(parts.evaluate(said.times(found)))
             if answered is not None and seed == config.seed:
                 answered.append((system, parts, said))
         shutil.rmtree(out / READ, ignore_errors=True)
@@ -244,8 +249,9 @@ def judge_task(
         inputs = describe(system.inputs, task, blank(task, system.inputs), config.notes) + as_is
         spent = mean_cost(results)
         judged.append(Judged(inputs, system.pretraining, seeds, tuple(figures), spent))
-        if joint:
-            together.append(Judged(inputs, system.pretraining + WITH, seeds, tuple(joint), spent))
+        for ending, both in joint.items():
+            if both:
+                together.append(Judged(inputs, system.pretraining + ending, seeds, tuple(both), spent))
     parts = ready(config.finetuning(task.name, "notes", config.seed))
     for name, inputs, answers in own:
         judged.append(Judged(inputs, f"none ({name})", (), (parts.evaluate(answers),)))
@@ -302,10 +308,12 @@ def compare(judged: list[Judged], seed: int) -> list[Row]:
         ("gain of the image as input", (BOTH, "both"), (BOTH, "notes")),
         ("gain over MidiBERT's network", (BOTH, "notes"), (PEER, "notes")),
     ]
-    rules = [key for key in by if ("features" in key[0] or "skyline" in key[0]) and WITH not in key[0]]
+    rules = [key for key in by if ("features" in key[0] or "skyline" in key[0]) and not key[0].endswith(tuple(WITH))]
     wanted += [(f"gain over {by[key].pretraining[6:-1]}", (BOTH, "notes"), key) for key in rules]
-    name = next((key for key in reversed(rules) if key[0][6:-1] in FEATURES), ("", ""))
-    wanted += [("gain of the model beside features", (BOTH + WITH, "notes"), name)]
+    for ending, names in WITH.items():
+        alone = [key for key in rules if key[0][6:-1] in names][-1:]
+        kind = "features" if "hand-crafted" in ending else names[0]
+        wanted += [(f"gain of the model beside {kind}", (BOTH + ending, "notes"), key) for key in alone]
     found = []
     for what, a, b in wanted:
         if a in by and b in by:
