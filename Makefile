@@ -11,7 +11,7 @@ DEMO := runs/demo
 STUDY := runs/study
 FULL := runs/full
 # One process for each core, four at most; each keeps the tests of a file together, which share what they build.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 # What tests start is compiled once, not at every start.
 export PYTHONDONTWRITEBYTECODE =
 DATA ?= ../shared/data
