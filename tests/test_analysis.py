@@ -119,7 +119,12 @@ def test_what_does_not_go_together_is_refused(sim: Sim, song: Path, drawn_tune: 
     with pytest.raises(BadInput, match=r"name it \.mid"):
         sim.melody(song, tmp_path / "out.txt")
     with pytest.raises(BadInput, match="no note that is melody"):
-        sim.melody(song, tmp_path / "out.mid", only=True, least=1.01)
+        sim.melody(song, tmp_path / "out.mid", only=True, least=1.0)
+    for least in (1.01, -0.1, float("nan")):
+        with pytest.raises(BadInput, match="it is a probability"):
+            sim.melody(song, tmp_path / "out.mid", least=least)
+    with pytest.raises(BadInput, match="is one of the files that are read"):
+        sim.melody(song, song.parent / "." / song.name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -203,6 +208,68 @@ def test_the_commands(weights: Path, song: Path, tmp_path: Path, capsys: pytest.
     assert json.loads(capsys.readouterr().out) == {"out": str(done), "notes": 160, "melody": 160}
     assert run(["analyze", str(song), str(song), "--image", "page.png", "--model", str(weights)]) == 2
     assert "give that file alone" in capsys.readouterr().err
+
+
+def test_a_bad_file_costs_no_other_its_answers(
+    weights: Path, song: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad, model = tmp_path / "bad.mid", ["--model", str(weights)]
+    bad.write_bytes(b"MThd nothing")
+    files, reports = [str(bad), str(song)], tmp_path / "reports"
+    assert run(["analyze", *files, *model, "--json"]) == 2
+    said, error = capsys.readouterr()
+    found = json.loads(said)
+    assert [one["files"] for one in found["found"]] == [[str(song)]]
+    assert len(found["refused"]) == 1 and "bad.mid" in found["refused"][0] and found["refused"][0] in error
+    assert run(["analyze", *files, *model, "--html", str(reports)]) == 2
+    assert [path.name for path in reports.iterdir()] == [f"{song.name}.html"]
+    assert f"{song.name}.html" in capsys.readouterr().out
+    assert run(["embed", *files, *model, "-o", str(tmp_path / "v.npz"), "--json"]) == 2
+    assert [one["file"] for one in json.loads(capsys.readouterr().out)["files"]] == [str(song)]
+    assert run(["embed", str(bad), *model, "-o", str(tmp_path / "none.npz")]) == 2
+    assert not (tmp_path / "none.npz").exists()
+
+
+@pytest.mark.parametrize("command", [("analyze", "--html"), ("melody", "-o"), ("embed", "-o")])
+def test_what_is_read_is_not_written_over(
+    weights: Path, song: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, str]
+) -> None:
+    own = tmp_path / "own.mid"
+    own.write_bytes(song.read_bytes())
+    link = tmp_path / "link.mid"
+    link.symlink_to(own)
+    for out in (own, link):
+        assert run([command[0], str(own), command[1], str(out), "--model", str(weights)]) == 2
+        assert "is one of the files that are read" in capsys.readouterr().err
+    assert own.read_bytes() == song.read_bytes()
+
+
+def test_reports_that_cannot_stand_there_are_one_sentence(
+    weights: Path, song: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, other = tmp_path / "file.html", tmp_path / "other.mid"
+    file.write_text("of somebody")
+    other.write_bytes(song.read_bytes())
+    assert run(["analyze", str(song), str(other), "--html", str(file), "--model", str(weights)]) == 2
+    assert "a file stands where a folder is needed" in capsys.readouterr().err
+    assert file.read_text() == "of somebody"
+
+
+def test_what_changes_is_said_to_change(sim: Sim, tmp_path: Path) -> None:
+    """And that a handful of notes says little."""
+    midi = symusic.Score(480)
+    track = symusic.Track("Piano")
+    track.notes.append(symusic.Note(0, 480, 60, 80))
+    track.notes.append(symusic.Note(480 * 4, 480, 60, 80))
+    midi.tracks.append(track)
+    for begin, speed, meter in ((0, 90, (7, 8)), (1680, 120, (5, 4))):
+        midi.tempos.append(symusic.Tempo(begin, speed))
+        midi.time_signatures.append(symusic.TimeSignature(begin, *meter))
+    midi.dump_midi(tmp_path / "song.mid")
+    found = sim.analyze(tmp_path / "song.mid")
+    assert found.stated["time signature"] == "7/8 at first"
+    assert found.stated["tempo"] == "90 quarter notes a minute at first"
+    assert any("So few notes" in sentence for sentence in found.unknown)
 
 
 def test_a_script_of_five_lines_ends(weights: Path, song: Path) -> None:

@@ -53,6 +53,11 @@ def test_an_index_follows_its_folder(
         assert collect(library, store, sim) == type(done)(0, 3, 0, ())
     with pytest.raises(BadInput, match="is no folder"):
         collect(tmp_path / "nowhere", store, sim)
+    (tmp_path / "unmounted").mkdir()
+    with open_store(tmp_path / "index", sim.weights, write=True, width=32) as store:
+        with pytest.raises(BadInput, match=r"no pictures of scores\. The index keeps what it has of 3 files"):
+            collect(tmp_path / "unmounted", store, sim)
+        assert len(store.known()) == 3
 
 
 def test_a_stopped_run_goes_on(weights: Path, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,5 +115,9 @@ def test_the_commands(weights: Path, library: Path, tmp_path: Path, capsys: pyte
     assert "notes" in capsys.readouterr().out
     assert run(["embed", str(library / "readme.txt"), "-o", str(tmp_path / "v.npz"), "--model", str(weights)]) == 2
     assert "no known kind" in capsys.readouterr().err
+    assert run(["search", index, query, "--model", str(weights), "--folder", str(tmp_path)]) == 2
+    assert "give the folder that was indexed" in capsys.readouterr().err
+    assert run(["search", index, query, "--model", str(weights), "--top", "0"]) == 2
+    assert "top" in capsys.readouterr().err
     assert run(["search", str(tmp_path / "none"), query, "--model", str(weights)]) == 2
     assert capsys.readouterr().err.count("\n") == 1

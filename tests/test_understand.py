@@ -103,8 +103,9 @@ def test_a_picture_is_laid_along_its_notes(weights: Path, drawn_tune: Path) -> N
     where = sim.locate(page, tune, shown.first_bar)
     assert where.system == 0
     assert shown.box[0] <= where.box[0] < where.box[2] <= shown.box[2] + 1
-    with pytest.raises(BadInput, match="stands on no system"):
-        sim.locate(page, tune, 99)
+    for bar in (-1, 32, 99):
+        with pytest.raises(BadInput, match="has the bars 1 to 32"):
+            sim.locate(page, tune, bar)
     with pytest.raises(BadInput, match="give the picture first"):
         sim.match(tune, page)
 

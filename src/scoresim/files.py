@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -27,6 +27,7 @@ __all__ = [
         "LOCK",
         "Place",
         "append",
+        "apart",
         "locked",
         "place",
         "read_json",
@@ -53,6 +54,7 @@ _REASONS = {
     errno.EACCES: "permission is denied; choose a folder you may write to",
     errno.EPERM: "permission is denied; choose a folder you may write to",
     errno.EROFS: "the file system is read-only; choose another folder",
+    errno.ENOENT: "its folder cannot be made there; choose another",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EEXIST: "a file stands where a folder is needed",
     errno.EISDIR: "a folder stands where a file is needed",
@@ -92,6 +94,17 @@ def remove_tree(path: Place) -> None:
         shutil.rmtree(path, ignore_errors=True)
     elif path.exists():
         path.fs.rm(path.path, recursive=True)
+
+
+def apart(out: Path, given: Iterable[Path]) -> None:
+    """Whether what will be written takes the place of nothing that is read.
+
+    Raises:
+        BadInput: it would.
+    """
+    for path in given:
+        if out.exists() and path.exists() and out.samefile(path):
+            raise BadInput(f"{out} is one of the files that are read; choose another name for what is written.")
 
 
 @contextmanager

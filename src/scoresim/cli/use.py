@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from scoresim.cli.output import Json, results_only, show_json, show_table
 from scoresim.errors import BadInput
+from scoresim.files import apart
 
 if TYPE_CHECKING:
     from scoresim.understand import Sim
     from scoresim.understand.analysis import Analysis
+
+DOUBTFUL = 0.5  # a place that is less probable is said to be so
 
 __all__ = ["analyze", "embed", "index", "locate", "match", "melody", "search"]
 
@@ -30,7 +35,7 @@ Picture = Annotated[
 Notes = Annotated[Path, Parameter(help="Its notes: MIDI, MusicXML, MXL, MEI, kern or ABC.")]
 
 
-Workers = Annotated[int, Parameter(help="Processes that read files.")]
+Workers = Annotated[int, Parameter(help="Processes that read files.", validator=Number(gte=1))]
 
 
 def load(model: str) -> Sim:
@@ -64,42 +69,66 @@ def analyze(
         raise BadInput("there is nothing to analyze; give at least one file.")
     if image is not None and len(files) > 1:
         raise BadInput("--image is the picture of one file of notes; give that file alone.")
+    given = [file for file in (*files, image) if file is not None]
+    places = report_places(html, files) if html is not None else [None] * len(files)
+    for place in places:
+        if place is not None:
+            apart(place, given)
     with results_only():
         sim = load(model)
         if html is None and image is None and len(files) > 1:
             outcomes = sim.analyze_each(files, workers)
-            for one in outcomes:
-                if isinstance(one, BadInput):
-                    raise one
-            found = [one for one in outcomes if not isinstance(one, BadInput)]
         else:
-            pairs = [(files[0], image)] if image is not None else [(file,) for file in files]
-            found = [sim.analyze(*(p for p in pair if p is not None), show=html is not None) for pair in pairs]
-        reports = write_reports(html, found) if html is not None else []
+            outcomes = [analysis_of(sim, file, image, place) for file, place in zip(files, places, strict=True)]
+    found = [one for one in outcomes if not isinstance(one, BadInput)]
+    refused = [one for one in outcomes if isinstance(one, BadInput)]
+    if len(files) == 1 and refused:
+        raise refused[0]
+    pairs = zip(outcomes, places, strict=True)
+    reports = [place for one, place in pairs if place is not None and not isinstance(one, BadInput)]
     if json:
         values = [one.to_dict() for one in found]
-        show_json({"found": values, "reports": [str(path) for path in reports]})
-        return
-    for one in found:
-        show_analysis(one)
-    for path in reports:
-        print(f"The report: {path}")
+        said = {"reports": [str(path) for path in reports], "refused": [str(one) for one in refused]}
+        show_json({"found": values, **said})
+    else:
+        for analysis in found:
+            show_analysis(analysis)
+        for path in reports:
+            print(f"The report: {path}")
+    tell(refused)
 
 
-def write_reports(html: Path, found: list[Analysis]) -> list[Path]:
-    """The report of one piece into a file, those of several into a folder, named as their files."""
+def analysis_of(sim: Sim, file: Path, image: Path | None, place: Path | None) -> Analysis | BadInput:
+    """What is said about one file, with its report where it has a place, or what is wrong with it."""
     from scoresim.web.report import write_report
 
-    if len(found) == 1:
-        paths = [html]
-    else:
-        paths = [html / f"{Path(one.files[0]).name}.html" for one in found]
-        if len(set(paths)) < len(paths):
-            raise BadInput("two of the files have the same name, and so would their reports; give them one by one.")
-    for path, one in zip(paths, found, strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_report(path, one, one.sheets, one.picture)
+    try:
+        found = sim.analyze(*(one for one in (file, image) if one is not None), show=place is not None)
+    except BadInput as error:
+        return error
+    if place is not None:
+        write_report(place, found, found.sheets, found.picture)
+    return replace(found, sheets=(), picture=None)
+
+
+def report_places(html: Path, files: Sequence[Path]) -> list[Path]:
+    """The report of one file is a file, those of several stand in a folder, named as their files."""
+    if len(files) == 1:
+        return [html]
+    paths = [html / f"{file.name}.html" for file in files]
+    if len(set(paths)) < len(paths):
+        raise BadInput("two of the files have the same name, and so would their reports; give them one by one.")
     return paths
+
+
+def tell(refused: Sequence[BadInput]) -> None:
+    """Of several files, what is wrong with some, after the answers of the others.
+
+    Raises:
+        BadInput: something is.
+    """
+    if refused:
+        raise BadInput(" ".join(map(str, refused)))
 
 
 def show_analysis(found: Analysis) -> None:
@@ -111,7 +140,7 @@ def show_analysis(found: Analysis) -> None:
     if found.stated:
         print("  the file says: " + "; ".join(f"{key} {value}" for key, value in found.stated.items()))
     if found.notes is not None:
-        words = [f"{len(found.notes)} notes in {found.bars} bars"]
+        words = [f"{several(len(found.notes), 'note')} in {several(found.bars, 'bar')}"]
         if found.notes.melody is not None:
             words.append(f"{int((found.notes.melody >= 0.5).sum())} of them melody")
         if found.notes.loudness is not None:
@@ -142,7 +171,9 @@ def melody(
     *,
     out: Annotated[Path, Parameter(name=("--out", "-o"), help="File for the notes: .mid.")],
     only: Annotated[bool, Parameter(help="Write the melody alone.")] = False,
-    least: Annotated[float, Parameter(help="Probability from which a note is melody.")] = 0.5,
+    least: Annotated[
+        float, Parameter(help="Probability from which a note is melody.", validator=Number(gte=0, lte=1))
+    ] = 0.5,
     model: Model = "small",
     json: Json = False,
 ) -> None:
@@ -169,15 +200,22 @@ def embed(
     """Turn files into vectors for search: one for every stretch of bars, or for every system of a picture."""
     from scoresim import understand
 
+    if not files:
+        raise BadInput("there is nothing to embed; give at least one file.")
+    apart(out, files)
     with results_only():
-        found = load(model).embed(*files, workers=workers)
+        outcomes = load(model).embed_each(files, workers)
+        found = [one for one in outcomes if not isinstance(one, BadInput)]
+        refused = [one for one in outcomes if isinstance(one, BadInput)]
+        if not found:
+            tell(refused)
         understand.write_embeddings(out, found)
     if json:
-        show_json(
-            {"out": str(out), "files": [{"file": e.file, "kind": e.kind, "vectors": len(e.vectors)} for e in found]}
-        )
-        return
-    show_table("", ("file", "read as", "vectors"), [(e.file, e.kind, len(e.vectors)) for e in found])
+        shown = [{"file": e.file, "kind": e.kind, "vectors": len(e.vectors)} for e in found]
+        show_json({"out": str(out), "files": shown, "refused": [str(one) for one in refused]})
+    else:
+        show_table("", ("file", "read as", "vectors"), [(e.file, e.kind, len(e.vectors)) for e in found])
+    tell(refused)
 
 
 def match(image: Picture, notes: Notes, /, *, model: Model = "small", json: Json = False) -> None:
@@ -206,7 +244,7 @@ def locate(
     notes: Notes,
     /,
     *,
-    bar: Annotated[int, Parameter(help="Bar of the notes, from 1.")],
+    bar: Annotated[int, Parameter(help="Bar of the notes, from 1.", validator=Number(gte=1))],
     model: Model = "small",
     json: Json = False,
 ) -> None:
@@ -218,6 +256,8 @@ def locate(
         return
     x0, y0, x1, y1 = (round(value) for value in found.box)
     print(f"bar {bar}: page {found.page + 1}, system {found.system + 1}, pixels {x0} to {x1} across, {y0} to {y1} down")
+    doubt = "" if found.probability >= DOUBTFUL else "; it may stand elsewhere, or not on this picture"
+    print(f"probability {found.probability:.2f} that this system shows this bar{doubt}")
 
 
 def index(
@@ -252,7 +292,7 @@ def search(
     query: Annotated[Path, Parameter(help="A file of notes, or a picture of a score.")],
     /,
     *,
-    top: Annotated[int, Parameter(help="How many answers.")] = 10,
+    top: Annotated[int, Parameter(help="How many answers.", validator=Number(gte=1))] = 10,
     folder: Annotated[
         Path | None, Parameter(help="Folder that was indexed: the first answers are then read together with the query.")
     ] = None,
@@ -267,6 +307,8 @@ def search(
         sim = load(model)
         with open_store(address, sim.weights) as store:
             found = look_up(store, sim, query, top, folder)
+    if folder is not None and found and not any((folder / one.file).is_file() for one in found):
+        raise BadInput(f"{folder} holds none of the files that were found; give the folder that was indexed.")
     if json:
         show_json({"query": str(query), "found": [one.to_dict() for one in found]})
         return
@@ -281,6 +323,11 @@ def search(
         for one in found
     ]
     show_table("", ("file", "is", "bars", "similarity", "probability"), rows)
+
+
+def several(count: int, word: str) -> str:
+    """A number of things: 1 note, 2 notes."""
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def listed(bars: tuple[int, ...]) -> str:

@@ -73,12 +73,15 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
     A file that cannot be read is left out, with a warning, and tried again when it has changed.
 
     Raises:
-        BadInput: there is no such folder, or the index cannot be written.
+        BadInput: there is no such folder, it holds no music, or the index cannot be written.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is no folder.")
     known = store.known()
     files = list(_files(folder))
+    if not files:
+        kept = f" The index keeps what it has of {len(known)} files; remove it if they are gone." if known else ""
+        raise BadInput(f"{folder} holds no notes and no pictures of scores.{kept}")
     found = {file: fingerprint(folder / file, known.get(file)) for file in files}
     todo = changed(known, found)
     refused: list[str] = []
@@ -134,8 +137,10 @@ def search(
         check: how many.
 
     Raises:
-        BadInput: the query cannot be read, or the index is of other weights.
+        BadInput: the query cannot be read, no answer is asked for, or the index is of other weights.
     """
+    if top < 1:
+        raise BadInput(f"top is {top}; it is a number of answers, from 1.")
     [asked] = sim.embed(query)
     if store.model_hash != sim.weights:
         raise BadInput("the index was made with other weights; search with those, or make a new index.")

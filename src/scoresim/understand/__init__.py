@@ -37,7 +37,7 @@ from scoresim.data.pieces import Piece
 from scoresim.data.rows import prepare
 from scoresim.data.windows import Segment, Segments
 from scoresim.errors import BadInput
-from scoresim.files import replacing
+from scoresim.files import apart, replacing
 from scoresim.model.precision import reading
 from scoresim.score.sandbox import Workers
 from scoresim.understand.analysis import Analysis, Given, analyses, read_each, read_given
@@ -137,8 +137,11 @@ class Sim:
             What else is said about the file.
 
         Raises:
-            BadInput: it cannot be read or written, or these weights have no head for melody.
+            BadInput: it cannot be read or written, it is the same file, or these weights have no head for melody.
         """
+        apart(Path(out), [Path(file)])
+        if not 0 <= least <= 1:
+            raise BadInput(f"least is {least}; it is a probability, from 0 to 1.")
         if "melody" not in self.heads:
             raise BadInput(f"{self.name} has no head that hears melodies; take weights with heads/melody.safetensors.")
         found = self.analyze(file)
@@ -215,9 +218,12 @@ class Sim:
         """Where on a picture of a score does a bar (from 0) of a file of notes stand?
 
         Raises:
-            BadInput: a file cannot be read, or the bar is on no system of the picture.
+            BadInput: a file cannot be read, the notes have no such bar, or it is on no system of the picture.
         """
         pages, piece = read_both(Path(image), Path(notes), self.workers)
+        bars = len(piece.bar_onset) - 1
+        if not 0 <= bar < bars:
+            raise BadInput(f"{notes} has the bars 1 to {bars}; there is no bar {bar + 1}.")
         for shown in self.match_pages(pages, piece).systems:
             if not shown.first_bar <= bar < shown.end_bar:
                 continue

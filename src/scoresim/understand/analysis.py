@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ NO_ANSWER = ("unknown", "")  # classes that a source gives where it does not kno
 FITS = 16.0  # how sure a fit of 1 with a profile of keys is: makes the validation pieces of key_all likeliest (log)
 FLAT = 1e-3  # profiles that differ less say nothing
 PUBLISHED = ("published profiles",)  # of keys, in the place of what a head has learnt from
+SCANTY = 16  # notes: fewer say little about the whole
 FEW = 3  # sources that are named one by one
 Floats = NDArray[np.float64]
 LOUDNESS = np.array([16.0, 40.0, 56.0, 72.0, 88.0, 112.0])  # middle of each of the six classes of velocity
@@ -318,17 +319,25 @@ def notes_of(whole: Whole, melody: Scores | None = None, loudness: Scores | None
 
 
 def stated(whole: Whole) -> dict[str, str]:
-    """What a source says of its beginning: key signature, time signature, tempo."""
+    """What a source says of its beginning: key signature, time signature, tempo; and whether others follow."""
     found: dict[str, str] = {}
-    for bar in whole.score.bars[:1]:
+    bars, tempos = whole.score.bars, [tempo for _, tempo in whole.score.tempos]
+    for bar in bars[:1]:
         if bar.fifths is not None:
             name = "sharp" if bar.fifths > 0 else "flat"
             count = abs(bar.fifths)
-            found["key signature"] = f"{count} {name}{'s' * (count > 1)}" if count else "no sharps or flats"
-        found["time signature"] = f"{bar.numerator}/{bar.denominator}"
-    for _, tempo in whole.score.tempos[:1]:
-        found["tempo"] = f"{tempo:.0f} quarter notes a minute"
+            words = f"{count} {name}{'s' * (count > 1)}" if count else "no sharps or flats"
+            found["key signature"] = words + changing({one.fifths for one in bars})
+        meters = {(one.numerator, one.denominator) for one in bars}
+        found["time signature"] = f"{bar.numerator}/{bar.denominator}" + changing(meters)
+    for tempo in tempos[:1]:
+        found["tempo"] = f"{tempo:.0f} quarter notes a minute" + changing({round(one) for one in tempos})
     return found
+
+
+def changing(values: Collection[object]) -> str:
+    """What is said behind the first of some values where others follow."""
+    return " at first" if len(values) > 1 else ""
 
 
 def unknown(heads: Mapping[str, Head], given: Given) -> list[str]:
@@ -346,6 +355,8 @@ def unknown(heads: Mapping[str, Head], given: Given) -> list[str]:
         out.append("MIDI holds no spelling, slurs, words or marks: the score shown is written down by a program.")
         if not whole.score.bars:
             out.append("The file states no time signature: bar lines are estimated.")
+    if len(whole.piece) < SCANTY:
+        out.append("So few notes hardly say what music it is: the answers are guesses.")
     if len(np.unique(whole.piece.velocity)) == 1:
         out.append("All notes are equally loud in the file: nothing is known of how it is played.")
     if given.pages is None:

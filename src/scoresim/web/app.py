@@ -69,7 +69,10 @@ class House:
     """
 
     def __init__(self, sim: Sim, index: str | Path | None, folder: Path | None, limits: Limits) -> None:
-        self.sim, self.index, self.folder, self.limits = sim, index, folder, limits
+        self.sim, self.limits = sim, limits
+        # whole paths: a folder called "music" is not to be mistaken for the word
+        self.index = index if index is None or "://" in str(index) else Path(index).absolute()
+        self.folder = None if folder is None else folder.absolute()
         self.model = sim.name if sim.name.startswith("hf:") else Path(sim.name).name  # its place is nobody's business
         self.desk, self.cabinet = Desk(limits), Cabinet()
         self._store: Store | None = None

@@ -41,7 +41,8 @@ def classes(train: Split) -> tuple[str, ...]:
     found = tuple(sorted(style for style, count in named if count >= FEWEST_WORKS))
     if len(found) < 2:
         raise BadInput(
-            f"{len(found)} style(s) of the training part have {FEWEST_WORKS} works; the style task needs two."
+            f"the style task needs two styles with at least {FEWEST_WORKS} works each in the training part; "
+            f"there are {len(found)}."
         )
     return found
 
