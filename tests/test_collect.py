@@ -55,7 +55,7 @@ def test_an_index_follows_its_folder(
         collect(tmp_path / "nowhere", store, sim)
     (tmp_path / "unmounted").mkdir()
     with open_store(tmp_path / "index", sim.weights, write=True, width=32) as store:
-        with pytest.raises(BadInput, match=r"no pictures of scores\. The index keeps what it has of 3 files"):
+        with pytest.raises(BadInput, match="an index that was made of it stays as it is"):
             collect(tmp_path / "unmounted", store, sim)
         assert len(store.known()) == 3
 
@@ -119,5 +119,10 @@ def test_the_commands(weights: Path, library: Path, tmp_path: Path, capsys: pyte
     assert "give the folder that was indexed" in capsys.readouterr().err
     assert run(["search", index, query, "--model", str(weights), "--top", "0"]) == 2
     assert "top" in capsys.readouterr().err
+    for folder in (tmp_path / "empty", tmp_path / "empty" / "nowhere"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        assert run(["index", str(folder), "-o", str(tmp_path / "new"), "--model", str(weights)]) == 2
+        assert not (tmp_path / "new").exists()
+    capsys.readouterr()
     assert run(["search", str(tmp_path / "none"), query, "--model", str(weights)]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -271,8 +271,9 @@ def index(
 ) -> None:
     """Make a folder of music searchable, or bring its index up to date: only new and changed files are read."""
     from scoresim.index import open_store
-    from scoresim.index.collect import collect
+    from scoresim.index.collect import collect, music_in
 
+    music_in(folder)
     with results_only():
         sim = load(model)
         width = sim.model.config.embedding

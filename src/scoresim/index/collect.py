@@ -75,13 +75,8 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
     Raises:
         BadInput: there is no such folder, it holds no music, or the index cannot be written.
     """
-    if not folder.is_dir():
-        raise BadInput(f"{folder} is no folder.")
+    files = music_in(folder)
     known = store.known()
-    files = list(_files(folder))
-    if not files:
-        kept = f" The index keeps what it has of {len(known)} files; remove it if they are gone." if known else ""
-        raise BadInput(f"{folder} holds no notes and no pictures of scores.{kept}")
     found = {file: fingerprint(folder / file, known.get(file)) for file in files}
     todo = changed(known, found)
     refused: list[str] = []
@@ -103,6 +98,19 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
     for file in gone:
         store.remove(file)
     return Collected(len(todo) - len(refused), len(files) - len(todo), len(gone), tuple(refused))
+
+
+def music_in(folder: Path) -> list[str]:
+    """The files of music under a folder, relative to it.
+
+    Raises:
+        BadInput: there is no such folder, or it holds no music: a disk that is not there is not to empty an index.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is no folder.")
+    if files := list(_files(folder)):
+        return files
+    raise BadInput(f"{folder} holds no notes and no pictures of scores; an index that was made of it stays as it is.")
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -327,7 +327,7 @@ def stated(whole: Whole) -> dict[str, str]:
             name = "sharp" if bar.fifths > 0 else "flat"
             count = abs(bar.fifths)
             words = f"{count} {name}{'s' * (count > 1)}" if count else "no sharps or flats"
-            found["key signature"] = words + changing({one.fifths for one in bars})
+            found["key signature"] = words + changing({one.fifths for one in bars if one.fifths is not None})
         meters = {(one.numerator, one.denominator) for one in bars}
         found["time signature"] = f"{bar.numerator}/{bar.denominator}" + changing(meters)
     for tempo in tempos[:1]:
