@@ -108,6 +108,7 @@ def test_two_systems_on_one_picture(build_config: BuildConfig, tmp_path: Path) -
     assert all(pair.staff_boxes[:, 0].max() == 1 and pair.bar_boxes[-1, 1] > pair.bar_boxes[0, 3] for pair in joined)
 
 
+@pytest.mark.slow
 def test_a_build_killed_at_any_moment_ends_with_the_same_shards(
     built: Path, build_config: BuildConfig, tmp_path: Path
 ) -> None:
@@ -197,6 +198,7 @@ def crowded(task: Task) -> int:
     return make_part(task)
 
 
+@pytest.mark.slow
 def test_a_crowded_machine_quarantines_nothing(
     built: Path, build_config: BuildConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +215,7 @@ def hanging(task: Task) -> int:
     return make_part(task)
 
 
+@pytest.mark.slow
 def test_what_takes_too_long_alone_too_is_given_up(
     build_config: BuildConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def test_stopping_and_going_on_equals_not_stopping(tmp_path: Path, number: int, 
     assert same(*moments)
 
 
+@pytest.mark.slow
 def test_weights_are_taken_out_of_a_run_that_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config, run, stream = PretrainConfig(steps=4, batch_size=4), tmp_path / "run", Passages.stream
 
@@ -239,6 +240,7 @@ def test_a_damaged_or_foreign_state_is_refused(tmp_path: Path, content: bytes | 
 
 
 @pytest.mark.parametrize("damage", ["flipped bit", "cut off", "empty", "gone"])
+@pytest.mark.slow
 def test_a_damaged_last_state_falls_back_to_the_one_before_and_ends_alike(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:

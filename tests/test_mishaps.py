@@ -184,6 +184,7 @@ def limit_files() -> Iterator[Callable[[int], None]]:
 
 
 @pytest.mark.parametrize("what", ["log.jsonl", "state/last.safetensors"])
+@pytest.mark.slow
 def test_a_full_disk_stops_a_run_that_goes_on_when_there_is_room(
     tmp_path: Path, data: Path, whole: Path, what: str, capsys: Any, limit_files: Callable[[int], None]
 ) -> None:
@@ -222,6 +223,7 @@ def test_a_full_disk_is_called_by_its_name() -> None:
 
 @pytest.mark.parametrize("damage", ["gone", "cut off", "empty"])
 @pytest.mark.parametrize("moment", ["before the run", "between two starts", "during the run"])
+@pytest.mark.slow
 def test_a_vanished_shard_stops_a_run_that_goes_on_when_it_is_back(
     tmp_path: Path, data: Path, whole: Path, damage: str, moment: str, capsys: Any
 ) -> None:

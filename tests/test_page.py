@@ -340,6 +340,7 @@ def test_limits(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(kind=st.sampled_from(["PNG", "JPEG", "TIFF", "PDF"]), changes=st.lists(st.integers(0, 2**32), max_size=12))
+@pytest.mark.slow
 def test_a_damaged_file_is_read_or_refused(
     kind: str, changes: list[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

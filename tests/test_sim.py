@@ -236,6 +236,7 @@ def test_recomputing_blocks_changes_no_gradient(batch: Batch) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch's compiler
+@pytest.mark.slow
 def test_compiled_blocks_read_and_learn_the_same(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Traced in one piece, for all lengths at once; what makes kernels of it is left out, which takes a minute."""
     whole = torch.nn.Module.compile

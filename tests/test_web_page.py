@@ -80,6 +80,7 @@ def shot(page: Any, name: str, tmp_path: Path) -> None:
     page.screenshot(path=tmp_path / f"{name}.png")
 
 
+@pytest.mark.slow
 def test_files_are_chosen_and_the_report_opens(page: Any, library: Path, tmp_path: Path) -> None:
     assert no_wider(page)
     page.set_input_files("#files", [library / "<b>tune<b>.abc", library / "page.png"])
@@ -131,6 +132,7 @@ def test_the_keyboard_is_enough(page: Any, library: Path) -> None:
     page.locator("#analyze").wait_for(state="visible")
 
 
+@pytest.mark.slow
 def test_a_search_is_a_table(page: Any, library: Path, tmp_path: Path) -> None:
     page.set_input_files("#files", library / "page.png")
     page.click("#search")

@@ -132,6 +132,7 @@ TUNE = b"X:1\nT:Song\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|]\n"
 FORM = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.abc"\r\n\r\n' + TUNE + b"\r\n--b--\r\n"
 
 
+@pytest.mark.slow
 def test_it_serves_until_ctrl_c(weights: Path, tmp_path: Path) -> None:
     with start(weights, tmp_path, "--json") as program:
         try:
