@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ pytest.importorskip("fastapi", reason="the extra web is not installed")
 from scoresim.cli import run
 from scoresim.errors import BadInput
 from scoresim.web import server
+from scoresim.web.app import House
+from scoresim.web.limits import Limits
 from scoresim.web.server import address_of, hosts_of, listen
 
 
@@ -191,3 +194,12 @@ def test_one_line_says_where_it_is_and_a_kill_is_cleaned_up_after(weights: Path,
         assert len(ours(tmp_path)) == (how == signal.SIGKILL)
     waiting.join(10)
     assert said == [200] or said == [503]
+
+
+def test_a_folder_called_as_a_word_is_not_taken_for_it() -> None:
+    model: Any = SimpleNamespace(name="small")
+    house = House(model, None, Path("music"), Limits())
+    sentence = "give a page, or a system, of printed music."
+    assert house._without_places(sentence) == sentence
+    place = Path("music").absolute()
+    assert house._without_places(f"{place} is gone.") == "the collection's folder is gone."
