@@ -8,8 +8,8 @@ and Bach's Well-Tempered Clavier, in Humdrum kern. The ten composers are those o
 Nor can anybody say beforehand that a file is by one of the ten. A head that knows them alone calls a pop song Chopin,
 and is sure of it. So there is an eleventh class, `ANOTHER`: whoever else wrote the keyboard music from Bach to Bartok
 in these sources, and in the other sources of `style_all`, of whose other repertoires (songs, chorales, folk tunes, pop
-for piano) a quarter is asked, about `MOST` pieces each at most. A chorale of Bach's is Bach's, whatever its repertoire,
-and some songs are Schubert's.
+for piano) a quarter is asked, about `MOST` pieces each at most, tunes once and not with their chords again. A chorale
+of Bach's is Bach's, whatever its repertoire, and some songs are Schubert's.
 
 Inputs. Notes alone, with the velocity and the tempo that the file states: a score has one of each. A transposed piece
 is by the same hand. The parts are by work, as in `style_all`.
@@ -31,6 +31,7 @@ from scoresim.data.pieces import Piece
 
 SCORES, PLAYED = "asap", "asap_performances"
 OWN = (SCORES, PLAYED, "kern_beethoven", "kern_chopin", "kern_mozart", "kern_wtc")
+AGAIN = "nottingham_midi"  # whose tunes are there in ABC
 ANOTHER = "another composer"
 MOST = 100  # pieces of a repertoire that is not in `KEYBOARD`, about; of smaller ones than `style_all.MOST` a quarter
 
@@ -64,7 +65,7 @@ TASK = PieceTask(
     name="composer_all",
     question="Which of ten composers wrote this, as written or as played, or did somebody else?",
     level="sequence",
-    corpora=(*OWN, *(corpus for corpus in style_all.TASK.corpora if corpus not in OWN)),
+    corpora=(*OWN, *(corpus for corpus in style_all.TASK.corpora if corpus not in (*OWN, AGAIN))),
     part=part,
     classes=classes,
     label=label,

@@ -3,7 +3,8 @@
 `style` is asked of the passages of a data set, so of notated music, and of a dozen bars at a time. Here whole pieces
 are asked, in windows of 512 notes: the notated sources, and ASAP's performances, pop songs, film and game music for
 piano. The label is the repertoire (`corpora._styles`) of the collection or of composer and scoring, decided by editors.
-Large repertoires are thinned by lot to about four hundred pieces, so that no head learns German folk song alone.
+Large repertoires are thinned by lot to about four hundred pieces, so that no head learns German folk song alone; of
+English tunes, which stand there with one voice (ABC) and with chords (MIDI), to so many in either form.
 
 The parts are those of data sets: by the official split, else by the lot of the work. One tune stands in several
 books, under one name or under several. So a work is in one part, whichever book it is in, and a piece of the training
@@ -73,7 +74,7 @@ TASK = PieceTask(
         *("oneill_1850", "palestrina_masses", "quartets", "ryan_mammoth", "trecento"),
         *("asap", "kern_beethoven", "kern_chopin", "kern_mozart", "kern_wtc", "mikrokosmos", "nottingham"),
         *("openewld", "openscore_lieder", "polish_piano"),
-        *("asap_performances", "emopia", "pianist8", "pop909", "vgmidi"),
+        *("asap_performances", "emopia", "nottingham_midi", "pianist8", "pop909", "vgmidi"),
     ),
     part=part,
     classes=classes,
