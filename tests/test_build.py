@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scoresim.cli import run
 from scoresim.data import build as build_step
 from scoresim.data import shards
 from scoresim.data.build import BuildConfig, _plan, build, identity
@@ -292,6 +293,17 @@ def test_a_set_does_not_say_where_its_sources_lie(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     again = build(tmp_path / "again", BuildConfig(corpora=("folder=here/scores",), workers=2))
     assert again["quarantine"] == manifest["quarantine"]
+
+
+def test_a_set_without_a_pair_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "bad.mid").write_bytes(b"nothing")
+    assert run(["build", str(tmp_path / "set"), "--corpus", f"folder={tmp_path / 'scores'}"]) == 1
+    said = capsys.readouterr()
+    assert "0 pairs" in said.out and said.err.splitlines()[-1].endswith(
+        "holds no pair: 0 passages were rejected, 1 files or tunes are in quarantine; "
+        "its manifest.json says why, and how many for each reason."
+    )
 
 
 def test_a_changed_file_is_made_anew_on_resume(build_config: BuildConfig, built: Path, tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ def test_what_is_stored_comes_back(address: str) -> None:
         assert len(store) == 3
         assert store.known() == {"a/ü b.mid": SOME, "empty.mid": SOME}
         assert list(store.known()) == sorted(store.known())
+        assert store.silent() == ["empty.mid"]
         found, vectors = store.get("a/ü b.mid")
         assert found == [*entries(2), here]
         np.testing.assert_allclose(vectors, units(1, 3), atol=1e-3)

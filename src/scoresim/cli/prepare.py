@@ -70,22 +70,27 @@ def build(
     """Turn scores into verified pairs of image and notes, split by work.
 
     A file that cannot be read costs that file only: it is named with its reason in the data set's quarantine
-    list.
+    list. A data set without any pair is exit code 1.
     """
     from scoresim.data import build as step
 
     with results_only():
         manifest = step.build(out, config)
+    quarantine, rejected = manifest["quarantine"], sum(manifest["rejected"].values())
+    pairs = manifest["pairs"]
     if json:
         show_json(manifest)
-        return
-    quarantine = manifest["quarantine"]
-    for entry in quarantine:
-        print(f"quarantine: {entry['file']} ({entry['item']}): {entry['reason']}")
-    pairs = manifest["pairs"]
-    parts = ", ".join(f"{count} {split}" for split, count in pairs.items())
-    print(f"{out}: {sum(pairs.values())} pairs ({parts}) from {manifest['items']} files or tunes;")
-    print(f"{sum(manifest['rejected'].values())} passages rejected, {len(quarantine)} in quarantine.")
+    else:
+        for entry in quarantine:
+            print(f"quarantine: {entry['file']} ({entry['item']}): {entry['reason']}")
+        parts = ", ".join(f"{count} {split}" for split, count in pairs.items())
+        print(f"{out}: {sum(pairs.values())} pairs ({parts}) from {manifest['items']} files or tunes;")
+        print(f"{rejected} passages rejected, {len(quarantine)} in quarantine.")
+    if not sum(pairs.values()):
+        raise CheckFailed(
+            f"{out} holds no pair: {rejected} passages were rejected, {len(quarantine)} files or tunes are "
+            "in quarantine; its manifest.json says why, and how many for each reason."
+        )
 
 
 def verify(

@@ -35,7 +35,14 @@ _logger = logging.getLogger("scoresim")
 
 @dataclass(frozen=True)
 class Collected:
-    """What bringing an index up to date did: numbers of files."""
+    """What bringing an index up to date did: numbers of files.
+
+    Attributes:
+        new: read now: they were not in the index, or have changed.
+        same: as they were.
+        gone: taken out of the index, for they are not in the folder any more.
+        refused: names of those that cannot be read, whether that was tried now or before; they are none of the above.
+    """
 
     new: int
     same: int
@@ -79,7 +86,7 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
     known = store.known()
     found = {file: fingerprint(folder / file, known.get(file)) for file in files}
     todo = changed(known, found)
-    refused: list[str] = []
+    refused = [file for file in store.silent() if file in found and file not in todo]
     with Progress("index", len(todo), "files") as progress:
         for start in range(0, len(todo), AT_ONCE):
             some = todo[start : start + AT_ONCE]
@@ -97,7 +104,9 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
     gone = [file for file in known if file not in found]
     for file in gone:
         store.remove(file)
-    return Collected(len(todo) - len(refused), len(files) - len(todo), len(gone), tuple(refused))
+    asked = set(todo)
+    new = len(asked.difference(refused))
+    return Collected(new, len(files) - new - len(refused), len(gone), tuple(sorted(refused)))
 
 
 def music_in(folder: Path) -> list[str]:

@@ -169,6 +169,11 @@ class FolderStore(Opened):
             found = db.execute("select name, size, mtime_ns, sha256 from files order by name")
             return {name: Fingerprint(*rest) for name, *rest in found}
 
+    def silent(self) -> list[str]:
+        with self._transaction() as db:
+            found = db.execute("select name from files where id not in (select file from passages) order by name")
+            return [name for (name,) in found]
+
     def replace(self, file: str, fingerprint: Fingerprint, entries: Sequence[Entry], vectors: Vectors) -> None:
         check_files(entries, vectors, self.width)
         with self._transaction("begin immediate") as db:

@@ -120,6 +120,15 @@ class ServerStore(Opened):
             )
             return {name: Fingerprint(*rest) for name, *rest in found}
 
+    def silent(self) -> list[str]:
+        with self._told():
+            found = self._db.execute(
+                "select name from scoresim_files where not exists "
+                "(select 1 from scoresim_passages where file = scoresim_files.id) "
+                'order by name collate "C"'
+            )
+            return [name for (name,) in found]
+
     def replace(self, file: str, fingerprint: Fingerprint, entries: Sequence[Entry], vectors: Vectors) -> None:
         check_files(entries, vectors, self.width)
         with self._told(), self._db.transaction(), self._db.cursor() as cursor:

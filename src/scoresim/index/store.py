@@ -92,6 +92,10 @@ class Store(Protocol):
         """The files that are in, in the order of their names, with what they were when they were embedded."""
         ...
 
+    def silent(self) -> list[str]:
+        """The files that are in without a vector, in the order of their names: those that could not be read."""
+        ...
+
     def replace(self, file: str, fingerprint: Fingerprint, entries: Sequence[Entry], vectors: Vectors) -> None:
         """Put a file in the place of what is stored of it, in one step.
 
