@@ -24,7 +24,7 @@ from scoresim.score.tokens import default_vocabulary
 from scoresim.training.config import PretrainConfig
 from scoresim.training.loop import Stopped, TrainConfig, train
 from scoresim.training.objectives import MBAM, SMC, SMM, HeadObjective
-from scoresim.training.optim import Both, adamw, learning_rate, optimiser_of
+from scoresim.training.optim import MOMENTUM, Both, Muon, adamw, learning_rate, optimiser_of
 from scoresim.training.pretrain import export, pretrain, train_config
 from scoresim.training.state import RunState, resume, save_state
 
@@ -143,6 +143,29 @@ def test_every_parameter_has_one_optimiser_and_tables_and_outputs_have_adamw() -
     assert not middle & {"note_encoder.table", "note_encoder.below.weight", "values.weight", "where.project.weight"}
     assert [group["scale"] for group in both.param_groups] == [4.0] + [1.0] * (len(both.param_groups) - 1)
     assert isinstance(optimiser_of(model, 1e-3, 0.1, 1.0, 0.0), torch.optim.AdamW)
+
+
+def test_muon_without_bfloat16_steps_as_torch_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wide and tall matrices, three steps with and three without: the same but for the rounding of bfloat16."""
+    ended = []
+    for there in (True, False):
+        monkeypatch.setattr("scoresim.training.optim.use_bf16", lambda asked, device, there=there: there)
+        torch.manual_seed(0)
+        matrices = [nn.Parameter(torch.randn(shape)) for shape in ((8, 24), (24, 8), (16, 16))]
+        idle = nn.Parameter(torch.ones(4, 4))
+        muon = Muon([*matrices, idle], lr=0.1, weight_decay=0.1, momentum=MOMENTUM, adjust_lr_fn="match_rms_adamw")
+        begun = [matrix.detach().clone() for matrix in matrices]
+        for step in range(3):
+            for matrix, before in zip(matrices, begun, strict=True):
+                matrix.grad = torch.sin((step + 1.0) * before)
+            muon.step()
+        assert torch.equal(idle, torch.ones(4, 4))
+        moved = [matrix.detach() - before for matrix, before in zip(matrices, begun, strict=True)]
+        ended.append((moved, {name for matrix in matrices for name in muon.state[matrix]}))
+    (theirs, kept), (ours, names) = ended
+    assert kept == names == {"momentum_buffer"}
+    for one, other in zip(theirs, ours, strict=True):
+        assert (one - other).norm() < 0.02 * one.norm()
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
