@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from scoresim.benchmark import beside_notes as module
 from scoresim.benchmark.beside import WEIGHTS, Beside
@@ -21,7 +22,7 @@ from scoresim.checkpoint import COUNTED, HeadConfig, load_head, save_head
 from scoresim.data.batches import Windows
 from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
-from scoresim.model.counted import KERNEL, LAYERS, CountedNotes
+from scoresim.model.counted import APART, KERNEL, CountedNotes, Overall, Standardised
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import default_vocabulary
@@ -30,7 +31,7 @@ from scoresim.understand.heads import Head, counted_notes, of_pieces
 from scoresim.understand.note_features import note_counts
 
 SMALL = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32)
-REACH = LAYERS * (KERNEL // 2)
+REACH = sum(APART) * (KERNEL // 2)
 CONFIG = FinetuneConfig(inputs="notes", windows=4)
 
 
@@ -79,22 +80,30 @@ def test_windows_are_told_the_features_of_their_own_notes(melody: Material) -> N
         told(cut, [])
 
 
-def test_a_note_is_judged_by_its_neighbours_whatever_stands_behind_its_window() -> None:
+def without_means(counted: CountedNotes) -> CountedNotes:
+    for layer in counted.layers:
+        if isinstance(layer, Overall):
+            nn.init.zeros_(layer.out.weight)
+    return counted
+
+
+def test_a_note_is_judged_by_its_neighbours_and_the_whole_piece_whatever_stands_behind_its_window() -> None:
     torch.manual_seed(0)
     counted = CountedNotes(5, 3).eval()
-    piece = torch.randn(60, 5)
+    piece = torch.randn(260, 5)
     counted.measure(piece)
     said = counted.of_piece(piece)
     assert said.exp().sum(-1).detach().numpy() == pytest.approx(1, abs=1e-5)
+    padded = torch.cat([piece, torch.full((20, 5), 7.0)])[None]
+    mask = (torch.arange(280) < 260)[None]
+    assert torch.allclose(counted(padded, mask)[0, :260], said, atol=1e-5), "padding says nothing"
     changed = piece.clone()
     changed[30 + REACH + 1 :] = 9.0
-    again = counted.of_piece(changed)
-    assert torch.allclose(again[:31], said[:31], atol=1e-5)
+    assert not torch.allclose(counted.of_piece(changed)[:31], said[:31], atol=1e-5), "the piece has other notes"
+    near = without_means(counted).of_piece(piece)
+    assert torch.allclose(counted.of_piece(changed)[:31], near[:31], atol=1e-5)
     changed[30 + REACH] = 9.0
-    assert not torch.allclose(counted.of_piece(changed)[30], said[30], atol=1e-5)
-    padded = torch.cat([piece, torch.full((20, 5), 7.0)])[None]
-    mask = (torch.arange(80) < 60)[None]
-    assert torch.allclose(counted(padded, mask)[0, :60], said, atol=1e-5), "padding says nothing"
+    assert not torch.equal(counted.of_piece(changed)[30], near[30])
     far = counted.of_piece(torch.full((4, 5), 6e4))
     assert torch.isfinite(far).all()
 
@@ -189,7 +198,7 @@ def test_one_class_needs_no_features(melody: Material, weights: np.ndarray, tmp_
 
 
 def test_a_head_with_features_of_notes_says_after_loading_what_was_measured(
-    melody: Material, found: Beside, tmp_path: Path
+    melody: Material, found: Beside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
     sim = SIM(SMALL, default_vocabulary().sizes)
@@ -215,6 +224,11 @@ def test_a_head_with_features_of_notes_says_after_loading_what_was_measured(
     tagger.counted = CountedNotes(3, 3)
     with pytest.raises(BadInput, match="another number of features"):
         of_pieces({"m": Head(tagger, about)}, pieces, BatchConfig())
+    with monkeypatch.context() as before:
+        before.setattr(tagger, "counted", Standardised(3))
+        save_head(tmp_path / "older", tagger, config)
+    with pytest.raises(BadInput, match="counts less than this version of scoresim; take the head of this version"):
+        load_head(tmp_path / "older", sim, "w")
     tagger.counted = CountedNotes(5000, 3)
     save_head(tmp_path / "greedy", tagger, config)
     with pytest.raises(BadInput, match="it counts too much"):

@@ -216,7 +216,8 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
         config = _head_config(words["about"])
         if config.weights != weights:
             raise BadInput(f"{path} is a head for other weights; take the one that came with them.")
-        if config.level == "sequence" and f"{COUNTING}mean" in tensors and f"{COUNTING}rarity" not in tensors:
+        newest = "rarity" if config.level == "sequence" else "layers.0.norm.weight"
+        if f"{COUNTING}mean" in tensors and f"{COUNTING}{newest}" not in tensors:
             raise BadInput(f"{path} counts less than this version of scoresim; take the head of this version.")
         body = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
         if config.rank:

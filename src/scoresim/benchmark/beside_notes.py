@@ -1,4 +1,4 @@
-"""What answers beside a head about notes: features of every note, read along the line of notes (decision 0022).
+"""What answers beside a head about notes: features of every note, read along the line of notes (decision 0023).
 
 A small network of convolutions learns them, in the one training loop, on the windows of the head. What it says of a
 whole piece is added to what the head says, by a weight that the validation part chooses.

@@ -9,7 +9,8 @@ from scoresim.model.layers import Dropout
 
 MOST = 4.0  # deviations from the mean: more than that says no more
 BUCKETS = 4096  # of n-grams
-LAYERS, KERNEL, WIDTH = 3, 9, 64  # of what reads the features of notes along the line
+APART, KERNEL, WIDTH = (1, 2, 4, 8, 16, 32), 5, 64  # of what reads the features of notes along the line
+MEANS = 8  # of all notes of a piece, that each of them is told
 LEAST, NEVER = 1e-4, 1e9  # deviation of a feature that says something, and what the others are divided by
 LENGTH = 30.0  # of the vector of n-grams, whose direction alone says something; sixteen is that of 272 features
 
@@ -64,8 +65,47 @@ class Counted(Standardised):
         self.rarity.copy_(torch.where(there > 0, 0.3 - there.log(), 0.0))
 
 
+class Along(nn.Module):
+    """What stands around each note, added to it: a convolution along the line of notes.
+
+    Args:
+        apart: notes from one that is read to the next; `KERNEL` are read.
+    """
+
+    def __init__(self, apart: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(WIDTH)
+        self.convolution = nn.Conv1d(WIDTH, WIDTH, KERNEL, padding=apart * (KERNEL // 2), dilation=apart)
+
+    def forward(self, x: Tensor, there: Tensor) -> Tensor:
+        """[W, T, WIDTH] to the same shape; [W, T, 1] is 1 at notes."""
+        beside = self.convolution((self.norm(x) * there).transpose(1, 2)).transpose(1, 2)
+        return x + nn.functional.gelu(beside) * there
+
+
+class Overall(nn.Module):
+    """What stands anywhere in the piece, added to each note: means of all notes, each weighed in its own way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(WIDTH)
+        self.weigh, self.value, self.out = nn.Linear(WIDTH, MEANS), nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x: Tensor, there: Tensor) -> Tensor:
+        """[W, T, WIDTH] to the same shape; [W, T, 1] is 1 at notes, of which every window has one."""
+        notes = self.norm(x)
+        shares = self.weigh(notes).masked_fill(there == 0, -torch.inf).softmax(dim=1)
+        values = self.value(notes).unflatten(-1, (MEANS, -1))
+        means = torch.einsum("wtm,wtmd->wmd", shares, values).flatten(1)[:, None]
+        out: Tensor = x + self.out(means) * there
+        return out
+
+
 class CountedNotes(Standardised):
-    """A class for every note from standardised features, of it and of twelve notes before and after: convolutions.
+    """A class for every note from standardised features of it, of what stands around it, and of the whole piece.
+
+    Convolutions reach further and further, 126 notes before and after; means of all notes are added halfway and in the
+    end (docs/decisions/0023).
 
     Args:
         features: number of features.
@@ -75,8 +115,9 @@ class CountedNotes(Standardised):
     def __init__(self, features: int, classes: int) -> None:
         super().__init__(features)
         self.first = nn.Linear(features, WIDTH)
-        self.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(LAYERS))
-        self.along = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, KERNEL, padding=KERNEL // 2) for _ in range(LAYERS))
+        half = len(APART) // 2
+        near, far = [Along(apart) for apart in APART[:half]], [Along(apart) for apart in APART[half:]]
+        self.layers = nn.ModuleList([*near, Overall(), *far, Overall()])
         self.last = nn.Sequential(
             nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.GELU(), Dropout(0.1), nn.Linear(WIDTH, classes)
         )
@@ -86,9 +127,8 @@ class CountedNotes(Standardised):
         standard = self.standard(features)
         there = mask[..., None].to(standard.dtype)
         x = self.first(standard) * there
-        for norm, along in zip(self.norms, self.along, strict=True):
-            beside = (norm(x) * there).transpose(1, 2)
-            x = x + nn.functional.gelu(along(beside).transpose(1, 2)) * there
+        for layer in self.layers:
+            x = layer(x, there)
         return torch.log_softmax(self.last(x).float(), dim=-1)
 
     def of_piece(self, features: Tensor) -> Tensor:
