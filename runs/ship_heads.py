@@ -125,8 +125,8 @@ Chopin's in kern it calls more than a third another's. Performances it knows bet
 """,
     "style": """A style is one of its repertoires, whatever the file holds. Neighbours are mixed up: tunes of Irish and
 American books, songs of Germany and Lorraine, lead sheets of pop, jazz and rock: four of five lead sheets and half
-of the folk songs of the Essen collection are missed. Recordings it knows by velocities and tempi, too. The folk tunes
-it has met have one voice: one with chords under it, as MIDI, it calls video game music.
+of the folk songs of the Essen collection are missed. Recordings it knows by velocities and tempi, too. Folk tunes with
+chords under them it has met as MIDI from Nottingham alone: it may call those of others English.
 """,
     "emotion": """Moods, composers and, of notes, styles are answered by the head together with a regression of
 hand-crafted features and n-grams (docs/decisions/0021), for whole pieces.

@@ -32,7 +32,7 @@ from scoresim.training.objectives import HeadObjective
 from scoresim.understand.heads import counted_notes
 from scoresim.understand.note_features import NoteCounts, note_counts
 
-EPOCHS, FEWEST, MOST = 5.0, 200, 3000  # steps: passes over the training windows, at least and at most
+EPOCHS, FEWEST, MOST = 8.0, 200, 3000  # steps: passes over the training windows, at least and at most
 WINDOWS = 16  # of a step
 LR = 2e-3
 VALIDATIONS = 4

@@ -10,6 +10,7 @@ from scoresim.model.layers import Dropout
 MOST = 4.0  # deviations from the mean: more than that says no more
 BUCKETS = 4096  # of n-grams
 APART, KERNEL, WIDTH = (1, 2, 4, 8, 16, 32), 5, 64  # of what reads the features of notes along the line
+DROPPED = 0.2  # share of what is read of a note, and of what stands around it, that is dropped in training
 MEANS = 8  # of all notes of a piece, that each of them is told
 LEAST, NEVER = 1e-4, 1e9  # deviation of a feature that says something, and what the others are divided by
 LENGTH = 30.0  # of the vector of n-grams, whose direction alone says something; sixteen is that of 272 features
@@ -76,11 +77,12 @@ class Along(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(WIDTH)
         self.convolution = nn.Conv1d(WIDTH, WIDTH, KERNEL, padding=apart * (KERNEL // 2), dilation=apart)
+        self.drop = Dropout(DROPPED)
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
         """[W, T, WIDTH] to the same shape; [W, T, 1] is 1 at notes."""
         beside = self.convolution((self.norm(x) * there).transpose(1, 2)).transpose(1, 2)
-        return x + nn.functional.gelu(beside) * there
+        return x + self.drop(nn.functional.gelu(beside)) * there
 
 
 class Overall(nn.Module):
@@ -114,7 +116,7 @@ class CountedNotes(Standardised):
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__(features)
-        self.first = nn.Linear(features, WIDTH)
+        self.first, self.drop = nn.Linear(features, WIDTH), Dropout(DROPPED)
         half = len(APART) // 2
         near, far = [Along(apart) for apart in APART[:half]], [Along(apart) for apart in APART[half:]]
         self.layers = nn.ModuleList([*near, Overall(), *far, Overall()])
@@ -126,7 +128,7 @@ class CountedNotes(Standardised):
         """Log-probabilities [W, T, classes] of notes, in order, from their features [W, T, F]; [W, T] True at notes."""
         standard = self.standard(features)
         there = mask[..., None].to(standard.dtype)
-        x = self.first(standard) * there
+        x = self.drop(self.first(standard)) * there
         for layer in self.layers:
             x = layer(x, there)
         return torch.log_softmax(self.last(x).float(), dim=-1)
