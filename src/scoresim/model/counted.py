@@ -10,7 +10,6 @@ from scoresim.model.layers import Dropout
 MOST = 4.0  # deviations from the mean: more than that says no more
 BUCKETS = 4096  # of n-grams
 APART, KERNEL, WIDTH = (1, 2, 4, 8, 16, 32), 5, 64  # of what reads the features of notes along the line
-DROPPED = 0.2  # share of what is read of a note, and of what stands around it, that is dropped in training
 MEANS = 8  # of all notes of a piece, that each of them is told
 LEAST, NEVER = 1e-4, 1e9  # deviation of a feature that says something, and what the others are divided by
 LENGTH = 30.0  # of the vector of n-grams, whose direction alone says something; sixteen is that of 272 features
@@ -71,18 +70,20 @@ class Along(nn.Module):
 
     Args:
         apart: notes from one that is read to the next; `KERNEL` are read.
+        dropped: share of what is added that is dropped in training.
     """
 
-    def __init__(self, apart: int) -> None:
+    def __init__(self, apart: int, dropped: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(WIDTH)
         self.convolution = nn.Conv1d(WIDTH, WIDTH, KERNEL, padding=apart * (KERNEL // 2), dilation=apart)
-        self.drop = Dropout(DROPPED)
+        self.drop = Dropout(dropped)
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
         """[W, T, WIDTH] to the same shape; [W, T, 1] is 1 at notes."""
         beside = self.convolution((self.norm(x) * there).transpose(1, 2)).transpose(1, 2)
-        return x + self.drop(nn.functional.gelu(beside)) * there
+        out: Tensor = x + self.drop(nn.functional.gelu(beside)) * there
+        return out
 
 
 class Overall(nn.Module):
@@ -112,14 +113,15 @@ class CountedNotes(Standardised):
     Args:
         features: number of features.
         classes: number of classes.
+        dropped: share of what is read of a note, and of what stands around it, that is dropped in training.
     """
 
-    def __init__(self, features: int, classes: int) -> None:
+    def __init__(self, features: int, classes: int, dropped: float = 0.0) -> None:
         super().__init__(features)
-        self.first, self.drop = nn.Linear(features, WIDTH), Dropout(DROPPED)
+        self.first, self.drop = nn.Linear(features, WIDTH), Dropout(dropped)
+        layers: list[nn.Module] = [Along(apart, dropped) for apart in APART]
         half = len(APART) // 2
-        near, far = [Along(apart) for apart in APART[:half]], [Along(apart) for apart in APART[half:]]
-        self.layers = nn.ModuleList([*near, Overall(), *far, Overall()])
+        self.layers = nn.ModuleList([*layers[:half], Overall(), *layers[half:], Overall()])
         self.last = nn.Sequential(
             nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.GELU(), Dropout(0.1), nn.Linear(WIDTH, classes)
         )
