@@ -246,5 +246,5 @@ def test_what_ships_reads_features_as_it_was_taught_to(melody: Material) -> None
     assert isinstance(head.tagger.counted, CountedNotes)
     counts = note_counts(melody.parts["test"][:1], head.config.hidden)
     [said] = counted_notes(head.tagger.counted, head.config.features, counts)
-    expected = [[-8.020, -7.466, -0.001], [-2.362, -4.311, -0.114], [-1.391, -7.435, -0.287]]
+    expected = [[-12.629, -8.017, 0.0], [0.0, -13.308, -9.023], [0.0, -12.177, -8.077]]
     assert said[[0, 7, 20]] == pytest.approx(np.array(expected), abs=5e-3)

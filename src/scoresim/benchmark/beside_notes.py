@@ -32,9 +32,8 @@ from scoresim.training.objectives import HeadObjective
 from scoresim.understand.heads import counted_notes
 from scoresim.understand.note_features import NoteCounts, note_counts
 
-EPOCHS, FEWEST, MOST = 8.0, 200, 3000  # steps: passes over the training windows, at least and at most
+EPOCHS, FEWEST, MOST = 5.0, 200, 3000  # steps: passes over the training windows, at least and at most
 WINDOWS = 16  # of a step
-DROPPED = 0.2  # where all passes are made; where there are windows enough for `MOST` steps, nothing is dropped
 LR = 2e-3
 VALIDATIONS = 4
 CONFIG = "counted.json"
@@ -102,12 +101,11 @@ def learn_notes(
     asked = note_counts(material.parts["valid"], task.hidden)
     features = note_counts(windows.segments.pieces, task.hidden).features
     torch.manual_seed(seed)
+    counted = CountedNotes(features[0].shape[1], classes)
+    counted.measure(torch.from_numpy(np.concatenate(features)).float())
     several = replace(windows.config, batch_size=WINDOWS)
     known = told(Windows(windows.segments, windows.windows, several, windows.task), features)
-    every = EPOCHS * len(known.windows) / WINDOWS
-    steps = round(np.clip(every, FEWEST, MOST))
-    counted = CountedNotes(features[0].shape[1], classes, DROPPED if every < MOST else 0.0)
-    counted.measure(torch.from_numpy(np.concatenate(features)).float())
+    steps = round(np.clip(EPOCHS * len(known.windows) / WINDOWS, FEWEST, MOST))
     about = {"task": task.name, "material": material.identity, "features": asked.identity, "steps": steps, "seed": seed}
     if (out / CONFIG).is_file() and read_json(out / CONFIG) != about:
         raise BadInput(f"{out} holds what was learnt of other pieces or features; remove it, or choose another folder.")

@@ -70,19 +70,17 @@ class Along(nn.Module):
 
     Args:
         apart: notes from one that is read to the next; `KERNEL` are read.
-        dropped: share of what is added that is dropped in training.
     """
 
-    def __init__(self, apart: int, dropped: float) -> None:
+    def __init__(self, apart: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(WIDTH)
         self.convolution = nn.Conv1d(WIDTH, WIDTH, KERNEL, padding=apart * (KERNEL // 2), dilation=apart)
-        self.drop = Dropout(dropped)
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
         """[W, T, WIDTH] to the same shape; [W, T, 1] is 1 at notes."""
         beside = self.convolution((self.norm(x) * there).transpose(1, 2)).transpose(1, 2)
-        out: Tensor = x + self.drop(nn.functional.gelu(beside)) * there
+        out: Tensor = x + nn.functional.gelu(beside) * there
         return out
 
 
@@ -113,13 +111,12 @@ class CountedNotes(Standardised):
     Args:
         features: number of features.
         classes: number of classes.
-        dropped: share of what is read of a note, and of what stands around it, that is dropped in training.
     """
 
-    def __init__(self, features: int, classes: int, dropped: float = 0.0) -> None:
+    def __init__(self, features: int, classes: int) -> None:
         super().__init__(features)
-        self.first, self.drop = nn.Linear(features, WIDTH), Dropout(dropped)
-        layers: list[nn.Module] = [Along(apart, dropped) for apart in APART]
+        self.first = nn.Linear(features, WIDTH)
+        layers: list[nn.Module] = [Along(apart) for apart in APART]
         half = len(APART) // 2
         self.layers = nn.ModuleList([*layers[:half], Overall(), *layers[half:], Overall()])
         self.last = nn.Sequential(
@@ -130,7 +127,7 @@ class CountedNotes(Standardised):
         """Log-probabilities [W, T, classes] of notes, in order, from their features [W, T, F]; [W, T] True at notes."""
         standard = self.standard(features)
         there = mask[..., None].to(standard.dtype)
-        x = self.drop(self.first(standard)) * there
+        x = self.first(standard) * there
         for layer in self.layers:
             x = layer(x, there)
         return torch.log_softmax(self.last(x).float(), dim=-1)
