@@ -86,7 +86,8 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
     known = store.known()
     found = {file: fingerprint(folder / file, known.get(file)) for file in files}
     todo = changed(known, found)
-    refused = [file for file in store.silent() if file in found and file not in todo]
+    asked = set(todo)
+    refused = [file for file in store.silent() if file in found and file not in asked]
     with Progress("index", len(todo), "files") as progress:
         for start in range(0, len(todo), AT_ONCE):
             some = todo[start : start + AT_ONCE]
@@ -99,12 +100,11 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
                     store.replace(file, found[file], entries(outcome), outcome.vectors)
                 progress.advance()
     for file in found:
-        if file in known and file not in todo and known[file] != found[file]:
+        if file in known and file not in asked and known[file] != found[file]:
             store.touch(file, found[file])
     gone = [file for file in known if file not in found]
     for file in gone:
         store.remove(file)
-    asked = set(todo)
     new = len(asked.difference(refused))
     return Collected(new, len(files) - new - len(refused), len(gone), tuple(sorted(refused)))
 

@@ -171,7 +171,9 @@ class FolderStore(Opened):
 
     def silent(self) -> list[str]:
         with self._transaction() as db:
-            found = db.execute("select name from files where id not in (select file from passages) order by name")
+            found = db.execute(
+                "select name from files where not exists (select 1 from passages where file = files.id) order by name"
+            )
             return [name for (name,) in found]
 
     def replace(self, file: str, fingerprint: Fingerprint, entries: Sequence[Entry], vectors: Vectors) -> None:
