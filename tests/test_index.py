@@ -167,7 +167,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=STEPS, k=st.integers(1, 70))
 def test_whatever_is_done_it_is_the_same_as_a_dictionary(
     places: Callable[[], str], small: int, steps: list[Any], k: int
@@ -498,7 +498,7 @@ def test_a_damaged_database_is_named(large: Path, content: bytes | str) -> None:
     assert str(large) in sentence(lambda: everything(large))
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(at=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), length=st.integers(1, 3000))
 def test_bytes_changed_anywhere_cost_a_sentence_at_most(large: Path, at: float, value: int, length: int) -> None:
     path = large / "passages.sqlite"
