@@ -5,7 +5,6 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -82,23 +81,18 @@ def test_every_command_speaks_json(command: str) -> None:
     assert "--json" in names
 
 
-def test_help_of_no_command_imports_torch() -> None:
+def test_help_of_no_command_imports_what_takes_its_time() -> None:
+    """Measured in seconds it would fail on a busy machine."""
+    heavy = ["torch", "verovio", "music21", "sklearn", "scipy", "pyarrow", "matplotlib", "fastapi", "lxml", "PIL"]
     code = (
         "import sys\n"
         "from scoresim.cli import run\n"
         f"for name in {COMMANDS!r}: assert run([name, '--help']) == 0\n"
-        "assert 'torch' not in sys.modules\n"
+        "assert run(['--help']) == 0\n"
+        f"found = set({heavy!r}) & set(sys.modules)\n"
+        "assert not found, found\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
-
-
-def test_help_answers_within_half_a_second() -> None:
-    def seconds() -> float:
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "scoresim", "--help"], check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - start
-
-    assert min(seconds() for _ in range(5)) < 0.5
 
 
 @pytest.mark.parametrize(
