@@ -303,16 +303,18 @@ def added(name: str, folders: list[Path]) -> tuple[list[dict[str, Any]], list[di
 def together(
     stood: dict[str, Any], rows: list[dict[str, Any]], compared: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows and comparisons that stood, with new ones; no comparison stays of a question that is answered otherwise now.
+    """Rows and comparisons that stood, with new ones; no comparison stays of a row that is answered otherwise now.
 
-    What stood there compared rows of one run; where one of them has another value, only the new run may say what its
-    difference to another is.
+    What stood there compared rows of one run; where one of the two has another value, only the new run may say what
+    its difference to another is.
     """
     out = replaced(stood["rows"], rows, ROW)
     values = {tuple(row[n] for n in ROW): row["value"] for row in out}
-    moved = {row["what"] for row in stood["rows"] if values[tuple(row[n] for n in ROW)] != row["value"]}
+    changed = [row for row in stood["rows"] if values[tuple(row[n] for n in ROW)] != row["value"]]
+    moved = {(row["what"], f"{row['pretraining']}; {row['inputs']}") for row in changed}
     differences = replaced(stood["comparisons"], compared, ("what", "a", "b", "metric"))
-    return out, [one for one in differences if one in compared or one["what"].partition(":")[0] not in moved]
+    sides = lambda one: {(one["what"].partition(":")[0], one[side]) for side in ("a", "b")}  # noqa: E731 - one line
+    return out, [one for one in differences if one in compared or not sides(one) & moved]
 
 
 def replaced(old: list[dict[str, Any]], new: list[dict[str, Any]], names: tuple[str, ...]) -> list[dict[str, Any]]:

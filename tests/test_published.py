@@ -61,7 +61,9 @@ def test_a_comparison_takes_the_place_of_the_one_of_the_same_rows(make_results: 
 
 
 def test_no_difference_stays_of_rows_that_are_answered_otherwise(make_results: ModuleType) -> None:
-    gains = [{"what": f"{name}, notes: gain", "a": "x", "b": "y", "metric": "m"} for name in ("hand", "key")]
+    side = f"{make_results.IMAGE}; {row('', '', 0)['inputs']}"
+    gains = [{"what": f"{name}, notes: gain", "a": side, "b": "y", "metric": "m"} for name in ("hand", "key")]
+    gains.append({"what": "hand, notes: gain of others", "a": "x", "b": "y", "metric": "m"})
     rows = [row("hand, notes", make_results.IMAGE, 0.1), row("key, notes", make_results.IMAGE, 0.3)]
     stood: dict[str, Any] = {"rows": rows, "comparisons": gains}
     same = [row("hand, notes", make_results.IMAGE, 0.1)]
@@ -69,7 +71,7 @@ def test_no_difference_stays_of_rows_that_are_answered_otherwise(make_results: M
     anew: dict[str, Any] = gains[0] | {"p": 0.1}
     assert make_results.together(stood, same, [])[1] == gains
     assert make_results.together(stood, other, [])[1] == gains[1:]
-    assert make_results.together(stood, other, [anew])[1] == [anew, gains[1]]
+    assert make_results.together(stood, other, [anew])[1] == [anew, *gains[1:]]
 
 
 @pytest.mark.parametrize(
