@@ -313,8 +313,10 @@ def together(
     changed = [row for row in stood["rows"] if values[tuple(row[n] for n in ROW)] != row["value"]]
     moved = {(row["what"], f"{row['pretraining']}; {row['inputs']}") for row in changed}
     differences = replaced(stood["comparisons"], compared, ("what", "a", "b", "metric"))
-    sides = lambda one: {(one["what"].partition(":")[0], one[side]) for side in ("a", "b")}  # noqa: E731 - one line
-    return out, [one for one in differences if one in compared or not sides(one) & moved]
+    stale = [
+        one for one in differences if any((one["what"].partition(":")[0], one[side]) in moved for side in ("a", "b"))
+    ]
+    return out, [one for one in differences if one in compared or one not in stale]
 
 
 def replaced(old: list[dict[str, Any]], new: list[dict[str, Any]], names: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -48,7 +48,10 @@ class Muon(torch.optim.Muon):
             return super().step(closure)  # type: ignore[no-untyped-call]
         for group in self.param_groups:
             for p in (p for p in group["params"] if p.grad is not None):
-                momentum = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p.grad))
+                state = self.state[p]
+                if "momentum_buffer" not in state:
+                    state["momentum_buffer"] = torch.zeros_like(p.grad)
+                momentum = state["momentum_buffer"]
                 momentum.lerp_(p.grad, 1 - group["momentum"])
                 along = orthogonal(
                     p.grad.lerp(momentum, group["momentum"]), group["ns_coefficients"], group["ns_steps"]
