@@ -1,7 +1,8 @@
 """What answers beside a head about notes: features of every note, read along the line of notes (decision 0023).
 
 A small network of convolutions learns them, in the one training loop, on the windows of the head. What it says of a
-whole piece is added to what the head says, by a weight that the validation part chooses.
+whole piece is added to what the head says, by a weight that the validation part chooses. Where a task names another
+question about the same notes, the network is asked that, too, while it learns (decision 0024).
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ from scoresim.benchmark.beside import Beside, weighed
 from scoresim.benchmark.metrics import Floats
 from scoresim.benchmark.piecewise import Material, labels_of
 from scoresim.benchmark.states import told
-from scoresim.benchmark.task import Answers
+from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.checkpoint import COUNTED
-from scoresim.data.batches import Windows
+from scoresim.data.batches import Batch, Windows
 from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json
-from scoresim.model.counted import CountedNotes
+from scoresim.model.counted import WIDTH, CountedNotes
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.tagger import Known, in_windows
 from scoresim.training.loop import TrainConfig, train
-from scoresim.training.objectives import HeadObjective
+from scoresim.training.objectives import HeadObjective, Losses, Objective
+from scoresim.training.tally import Tally
 from scoresim.understand.heads import counted_notes
 from scoresim.understand.note_features import NoteCounts, note_counts
 
@@ -36,29 +38,81 @@ EPOCHS, FEWEST, MOST = 5.0, 200, 3000  # steps: passes over the training windows
 WINDOWS = 16  # of a step
 LR = 2e-3
 VALIDATIONS = 4
+ALSO = 0.5  # weight of the other question in the loss
 CONFIG = "counted.json"
 
 _logger = logging.getLogger("scoresim")
 
 
 class OfWindows(nn.Module):
-    """What learns from features, asked as a `Tagger` is asked of what is known of windows."""
+    """What learns from features, asked as a `Tagger` is asked of what is known of windows.
 
-    def __init__(self, counted: CountedNotes) -> None:
+    Args:
+        counted: what learns.
+        also: classes of another question, whose answers stand after the others; they are for training alone.
+    """
+
+    def __init__(self, counted: CountedNotes, also: int = 0) -> None:
         super().__init__()
         self.counted = counted
+        self.also = nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, also)) if also else None
 
     def forward(self, known: Known, image: ImageInput | None, window: Tensor) -> Tensor:
-        """Log-probabilities [B, N, classes] of the notes of B passages, from their features [B, N, F]."""
+        """Log-probabilities [B, N, classes] of the notes of B passages, from their features [B, N, F].
+
+        [B, N, classes + also] where another question is asked, its classes as logits.
+        """
         if known.states is None or known.notes is None:
             raise ValueError("there are no features of notes")
         slots = in_windows(known.notes.mask, window)
         features = known.states.new_zeros(*slots.mask.shape, known.states.shape[-1])
         features = features.index_put((slots.window, slots.slot), known.states[slots.row, slots.at])
-        said: Tensor = self.counted(features, slots.mask)
+        states = self.counted.known(features, slots.mask)
+        said = self.counted.judge(states)
+        if self.also is not None:
+            said = torch.cat([said, self.also(states)], dim=-1)
         nothing = said.new_zeros(*known.notes.mask.shape, said.shape[-1])
         out: Tensor = nothing.index_put((slots.row, slots.at), said[slots.window, slots.slot])
         return out
+
+
+class Both:
+    """Two questions about the same notes, answered at once: the losses of both, the second `ALSO` times.
+
+    Args:
+        first, second: of the classes that a model answers one after the other, and of the labels [B, N, 2] that stand
+            under the name of the first.
+        classes: of the first.
+    """
+
+    def __init__(self, first: HeadObjective, second: HeadObjective, classes: int) -> None:
+        self.first, self.second, self.classes = first, second, classes
+
+    def __call__(self, model: nn.Module, batch: Batch, /) -> tuple[Losses, Tally]:
+        """The losses, and the accuracies."""
+        said = model(*batch.inputs(self.first.inputs), batch.window)
+        labels = batch.labels[self.first.label]
+        losses: Losses = {}
+        tally: Tally = {}
+        answers = said[..., : self.classes], said[..., self.classes :]
+        for number, (asked, answer) in enumerate(zip((self.first, self.second), answers, strict=True)):
+            one = replace(batch, labels={asked.label: labels[..., number]})
+            loss, counted = asked(Said(answer), one)
+            losses |= {name: value * (ALSO if number else 1.0) for name, value in loss.items()}
+            tally |= counted
+        return losses, tally
+
+
+class Said(nn.Module):
+    """What has been answered, for who asks."""
+
+    def __init__(self, answer: Tensor) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, *_: object) -> Tensor:
+        """The answer."""
+        return self.answer
 
 
 def beside_notes(
@@ -99,14 +153,18 @@ def learn_notes(
     if len(np.unique(labels[labels >= 0])) < 2:
         raise BadInput(f"a classifier needs at least two classes in the training part of {task.name}.")
     asked = note_counts(material.parts["valid"], task.hidden)
-    features = note_counts(windows.segments.pieces, task.hidden).features
+    some = windows.segments.pieces
+    features = note_counts(some, task.hidden).features
+    also = [] if task.also is None else [np.asarray(task.also.label(one, names_of(task.also))) for one in some]
     torch.manual_seed(seed)
     counted = CountedNotes(features[0].shape[1], classes)
     counted.measure(torch.from_numpy(np.concatenate(features)).float())
     several = replace(windows.config, batch_size=WINDOWS)
-    known = told(Windows(windows.segments, windows.windows, several, windows.task), features)
+    known = told(Windows(windows.segments, windows.windows, several, windows.task), features, also)
     steps = round(np.clip(EPOCHS * len(known.windows) / WINDOWS, FEWEST, MOST))
     about = {"task": task.name, "material": material.identity, "features": asked.identity, "steps": steps, "seed": seed}
+    if task.also is not None:
+        about["also"] = task.also.name
     if (out / CONFIG).is_file() and read_json(out / CONFIG) != about:
         raise BadInput(f"{out} holds what was learnt of other pieces or features; remove it, or choose another folder.")
     write_json(out / CONFIG, about)
@@ -126,10 +184,21 @@ def learn_notes(
         scores = together(counted, asked)[there]
         return float(scores[np.arange(len(scores)), truth[there]].mean())
 
-    objective = HeadObjective(task.name, "notes", torch.from_numpy(weights))
-    train(OfWindows(counted), [objective], known, settings, out, validate, keep_best=True)
+    asks = HeadObjective(task.name, "notes", torch.from_numpy(weights))
+    objective: Objective = asks
+    if task.also is not None:
+        objective = Both(asks, HeadObjective(task.also.name, "notes"), classes)
+    learns = OfWindows(counted, len(names_of(task.also)) if task.also is not None else 0)
+    train(learns, [objective], known, settings, out, validate, keep_best=True)
     _logger.info("features of notes: loss of the validation part %.4f", -validate(counted))
     return counted.cpu().requires_grad_(False).eval(), asked
+
+
+def names_of(task: PieceTask) -> tuple[str, ...]:
+    """The classes of a task that has the same ones whatever it is asked about."""
+    if not isinstance(task.classes, tuple):
+        raise ValueError(f"the classes of {task.name} are those of its training pieces")
+    return task.classes
 
 
 def together(counted: CountedNotes, counts: NoteCounts) -> Floats:

@@ -125,12 +125,20 @@ class CountedNotes(Standardised):
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Log-probabilities [W, T, classes] of notes, in order, from their features [W, T, F]; [W, T] True at notes."""
+        return self.judge(self.known(features, mask))
+
+    def known(self, features: Tensor, mask: Tensor) -> Tensor:
+        """States [W, T, WIDTH] of notes, from what `forward` takes."""
         standard = self.standard(features)
         there = mask[..., None].to(standard.dtype)
-        x = self.first(standard) * there
+        x: Tensor = self.first(standard) * there
         for layer in self.layers:
             x = layer(x, there)
-        return torch.log_softmax(self.last(x).float(), dim=-1)
+        return x
+
+    def judge(self, states: Tensor) -> Tensor:
+        """Log-probabilities [W, T, classes] from what `known` gives."""
+        return torch.log_softmax(self.last(states).float(), dim=-1)
 
     def of_piece(self, features: Tensor) -> Tensor:
         """Log-probabilities [N, classes] of the notes of a piece from their features, [N, F]."""
