@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from scoresim.benchmark import beside_notes as module
 from scoresim.benchmark.beside import WEIGHTS, Beside
@@ -85,8 +85,14 @@ def test_windows_are_told_the_features_of_their_own_notes(melody: Material) -> N
         told(cut, [])
 
 
+def measured(counted: CountedNotes, features: Tensor) -> CountedNotes:
+    for member in counted.members:
+        member.measure(features)
+    return counted.eval()
+
+
 def without_means(counted: CountedNotes) -> CountedNotes:
-    for layer in counted.layers:
+    for layer in counted.modules():
         if isinstance(layer, Overall):
             nn.init.zeros_(layer.out.weight)
     return counted
@@ -94,11 +100,13 @@ def without_means(counted: CountedNotes) -> CountedNotes:
 
 def test_a_note_is_judged_by_its_neighbours_and_the_whole_piece_whatever_stands_behind_its_window() -> None:
     torch.manual_seed(0)
-    counted = CountedNotes(5, 3).eval()
     piece = torch.randn(260, 5)
-    counted.measure(piece)
+    counted = measured(CountedNotes(5, 3, members=2), piece)
     said = counted.of_piece(piece)
     assert said.exp().sum(-1).detach().numpy() == pytest.approx(1, abs=1e-5)
+    each = [CountedNotes.of([member]).of_piece(piece) for member in counted.members]
+    assert not torch.allclose(*each, atol=0.01)
+    assert torch.allclose(torch.log_softmax(sum(each) / 2, dim=-1), said, atol=1e-5)
     padded = torch.cat([piece, torch.full((20, 5), 7.0)])[None]
     mask = (torch.arange(280) < 260)[None]
     assert torch.allclose(counted(padded, mask)[0, :260], said, atol=1e-5), "padding says nothing"
@@ -117,14 +125,14 @@ def test_windows_are_judged_as_pieces_are(melody: Material) -> None:
     pieces = melody.parts["train"]
     counts = note_counts(pieces, melody.task.hidden)
     torch.manual_seed(0)
-    counted = CountedNotes(counts.features[0].shape[1], 3).eval()
-    counted.measure(torch.from_numpy(np.concatenate(counts.features)).float())
+    counted = CountedNotes(counts.features[0].shape[1], 3)
+    measured(counted, torch.from_numpy(np.concatenate(counts.features)).float())
     known = told(cut_training(melody), counts.features)
     index = np.array([0, len(known.windows) - 1])
     batch = known.gather(index)
     given, _ = batch.inputs("notes")
     with torch.inference_mode():
-        said = OfWindows(counted)(given, None, batch.window)
+        said = OfWindows(counted.members[0])(given, None, batch.window)
     assert said.shape == (*given.notes.mask.shape, 3)
     for k, i in enumerate(index.tolist()):
         window = known.windows[i]
@@ -166,10 +174,13 @@ def test_a_training_that_was_done_is_not_done_again(
 ) -> None:
     cut = cut_training(melody)
     first, counts = learn_notes(melody, cut, weights, tmp_path, 0)
-    steps = (tmp_path / "starts.jsonl").read_text().count("\n")
+    starts = [tmp_path / str(number) / "starts.jsonl" for number in range(module.MEMBERS)]
+    steps = [path.read_text().count("\n") for path in starts]
     again, _ = learn_notes(melody, cut, weights, tmp_path, 0)
-    assert (tmp_path / "starts.jsonl").read_text().count("\n") == steps
+    assert [path.read_text().count("\n") for path in starts] == steps
     assert np.array_equal(together(first, counts), together(again, counts))
+    every = [together(CountedNotes.of([member]), counts) for member in first.members]
+    assert not np.allclose(every[0], every[1], atol=0.01), "each begins elsewhere, and reads windows in another order"
 
 
 def test_a_training_on_other_pieces_is_refused(
@@ -201,7 +212,7 @@ def test_another_question_is_asked_while_it_learns_and_leaves_nothing_behind(
     shapes = {name: value.shape for name, value in alone.state_dict().items()}
     assert {name: value.shape for name, value in both.state_dict().items()} == shapes
     assert not np.array_equal(together(alone, counts), together(both, counts))
-    lines = [json.loads(line) for line in (tmp_path / "both" / "log.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / "both" / "0" / "log.jsonl").read_text().splitlines()]
     asked = [line["high"] for line in lines if "high" in line]
     assert asked[-1] > max(asked[0], 0.9), "which notes are high is easily learnt"
     with pytest.raises(BadInput, match="learnt of other pieces or features"):
@@ -236,10 +247,9 @@ def test_both_questions_have_the_loss_that_each_has_alone(melody: Material, with
 
 def test_a_feature_that_was_the_same_in_all_notes_says_nothing() -> None:
     torch.manual_seed(0)
-    counted = CountedNotes(2, 3).eval()
     seen = torch.randn(30, 2)
     seen[:, 1] = 0.1
-    counted.measure(seen)
+    counted = measured(CountedNotes(2, 3), seen)
     other = seen.clone()
     other[:, 1] = 127.0
     assert torch.allclose(counted.of_piece(other), counted.of_piece(seen), atol=1e-5)
@@ -273,6 +283,7 @@ def test_a_head_with_features_of_notes_says_after_loading_what_was_measured(
     loaded, about = load_head(tmp_path / "head", sim, "w")
     assert about == config
     assert isinstance(loaded.counted, CountedNotes)
+    assert len(loaded.counted.members) == module.MEMBERS
     tagger.counted = None
     said = of_pieces({"m": Head(loaded, about), "n": Head(tagger, bare)}, pieces, BatchConfig())
     assert np.concatenate(said["n"]) == pytest.approx(np.concatenate(alone), abs=1e-5), "asked on the same reading"

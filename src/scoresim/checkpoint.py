@@ -216,17 +216,19 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
         config = _head_config(words["about"])
         if config.weights != weights:
             raise BadInput(f"{path} is a head for other weights; take the one that came with them.")
-        newest = "rarity" if config.level == "sequence" else "layers.0.norm.weight"
-        if f"{COUNTING}mean" in tensors and f"{COUNTING}{newest}" not in tensors:
+        counting = any(name.startswith(COUNTING) for name in tensors)
+        newest = "rarity" if config.level == "sequence" else "members.0.layers.0.norm.weight"
+        if counting and f"{COUNTING}{newest}" not in tensors:
             raise BadInput(f"{path} counts less than this version of scoresim; take the head of this version.")
         body = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
         if config.rank:
             add_low_rank(body, config.rank)
         shape = len(config.classes), config.context
-        counted = len(tensors[f"{COUNTING}mean"]) if config.rule == COUNTED else 0
+        means = [name for name in tensors if counting and name.startswith(COUNTING) and name.endswith("mean")]
+        counted = len(tensors[means[0]]) if config.rule == COUNTED else 0
         if counted > MOST_COUNTED:
             raise ValueError("it counts too much")
-        sizes = {"views": config.views, "narrow": config.narrow, "counted": counted}
+        sizes = {"views": config.views, "narrow": config.narrow, "counted": counted, "members": max(len(means), 1)}
         tagger = Tagger(body, config.level, *shape, **sizes)
         lost, foreign = tagger.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
         own = {f"sim.{name}" for name in _names(model.config, model.vocabulary_sizes)}

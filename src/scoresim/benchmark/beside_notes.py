@@ -1,8 +1,8 @@
 """What answers beside a head about notes: features of every note, read along the line of notes (decision 0023).
 
-A small network of convolutions learns them, in the one training loop, on the windows of the head. What it says of a
-whole piece is added to what the head says, by a weight that the validation part chooses. Where a task names another
-question about the same notes, the network is asked that, too, while it learns (decision 0024).
+Small networks of convolutions learn them, in the one training loop, on the windows of the head. What they say together
+of a whole piece is added to what the head says, by a weight that the validation part chooses. Where a task names
+another question about the same notes, they are asked that, too, while they learn (decision 0024).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from scoresim.checkpoint import COUNTED
 from scoresim.data.batches import Batch, Windows
 from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json
-from scoresim.model.counted import WIDTH, CountedNotes
+from scoresim.model.counted import WIDTH, AlongLine, CountedNotes
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.tagger import Known, in_windows
 from scoresim.training.loop import TrainConfig, train
@@ -38,6 +39,7 @@ EPOCHS, FEWEST, MOST = 5.0, 200, 3000  # steps: passes over the training windows
 WINDOWS = 16  # of a step
 LR = 2e-3
 VALIDATIONS = 4
+MEMBERS = 3  # networks
 ALSO = 0.5  # weight of the other question in the loss
 CONFIG = "counted.json"
 
@@ -52,7 +54,7 @@ class OfWindows(nn.Module):
         also: classes of another question, whose answers stand after the others; they are for training alone.
     """
 
-    def __init__(self, counted: CountedNotes, also: int = 0) -> None:
+    def __init__(self, counted: AlongLine, also: int = 0) -> None:
         super().__init__()
         self.counted = counted
         self.also = nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, also)) if also else None
@@ -156,42 +158,48 @@ def learn_notes(
     some = windows.segments.pieces
     features = note_counts(some, task.hidden).features
     also = [] if task.also is None else [np.asarray(task.also.label(one, names_of(task.also))) for one in some]
-    torch.manual_seed(seed)
-    counted = CountedNotes(features[0].shape[1], classes)
-    counted.measure(torch.from_numpy(np.concatenate(features)).float())
+    measured = torch.from_numpy(np.concatenate(features)).float()
     several = replace(windows.config, batch_size=WINDOWS)
     known = told(Windows(windows.segments, windows.windows, several, windows.task), features, also)
     steps = round(np.clip(EPOCHS * len(known.windows) / WINDOWS, FEWEST, MOST))
     about = {"task": task.name, "material": material.identity, "features": asked.identity, "steps": steps, "seed": seed}
-    if task.also is not None:
-        about["also"] = task.also.name
+    about |= {"also": task.also.name if task.also is not None else "", "members": MEMBERS}
     if (out / CONFIG).is_file() and read_json(out / CONFIG) != about:
         raise BadInput(f"{out} holds what was learnt of other pieces or features; remove it, or choose another folder.")
     write_json(out / CONFIG, about)
-    settings = TrainConfig(
-        steps=steps,
-        lr=LR,
-        warmup=max(steps // 10, 1),
-        seed=seed,
-        log_every=max(steps // 20, 1),
-        validate_every=max(steps // VALIDATIONS, 1),
-        device="cuda" if torch.cuda.is_available() else "cpu",
-    )
-    truth = labels_of(material, "valid")
-    there = truth >= 0
-
-    def validate(_: nn.Module) -> float:
-        scores = together(counted, asked)[there]
-        return float(scores[np.arange(len(scores)), truth[there]].mean())
-
     asks = HeadObjective(task.name, "notes", torch.from_numpy(weights))
     objective: Objective = asks
     if task.also is not None:
         objective = Both(asks, HeadObjective(task.also.name, "notes"), classes)
-    learns = OfWindows(counted, len(names_of(task.also)) if task.also is not None else 0)
-    train(learns, [objective], known, settings, out, validate, keep_best=True)
-    _logger.info("features of notes: loss of the validation part %.4f", -validate(counted))
-    return counted.cpu().requires_grad_(False).eval(), asked
+    truth = labels_of(material, "valid")
+    there = truth >= 0
+
+    def likely(trained: nn.Module) -> float:
+        counted = CountedNotes.of([trained.counted]) if isinstance(trained, OfWindows) else trained
+        scores = together(cast(CountedNotes, counted), asked)[there]
+        return float(scores[np.arange(len(scores)), truth[there]].mean())
+
+    members = []
+    for number in range(MEMBERS):
+        own = MEMBERS * seed + number
+        torch.manual_seed(own)
+        member = AlongLine(measured.shape[1], classes)
+        member.measure(measured)
+        settings = TrainConfig(
+            steps=steps,
+            lr=LR,
+            warmup=max(steps // 10, 1),
+            seed=own,
+            log_every=max(steps // 20, 1),
+            validate_every=max(steps // VALIDATIONS, 1),
+            device="cuda" if torch.cuda.is_available() else "cpu",
+        )
+        learns = OfWindows(member, len(names_of(task.also)) if task.also is not None else 0)
+        train(learns, [objective], known, settings, out / str(number), likely, keep_best=True)
+        members.append(member.cpu().requires_grad_(False).eval())
+    counted = CountedNotes.of(members)
+    _logger.info("features of notes: loss of the validation part %.4f", -likely(counted))
+    return counted, asked
 
 
 def names_of(task: PieceTask) -> tuple[str, ...]:

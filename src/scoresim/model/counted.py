@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -102,7 +105,7 @@ class Overall(nn.Module):
         return out
 
 
-class CountedNotes(Standardised):
+class AlongLine(Standardised):
     """A class for every note from standardised features of it, of what stands around it, and of the whole piece.
 
     Convolutions reach further and further, 126 notes before and after; means of all notes are added halfway and in the
@@ -140,13 +143,44 @@ class CountedNotes(Standardised):
         """Log-probabilities [W, T, classes] from what `known` gives."""
         return torch.log_softmax(self.last(states).float(), dim=-1)
 
-    def of_piece(self, features: Tensor) -> Tensor:
-        """Log-probabilities [N, classes] of the notes of a piece from their features, [N, F]."""
-        out: Tensor = self(features[None].float(), features.new_ones(1, len(features), dtype=torch.bool))[0]
-        return out
-
     def measure(self, features: Tensor) -> None:
         """Take mean and deviation from the notes of a training part, [N, F]; what is the same in all says nothing."""
         deviation = features.std(dim=0, correction=0)
         self.mean.copy_(features.mean(dim=0))
         self.scale.copy_(torch.where(deviation > LEAST, deviation, NEVER))
+
+
+class CountedNotes(nn.Module):
+    """Several networks of one shape, each trained from its own seed, whose log-probabilities are averaged.
+
+    Args:
+        features: number of features.
+        classes: number of classes.
+        members: networks (docs/decisions/0024).
+    """
+
+    def __init__(self, features: int, classes: int, members: int = 1) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(AlongLine(features, classes) for _ in range(members))
+
+    @staticmethod
+    def of(members: Sequence[AlongLine]) -> CountedNotes:
+        """These networks as one."""
+        out = CountedNotes(0, 0, 0)
+        out.members.extend(members)
+        return out
+
+    @property
+    def mean(self) -> Tensor:
+        """[F] of the features in the training part."""
+        return cast(AlongLine, self.members[0]).mean
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Log-probabilities [W, T, classes] of notes, in order, from their features [W, T, F]; [W, T] True at notes."""
+        said = torch.stack([member(features, mask) for member in self.members])
+        return torch.log_softmax(said.mean(dim=0), dim=-1)
+
+    def of_piece(self, features: Tensor) -> Tensor:
+        """Log-probabilities [N, classes] of the notes of a piece from their features, [N, F]."""
+        out: Tensor = self(features[None].float(), features.new_ones(1, len(features), dtype=torch.bool))[0]
+        return out

@@ -49,7 +49,7 @@ class Tagger(nn.Module):
         narrow: width of the blocks over the window, for a head of few numbers: they read what a linear layer says of
             the SIM's states, and another adds to these; 0 is as wide as the SIM.
         counted: hand-crafted features from which something learnt answers beside the head, which is not asked of them
-            here (`understand.heads`); 0 for none.
+            here (`understand.heads`); 0 for none. members: networks that have learnt from those of notes.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Tagger(nn.Module):
         views: int = 0,
         narrow: int = 0,
         counted: int = 0,
+        members: int = 1,
     ) -> None:
         super().__init__()
         if level not in LEVELS:
@@ -87,8 +88,11 @@ class Tagger(nn.Module):
             near = [NEAR[0] + (NEAR[1] - NEAR[0]) * i / max(heads // 2 - 1, 1) for i in range(heads // 2)]
             self.register_buffer("slopes", torch.tensor([0.0] * (heads - heads // 2) + near), persistent=False)
         self.slopes: Tensor
-        kind = Counted if level == "sequence" else CountedNotes
-        self.counted = kind(counted, classes) if counted else None
+        self.counted: Counted | CountedNotes | None = None
+        if counted and level == "sequence":
+            self.counted = Counted(counted, classes)
+        elif counted:
+            self.counted = CountedNotes(counted, classes, members)
         self.head = nn.Sequential(
             Dropout(dropout),
             nn.Linear(width * (views or (2 if level == "sequence" and not context else 1)), width),
