@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ from torch import Tensor, nn
 
 from scoresim.benchmark import beside_notes as module
 from scoresim.benchmark.beside import WEIGHTS, Beside
-from scoresim.benchmark.beside_notes import Both, OfWindows, Said, beside_notes, learn_notes, together
+from scoresim.benchmark.beside_notes import OfWindows, beside_notes, learn_notes, together
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.metrics import class_weights
 from scoresim.benchmark.piecewise import Material, labels_of, windows
@@ -22,15 +20,12 @@ from scoresim.benchmark.states import told
 from scoresim.benchmark.task import Answers
 from scoresim.checkpoint import COUNTED, HeadConfig, load_head, save_head
 from scoresim.data.batches import Windows
-from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
-from scoresim.data.seen import PITCH
 from scoresim.errors import BadInput
 from scoresim.model.counted import APART, KERNEL, CountedNotes, Overall, Standardised
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.model.tagger import Tagger
-from scoresim.score.tokens import FIRST, default_vocabulary
-from scoresim.training.objectives import HeadObjective
+from scoresim.score.tokens import default_vocabulary
 from scoresim.understand import note_features
 from scoresim.understand.heads import Head, counted_notes, of_pieces
 from scoresim.understand.note_features import note_counts
@@ -190,59 +185,6 @@ def test_a_training_on_other_pieces_is_refused(
     other = dataclasses.replace(melody, identity="of other pieces")
     with pytest.raises(BadInput, match="learnt of other pieces or features"):
         learn_notes(other, cut_training(melody), weights, tmp_path, 0)
-
-
-def high(piece: Piece, classes: Sequence[str]) -> np.ndarray:
-    return np.where(piece.bar == 0, -1, piece.ids[:, PITCH] > FIRST + 64).astype(np.int64)
-
-
-@pytest.fixture
-def with_another(melody: Material) -> Material:
-    """The melody, with another question about the same notes while it is learnt."""
-    also = dataclasses.replace(melody.task, name="high", classes=("low", "high"), label=high)
-    return dataclasses.replace(melody, task=dataclasses.replace(melody.task, also=also))
-
-
-def test_another_question_is_asked_while_it_learns_and_leaves_nothing_behind(
-    melody: Material, with_another: Material, weights: np.ndarray, short: None, tmp_path: Path
-) -> None:
-    cut = cut_training(melody)
-    alone, counts = learn_notes(melody, cut, weights, tmp_path / "alone", 0)
-    both, _ = learn_notes(with_another, cut, weights, tmp_path / "both", 0)
-    shapes = {name: value.shape for name, value in alone.state_dict().items()}
-    assert {name: value.shape for name, value in both.state_dict().items()} == shapes
-    assert not np.array_equal(together(alone, counts), together(both, counts))
-    lines = [json.loads(line) for line in (tmp_path / "both" / "0" / "log.jsonl").read_text().splitlines()]
-    asked = [line["high"] for line in lines if "high" in line]
-    assert asked[-1] > max(asked[0], 0.9), "which notes are high is easily learnt"
-    with pytest.raises(BadInput, match="learnt of other pieces or features"):
-        learn_notes(melody, cut, weights, tmp_path / "both", 0)
-    changing = dataclasses.replace(with_another.task.also, classes=lambda pieces: ("low", "high"))
-    strange = dataclasses.replace(with_another, task=dataclasses.replace(with_another.task, also=changing))
-    with pytest.raises(ValueError, match="training pieces"):
-        learn_notes(strange, cut, weights, tmp_path / "strange", 0)
-
-
-def test_both_questions_have_the_loss_that_each_has_alone(melody: Material, with_another: Material) -> None:
-    cut = cut_training(melody)
-    pieces = cut.segments.pieces
-    features = note_counts(pieces, melody.task.hidden).features
-    index = np.array([0, 1])
-    batch = told(cut, features, [high(piece, ()) for piece in pieces]).gather(index)
-    torch.manual_seed(0)
-    answer = torch.randn(*batch.labels["melody"].shape[:2], 5)
-    first, second = HeadObjective("melody", "notes", torch.tensor([1.0, 2.0, 3.0])), HeadObjective("high", "notes")
-    losses, tally = Both(first, second, 3)(Said(answer), batch)
-    plain = told(cut, features).gather(index)
-    alone, counted = first(Said(answer[..., :3]), plain)
-    assert losses["melody"] == alone["melody"]
-    assert torch.equal(tally["melody"], counted["melody"])
-    truth = batch.labels["melody"][..., 1]
-    there = truth >= 0
-    assert 0 < there.sum() < batch.notes.mask.sum(), "of the first bar nothing is asked"
-    assert losses["high"].item() == pytest.approx(
-        module.ALSO * nn.functional.cross_entropy(answer[..., 3:][there], truth[there]).item(), rel=1e-5
-    )
 
 
 def test_a_feature_that_was_the_same_in_all_notes_says_nothing() -> None:

@@ -93,7 +93,7 @@ class States:
         first: [P + 1] first note of each passage.
         vectors: [P, 2 width] float32.
         time: [N] float32, as in `NoteInput`.
-        marks: [N] class of each note, [N, 2] where another is told, or nothing where notes have none.
+        marks: [N] class of each note, or nothing where notes have none.
         states: [N, width] float16; [N, 0] where nobody asks for them.
     """
 
@@ -211,26 +211,23 @@ def unique_passages(windows: Windows) -> tuple[list[Ints], list[tuple[int, ...]]
     return passages, groups
 
 
-def told(windows: Windows, features: Sequence[NDArray[np.float16]], also: Sequence[Ints] = ()) -> KnownWindows:
+def told(windows: Windows, features: Sequence[NDArray[np.float16]]) -> KnownWindows:
     """Windows of which features of their notes are known, in the place of states.
 
     Args:
         windows: of pieces whose notes are asked.
         features: [N, F] of the notes of every piece.
-        also: [N] another class of every note, below 0 for none, of every piece: labels are [B, N, 2] then.
     """
     marks = windows.segments.marks
     if marks is None:
         raise ValueError("the notes of these windows have no classes")
     passages, groups = unique_passages(windows)
     stretches = [(windows.segments.rows[rows[0]], windows.segments.rows[rows[-1]].end) for rows in groups]
-    given = (features, marks, also) if also else (features, marks)
-    columns = [np.concatenate([of[one.piece][one.first : end] for one, end in stretches]) for of in given]
+    columns = [np.concatenate([of[one.piece][one.first : end] for one, end in stretches]) for of in (features, marks)]
     count = np.array([end - one.first for one, end in stretches])
     nothing = np.zeros((len(groups), 0), np.float32)
     time = np.zeros(int(count.sum()), np.float32)
-    asked = np.stack(columns[1:], axis=-1) if also else columns[1]
-    classes = np.where(asked < 0, IGNORE, asked).astype(np.int64)
+    classes = np.where(columns[1] < 0, IGNORE, columns[1]).astype(np.int64)
     known = States(np.r_[0, np.cumsum(count)], nothing, time, classes, Mapped([columns[0]]))
     return KnownWindows(windows, passages, known)
 

@@ -309,7 +309,6 @@ class PieceTask:
         turned: a piece so many semitones higher, with the class that it has then; None where the class does not
             follow from the old one.
         shared: whether its sources share works, and music under other names (`piecewise.asked`, `without_copies`).
-        also: a question about the same notes that what reads features is asked, too, while it learns (`beside_notes`).
     """
 
     name: str
@@ -335,7 +334,6 @@ class PieceTask:
     prepared: Callable[[Piece], Piece] | None = None
     turned: Callable[[Piece, int], Piece] | None = None
     shared: bool = False
-    also: PieceTask | None = None
 
     @property
     def items(self) -> str:

@@ -128,20 +128,12 @@ class AlongLine(Standardised):
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Log-probabilities [W, T, classes] of notes, in order, from their features [W, T, F]; [W, T] True at notes."""
-        return self.judge(self.known(features, mask))
-
-    def known(self, features: Tensor, mask: Tensor) -> Tensor:
-        """States [W, T, WIDTH] of notes, from what `forward` takes."""
         standard = self.standard(features)
         there = mask[..., None].to(standard.dtype)
-        x: Tensor = self.first(standard) * there
+        x = self.first(standard) * there
         for layer in self.layers:
             x = layer(x, there)
-        return x
-
-    def judge(self, states: Tensor) -> Tensor:
-        """Log-probabilities [W, T, classes] from what `known` gives."""
-        return torch.log_softmax(self.last(states).float(), dim=-1)
+        return torch.log_softmax(self.last(x).float(), dim=-1)
 
     def measure(self, features: Tensor) -> None:
         """Take mean and deviation from the notes of a training part, [N, F]; what is the same in all says nothing."""

@@ -8,9 +8,6 @@ the arrangement was recorded: no system is near 1.
 Inputs. Note tokens with one program for all, velocity hidden; the image, where one is read, is engraved from the
 merged notes, without dynamics. Training songs are transposed and hurried.
 
-Each track was recorded at a loudness of its own. So what reads features is asked for the track, too, while it learns:
-the classes of `melody`, which nothing is told of a song that is asked (docs/decisions/0024).
-
 Metrics: accuracy over all notes, the published one, chooses. Since the classes are in order, the mean absolute error
 in classes stands beside it (0 is perfect, smaller is better): to take very soft for very loud is worse than for soft.
 Macro-F1 says whether the rare classes are found at all.
@@ -57,7 +54,6 @@ TASK = PieceTask(
     hidden=("velocity",),
     transposes=True,
     hurries=True,
-    also=melody.TASK,
     published=(
         Published("RNN, compound word (MidiBERT-Piano)", "accuracy", 0.4377, "16th-note grid, notes of 4/4 songs"),
         Published("MidiBERT-Piano", "accuracy", 0.5163, "pre-trained on the test songs too; 16th-note grid"),
