@@ -40,8 +40,8 @@ FORMAT, HEAD_FORMAT = "scoresim checkpoint 1", "scoresim head 1"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 COUNTED = "hand-crafted features"  # what has learnt from them, as a rule beside a head
 COUNTING = "counted."  # how the names of its tensors begin
-MOST_COUNTED = 4096  # features
-WIDE = tuple(f"{COUNTING}{name}" for name in ("mean", "scale", "rarity", "linear."))  # of these, in 32 bits
+MOST_COUNTED, MOST_MEMBERS = 4096, 16  # features, and networks that read them
+WIDE = re.compile(r"counted\.(members\.\d+\.)?(mean$|scale$|rarity$|linear\.)")  # of these, in 32 bits
 HEADS = "heads"  # folder of heads, beside the weights
 AS_IT_IS = (1.0, 0.0)  # slope and shift of a match logit that nobody has calibrated
 BUNDLED = Path(__file__).parent / "weights"
@@ -191,7 +191,7 @@ def save_head(path: Path, tagger: Tagger, config: HeadConfig) -> None:
     """Write what a head adds to the weights that it stands on, in numbers of 16 bits; a regression of counts in 32."""
     body = {f"sim.{name}" for name in _names(tagger.sim.config, tagger.sim.vocabulary_sizes)}
     own = {n: t for n, t in plain(tagger.state_dict()).items() if n.replace(".linear.", ".") not in body}
-    tensors = {n: t if n.startswith(WIDE) else t.half() for n, t in own.items()}
+    tensors = {n: t if WIDE.match(n) else t.half() for n, t in own.items()}
     about = json.dumps({"format": HEAD_FORMAT, **asdict(config)}, sort_keys=True)
     with replacing(path) as temporary:
         save_tensors(temporary, tensors, {"about": about, "digest": _digest(tensors, about)})
@@ -224,9 +224,9 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
         if config.rank:
             add_low_rank(body, config.rank)
         shape = len(config.classes), config.context
-        means = [name for name in tensors if counting and name.startswith(COUNTING) and name.endswith("mean")]
-        counted = len(tensors[means[0]]) if config.rule == COUNTED else 0
-        if counted > MOST_COUNTED:
+        means = [name for name in tensors if WIDE.match(name) and name.endswith("mean")]
+        counted = len(tensors[next(iter(means), COUNTING)]) if config.rule == COUNTED else 0
+        if counted > MOST_COUNTED or len(means) > MOST_MEMBERS:
             raise ValueError("it counts too much")
         sizes = {"views": config.views, "narrow": config.narrow, "counted": counted, "members": max(len(means), 1)}
         tagger = Tagger(body, config.level, *shape, **sizes)

@@ -49,7 +49,8 @@ class Tagger(nn.Module):
         narrow: width of the blocks over the window, for a head of few numbers: they read what a linear layer says of
             the SIM's states, and another adds to these; 0 is as wide as the SIM.
         counted: hand-crafted features from which something learnt answers beside the head, which is not asked of them
-            here (`understand.heads`); 0 for none. members: networks that have learnt from those of notes.
+            here (`understand.heads`); 0 for none.
+        members: networks that have learnt from these, of a head about notes.
     """
 
     def __init__(
