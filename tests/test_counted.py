@@ -219,3 +219,14 @@ def test_what_ships_counts_as_it_was_taught_to(melody: Material) -> None:
     )
     expected = [[-2.5217, -2.0062, -0.6089, -1.4220], [-2.1054, -1.9052, -1.0411, -0.9773]]
     assert said == pytest.approx(np.array(expected), abs=2e-3)
+
+
+def test_what_is_counted_says_the_same_where_the_model_reads_in_16_bits(composer: Material, found: Beside) -> None:
+    pieces = composer.parts["test"]
+    windows = cut(pieces, 64, 64)[1]
+    counts = counts_of(pieces, windows, ())
+    assert isinstance(found.counted, Counted)
+    said = counted_pieces(found.counted, counts.identity, counts, windows)
+    with torch.autocast("cpu", torch.bfloat16):
+        again = counted_pieces(found.counted, counts.identity, counts, windows)
+    assert np.array_equal(again, said)

@@ -137,6 +137,13 @@ def test_windows_are_judged_as_pieces_are(melody: Material) -> None:
             assert torch.allclose(mine, counted.of_piece(whole), atol=1e-4)
 
 
+def test_what_reads_features_says_the_same_where_the_model_reads_in_16_bits(melody: Material, found: Beside) -> None:
+    counts = note_counts(melody.parts["test"], melody.task.hidden)
+    said = together(found.counted, counts)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert np.array_equal(together(found.counted, counts), said)
+
+
 def test_features_are_of_16_bits_and_have_an_identity(melody: Material, monkeypatch: pytest.MonkeyPatch) -> None:
     pieces = melody.parts["test"]
     counts = note_counts(pieces, ())

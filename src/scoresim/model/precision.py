@@ -27,3 +27,10 @@ def reading(device: torch.device) -> Iterator[None]:
     """No gradients, and bfloat16 where that is faster."""
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=use_bf16("auto", device)):
         yield
+
+
+@contextmanager
+def exactly(device: torch.device) -> Iterator[None]:
+    """No gradients, and 32 bits, also where what is around is read in bfloat16."""
+    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+        yield

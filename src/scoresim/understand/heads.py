@@ -21,6 +21,7 @@ from scoresim.data.windows import Segments, Window, cut
 from scoresim.errors import BadInput
 from scoresim.model.counted import Counted, CountedNotes
 from scoresim.model.lowrank import merge_low_rank
+from scoresim.model.precision import exactly
 from scoresim.model.sim import SIM
 from scoresim.model.tagger import Tagger
 from scoresim.score.keys import RULES
@@ -130,7 +131,7 @@ def counted_pieces(counted: Counted, features: str, counts: Counts, found: Seque
         BadInput: the features of this version are others.
     """
     _check(counts.identity, features)
-    with torch.inference_mode():
+    with exactly(counts.features.device):
         scores = counted(counts.features, counts.ngrams).numpy().astype(np.float64)
     return means_of_pieces(scores, found)
 
@@ -151,7 +152,7 @@ def counted_notes(counted: CountedNotes, features: str, counts: NoteCounts) -> l
         raise BadInput("a head counts another number of features than it says; take another copy.")
     counted.eval()
     device = counted.mean.device
-    with torch.inference_mode():
+    with exactly(device):
         return [counted.of_piece(torch.from_numpy(one).to(device)).cpu().numpy() for one in counts.features]
 
 
