@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -115,27 +115,26 @@ def learn_notes(
     truth = labels_of(material, "valid")
     there = truth >= 0
 
-    def likely(trained: nn.Module) -> float:
-        counted = CountedNotes.of([trained.counted]) if isinstance(trained, OfWindows) else trained
-        scores = together(cast(CountedNotes, counted), asked)[there]
+    def likely(counted: CountedNotes, _: nn.Module | None = None) -> float:
+        scores = together(counted, asked)[there]
         return float(scores[np.arange(len(scores)), truth[there]].mean())
 
+    settings = TrainConfig(
+        steps=steps,
+        lr=LR,
+        warmup=max(steps // 10, 1),
+        log_every=max(steps // 20, 1),
+        validate_every=max(steps // VALIDATIONS, 1),
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
     members = []
     for number in range(MEMBERS):
         own = MEMBERS * seed + number
         torch.manual_seed(own)
         member = AlongLine(measured.shape[1], classes)
         member.measure(measured)
-        settings = TrainConfig(
-            steps=steps,
-            lr=LR,
-            warmup=max(steps // 10, 1),
-            seed=own,
-            log_every=max(steps // 20, 1),
-            validate_every=max(steps // VALIDATIONS, 1),
-            device="cuda" if torch.cuda.is_available() else "cpu",
-        )
-        train(OfWindows(member), [objective], known, settings, out / str(number), likely, keep_best=True)
+        here, chooses = out / str(number), partial(likely, CountedNotes.of([member]))
+        train(OfWindows(member), [objective], known, replace(settings, seed=own), here, chooses, keep_best=True)
         members.append(member.cpu().requires_grad_(False).eval())
     counted = CountedNotes.of(members)
     _logger.info("features of notes: loss of the validation part %.4f", -likely(counted))
