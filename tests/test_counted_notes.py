@@ -96,7 +96,7 @@ def without_means(counted: CountedNotes) -> CountedNotes:
 def test_a_note_is_judged_by_its_neighbours_and_the_whole_piece_whatever_stands_behind_its_window() -> None:
     torch.manual_seed(0)
     piece = torch.randn(260, 5)
-    counted = measured(CountedNotes(5, 3, members=2), piece)
+    counted = measured(CountedNotes(5, 3, 8, members=2), piece)
     said = counted.of_piece(piece)
     assert said.exp().sum(-1).detach().numpy() == pytest.approx(1, abs=1e-5)
     each = [CountedNotes.of([member]).of_piece(piece) for member in counted.members]
@@ -120,7 +120,7 @@ def test_windows_are_judged_as_pieces_are(melody: Material) -> None:
     pieces = melody.parts["train"]
     counts = note_counts(pieces, melody.task.hidden)
     torch.manual_seed(0)
-    counted = CountedNotes(counts.features[0].shape[1], 3)
+    counted = CountedNotes(counts.features[0].shape[1], 3, 8)
     measured(counted, torch.from_numpy(np.concatenate(counts.features)).float())
     known = told(cut_training(melody), counts.features)
     index = np.array([0, len(known.windows) - 1])
@@ -198,7 +198,7 @@ def test_a_feature_that_was_the_same_in_all_notes_says_nothing() -> None:
     torch.manual_seed(0)
     seen = torch.randn(30, 2)
     seen[:, 1] = 0.1
-    counted = measured(CountedNotes(2, 3), seen)
+    counted = measured(CountedNotes(2, 3, 8), seen)
     other = seen.clone()
     other[:, 1] = 127.0
     assert torch.allclose(counted.of_piece(other), counted.of_piece(seen), atol=1e-5)
@@ -242,7 +242,7 @@ def test_a_head_with_features_of_notes_says_after_loading_what_was_measured(
     expected = np.log(np.concatenate(alone)) + found.weight * found.said["test"]
     expected -= np.logaddexp.reduce(expected, axis=1, keepdims=True)
     assert np.exp(expected) == pytest.approx(np.concatenate(said["m"]), abs=5e-3)
-    tagger.counted = CountedNotes(3, 3)
+    tagger.counted = CountedNotes(3, 3, 8)
     with pytest.raises(BadInput, match="another number of features"):
         of_pieces({"m": Head(tagger, about)}, pieces, BatchConfig())
     with monkeypatch.context() as before:
@@ -250,7 +250,7 @@ def test_a_head_with_features_of_notes_says_after_loading_what_was_measured(
         save_head(tmp_path / "older", tagger, config)
     with pytest.raises(BadInput, match="counts less than this version of scoresim; take the head of this version"):
         load_head(tmp_path / "older", sim, "w")
-    for greedy in (CountedNotes(5000, 3), CountedNotes(3, 3, members=20)):
+    for greedy in (CountedNotes(5000, 3, 8), CountedNotes(3, 3, 8, members=20), CountedNotes(3, 3, 600)):
         tagger.counted = greedy
         save_head(tmp_path / "greedy", tagger, config)
         with pytest.raises(BadInput, match="it counts too much"):

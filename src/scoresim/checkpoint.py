@@ -30,6 +30,7 @@ from torch import Tensor
 from scoresim import __version__
 from scoresim.errors import BadInput
 from scoresim.files import read_json, replacing, sha256, write_json
+from scoresim.model.counted import Counted, CountedNotes
 from scoresim.model.lowrank import add_low_rank
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.model.tagger import Tagger
@@ -40,7 +41,7 @@ FORMAT, HEAD_FORMAT = "scoresim checkpoint 1", "scoresim head 1"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 COUNTED = "hand-crafted features"  # what has learnt from them, as a rule beside a head
 COUNTING = "counted."  # how the names of its tensors begin
-MOST_COUNTED, MOST_MEMBERS = 4096, 16  # features, and networks that read them
+MOST_COUNTED, MOST_MEMBERS, MOST_WIDE = 4096, 16, 256  # features, networks that read them, numbers of a note in each
 WIDE = re.compile(r"counted\.(members\.\d+\.)?(mean$|scale$|rarity$|linear\.)")  # of these, in 32 bits
 HEADS = "heads"  # folder of heads, beside the weights
 AS_IT_IS = (1.0, 0.0)  # slope and shift of a match logit that nobody has calibrated
@@ -223,13 +224,9 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
         body = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
         if config.rank:
             add_low_rank(body, config.rank)
-        shape = len(config.classes), config.context
-        means = [name for name in tensors if WIDE.match(name) and name.endswith("mean")]
-        counted = len(tensors[next(iter(means), COUNTING)]) if config.rule == COUNTED else 0
-        if counted > MOST_COUNTED or len(means) > MOST_MEMBERS:
-            raise ValueError("it counts too much")
-        sizes = {"views": config.views, "narrow": config.narrow, "counted": counted, "members": max(len(means), 1)}
-        tagger = Tagger(body, config.level, *shape, **sizes)
+        sizes = {"context": config.context, "views": config.views, "narrow": config.narrow}
+        tagger = Tagger(body, config.level, len(config.classes), **sizes)
+        tagger.counted = _counting(config, tensors) if config.rule == COUNTED else None
         lost, foreign = tagger.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
         own = {f"sim.{name}" for name in _names(model.config, model.vocabulary_sizes)}
         if foreign or {name.replace(".linear.", ".") for name in lost} != own:
@@ -237,6 +234,22 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise BadInput(f"{path} is a damaged head ({error}); take another copy.") from error
     return tagger.eval(), config
+
+
+def _counting(config: HeadConfig, tensors: dict[str, Tensor]) -> Counted | CountedNotes:
+    """Something as large as what answers beside a head from features, to take its weights.
+
+    Raises:
+        KeyError, ValueError: there is nothing, or too much.
+    """
+    means = [name for name in tensors if WIDE.match(name) and name.endswith("mean")]
+    features = len(tensors[next(iter(means), COUNTING)])
+    width = 0 if config.level == "sequence" else len(tensors[f"{COUNTING}members.0.first.bias"])
+    if features > MOST_COUNTED or len(means) > MOST_MEMBERS or width > MOST_WIDE:
+        raise ValueError("it counts too much")
+    if config.level == "sequence":
+        return Counted(features, len(config.classes))
+    return CountedNotes(features, len(config.classes), width, members=len(means))
 
 
 def head_stands(path: Path) -> tuple[str, str]:

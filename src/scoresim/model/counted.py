@@ -12,7 +12,7 @@ from scoresim.model.layers import Dropout
 
 MOST = 4.0  # deviations from the mean: more than that says no more
 BUCKETS = 4096  # of n-grams
-APART, KERNEL, WIDTH = (1, 2, 4, 8, 16, 32), 5, 64  # of what reads the features of notes along the line
+APART, KERNEL = (1, 2, 4, 8, 16, 32), 5  # of what reads the features of notes along the line
 MEANS = 8  # of all notes of a piece, that each of them is told
 LEAST, NEVER = 1e-4, 1e9  # deviation of a feature that says something, and what the others are divided by
 LENGTH = 30.0  # of the vector of n-grams, whose direction alone says something; sixteen is that of 272 features
@@ -72,31 +72,36 @@ class Along(nn.Module):
     """What stands around each note, added to it: a convolution along the line of notes.
 
     Args:
+        width: numbers of a note.
         apart: notes from one that is read to the next; `KERNEL` are read.
     """
 
-    def __init__(self, apart: int) -> None:
+    def __init__(self, width: int, apart: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(WIDTH)
-        self.convolution = nn.Conv1d(WIDTH, WIDTH, KERNEL, padding=apart * (KERNEL // 2), dilation=apart)
+        self.norm = nn.LayerNorm(width)
+        self.convolution = nn.Conv1d(width, width, KERNEL, padding=apart * (KERNEL // 2), dilation=apart)
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
-        """[W, T, WIDTH] to the same shape; [W, T, 1] is 1 at notes."""
+        """[W, T, width] to the same shape; [W, T, 1] is 1 at notes."""
         beside = self.convolution((self.norm(x) * there).transpose(1, 2)).transpose(1, 2)
         out: Tensor = x + nn.functional.gelu(beside) * there
         return out
 
 
 class Overall(nn.Module):
-    """What stands anywhere in the piece, added to each note: means of all notes, each weighed in its own way."""
+    """What stands anywhere in the piece, added to each note: means of all notes, each weighed in its own way.
 
-    def __init__(self) -> None:
+    Args:
+        width: numbers of a note.
+    """
+
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(WIDTH)
-        self.weigh, self.value, self.out = nn.Linear(WIDTH, MEANS), nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.norm = nn.LayerNorm(width)
+        self.weigh, self.value, self.out = nn.Linear(width, MEANS), nn.Linear(width, width), nn.Linear(width, width)
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
-        """[W, T, WIDTH] to the same shape; [W, T, 1] is 1 at notes, of which every window has one."""
+        """[W, T, width] to the same shape; [W, T, 1] is 1 at notes, of which every window has one."""
         notes = self.norm(x)
         shares = self.weigh(notes).masked_fill(there == 0, -torch.inf).softmax(dim=1)
         values = self.value(notes).unflatten(-1, (MEANS, -1))
@@ -114,16 +119,17 @@ class AlongLine(Standardised):
     Args:
         features: number of features.
         classes: number of classes.
+        width: numbers of a note.
     """
 
-    def __init__(self, features: int, classes: int) -> None:
+    def __init__(self, features: int, classes: int, width: int) -> None:
         super().__init__(features)
-        self.first = nn.Linear(features, WIDTH)
-        layers: list[nn.Module] = [Along(apart) for apart in APART]
+        self.first = nn.Linear(features, width)
+        layers: list[nn.Module] = [Along(width, apart) for apart in APART]
         half = len(APART) // 2
-        self.layers = nn.ModuleList([*layers[:half], Overall(), *layers[half:], Overall()])
+        self.layers = nn.ModuleList([*layers[:half], Overall(width), *layers[half:], Overall(width)])
         self.last = nn.Sequential(
-            nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.GELU(), Dropout(0.1), nn.Linear(WIDTH, classes)
+            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), Dropout(0.1), nn.Linear(width, classes)
         )
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
@@ -148,17 +154,18 @@ class CountedNotes(nn.Module):
     Args:
         features: number of features.
         classes: number of classes.
+        width: numbers of a note in each.
         members: networks (docs/decisions/0024).
     """
 
-    def __init__(self, features: int, classes: int, members: int = 1) -> None:
+    def __init__(self, features: int, classes: int, width: int, members: int = 1) -> None:
         super().__init__()
-        self.members = nn.ModuleList(AlongLine(features, classes) for _ in range(members))
+        self.members = nn.ModuleList(AlongLine(features, classes, width) for _ in range(members))
 
     @staticmethod
     def of(members: Sequence[AlongLine]) -> CountedNotes:
         """These networks as one."""
-        out = CountedNotes(0, 0, 0)
+        out = CountedNotes(0, 0, 0, members=0)
         out.members.extend(members)
         return out
 

@@ -48,9 +48,10 @@ class Tagger(nn.Module):
             them are its vector; 0 reads passages.
         narrow: width of the blocks over the window, for a head of few numbers: they read what a linear layer says of
             the SIM's states, and another adds to these; 0 is as wide as the SIM.
-        counted: hand-crafted features from which something learnt answers beside the head, which is not asked of them
-            here (`understand.heads`); 0 for none.
-        members: networks that have learnt from these, of a head about notes.
+
+    Attributes:
+        counted: what has learnt from hand-crafted features and answers beside the head, where something has; it is not
+            asked here (`understand.heads`).
     """
 
     def __init__(
@@ -62,8 +63,6 @@ class Tagger(nn.Module):
         dropout: float = 0.1,
         views: int = 0,
         narrow: int = 0,
-        counted: int = 0,
-        members: int = 1,
     ) -> None:
         super().__init__()
         if level not in LEVELS:
@@ -90,10 +89,6 @@ class Tagger(nn.Module):
             self.register_buffer("slopes", torch.tensor([0.0] * (heads - heads // 2) + near), persistent=False)
         self.slopes: Tensor
         self.counted: Counted | CountedNotes | None = None
-        if counted and level == "sequence":
-            self.counted = Counted(counted, classes)
-        elif counted:
-            self.counted = CountedNotes(counted, classes, members)
         self.head = nn.Sequential(
             Dropout(dropout),
             nn.Linear(width * (views or (2 if level == "sequence" and not context else 1)), width),
