@@ -115,3 +115,22 @@ def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
     (tmp_path / "tune.abc").write_text("X:1\nT:One\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n")
     done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "8\n", "")
+
+
+LEAVES = """
+import atexit
+import threading
+
+atexit.register(lambda: print(threading.active_count(), "thread left"))
+
+from scoresim.score.sandbox import Workers
+
+workers = Workers()
+workers.begin(len)
+"""
+
+
+def test_who_leaves_closes_the_workers_that_still_begin() -> None:
+    """One that nobody tells what to do any more would write a traceback on the terminal."""
+    done = subprocess.run([sys.executable, "-c", LEAVES], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 thread left\n", "")

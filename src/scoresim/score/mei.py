@@ -8,6 +8,7 @@ since a drawn head has no note), never guessed.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -351,7 +352,7 @@ def _finish(walk: Walk, source: str) -> Reading:
         for onset, length, meter, bar_id, label, fifths in walk.bars
     )
     staves = tuple(Staff(n, p.label, p.transposition) for n, p in sorted(walk.parts.items()) if n > 0)
-    tempos = tuple((onset // shared, bpm) for onset, bpm in walk.tempos if bpm > 0)
+    tempos = tuple((onset // shared, bpm) for onset, bpm in walk.tempos if 0 < bpm < math.inf)
     score = Score(resolution, notes, bars, staves, tempos, source, tuple(walk.warnings))
     undrawn, contradicted = missing(columns)  # first: what a tie carries depends on what is going to be drawn
     return Reading(score, place, walk.staff_number, undrawn, contradicted, carried(columns))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 import re
 import zipfile
 import zlib
@@ -236,7 +237,7 @@ def read_tracks(path: Path) -> tuple[Score, Ints, tuple[str, ...]]:
         program=merged["program"][order],
     )
     signatures = [(int(s.time), int(s.numerator), int(s.denominator)) for s in midi.time_signatures]
-    tempos = tuple((max(int(t.time), 0), float(t.qpm)) for t in midi.tempos if t.qpm > 0)
+    tempos = tuple((max(int(t.time), 0), float(t.qpm)) for t in midi.tempos if 0 < t.qpm < math.inf)
     bars = bars_from_signatures(signatures, end, resolution) if signatures else ()
     names = tuple(str(track.name) for track in midi.tracks)
     return Score(resolution, notes, bars, (), tempos, str(path)), merged["track"][order], names

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import resource
 import signal
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures import TimeoutError as TaskTimeout
@@ -52,8 +54,8 @@ def _begin_worker(memory: int) -> None:
 class Workers:
     """Worker processes that stay from one call to the next: a program that reads many files one by one opens them once.
 
-    They are started when they first have something to do; `close` them, or open them in a with statement. Calls from
-    several threads share them.
+    They are started when they first have something to do; `close` them, or open them in a with statement; what is open
+    when the program ends is closed then. Calls from several threads share them.
 
     Args:
         count: number of processes.
@@ -75,6 +77,7 @@ class Workers:
             "context": multiprocessing.get_context("forkserver") if main else _Apart(),
         }
         self._pool = ProcessPool(**self._options)
+        _OPEN.add(self)
 
     def begin(self, function: Callable[[Any], Any]) -> None:
         """Start a worker, and let it load what a function needs: it is called with None, whatever comes of it."""
@@ -116,6 +119,7 @@ class Workers:
 
     def close(self, at_once: bool = True) -> None:
         """End the processes."""
+        _OPEN.discard(self)
         if at_once:
             self._pool.stop()  # type: ignore[no-untyped-call]
         else:
@@ -127,6 +131,16 @@ class Workers:
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self.close(at_once=kind is not None)
+
+
+_OPEN = weakref.WeakSet[Workers]()
+
+
+@atexit.register
+def _end() -> None:
+    """A worker that begins while the program leaves would complain on the terminal that nobody tells it what to do."""
+    for workers in list(_OPEN):
+        workers.close()
 
 
 def run_all(

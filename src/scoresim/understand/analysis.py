@@ -328,8 +328,9 @@ def stated(whole: Whole) -> dict[str, str]:
             count = abs(bar.fifths)
             words = f"{count} {name}{'s' * (count > 1)}" if count else "no sharps or flats"
             found["key signature"] = words + changing({one.fifths for one in bars if one.fifths is not None})
-        meters = {(one.numerator, one.denominator) for one in bars}
-        found["time signature"] = f"{bar.numerator}/{bar.denominator}" + changing(meters)
+        if bar.numerator > 0 and bar.denominator > 0:  # else it states none
+            meters = {(one.numerator, one.denominator) for one in bars}
+            found["time signature"] = f"{bar.numerator}/{bar.denominator}" + changing(meters)
     for tempo in tempos[:1]:
         found["tempo"] = f"{tempo:.0f} quarter notes a minute" + changing({round(one) for one in tempos})
     return found
