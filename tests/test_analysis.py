@@ -278,6 +278,7 @@ def test_what_changes_is_said_to_change(sim: Sim, tmp_path: Path) -> None:
         ("song.mid", b"MThd\0\0\0\6\0\1\0\1\0\1MTrk\0\0\0\x13\0\xff\x51\3\0\0\0\0\x90\x3c\x50\4\x80\x3c\0\0\xff\x2f\0"),
         ("free.abc", b"X:1\nT:Free\nM:none\nL:1/4\nQ:0\nK:C\nCDEF|GABc|\n"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_no_tempo_and_no_bars_are_not_stated(sim: Sim, tmp_path: Path, name: str, music: bytes) -> None:
     """A MIDI file whose quarter notes last no time, and a tune that has no metre."""

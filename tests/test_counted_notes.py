@@ -16,7 +16,7 @@ from scoresim.benchmark.beside_notes import OfWindows, beside_notes, learn_notes
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.metrics import class_weights
 from scoresim.benchmark.piecewise import Material, labels_of, windows
-from scoresim.benchmark.states import told
+from scoresim.benchmark.states import KnownBatch, MovedWindows
 from scoresim.benchmark.task import Answers
 from scoresim.checkpoint import COUNTED, HeadConfig, load_head, save_head
 from scoresim.data.batches import Windows
@@ -66,18 +66,37 @@ def test_windows_are_told_the_features_of_their_own_notes(melody: Material) -> N
     cut = cut_training(melody)
     pieces = melody.parts["train"]
     numbered = [np.stack([np.full(len(piece), i), np.arange(len(piece))], 1) for i, piece in enumerate(pieces)]
-    known = told(cut, [some.astype(np.float16) for some in numbered])
+    known = MovedWindows(cut, [some.astype(np.float16) for some in numbered])
     for i, window in enumerate(cut.windows):
         batch = known.gather(np.array([i]))
-        given, _ = batch.inputs("notes")
-        asked = given.states[given.notes.mask].numpy()
+        asked = told(batch, melody)
         assert (asked[:, 0] == window.piece).all()
         assert asked[:, 1].tolist() == list(range(window.first, window.end))
-        truth = np.asarray(melody.label(pieces[window.piece]))[window.first : window.end]
-        assert batch.labels["melody"][given.notes.mask].tolist() == truth.tolist()
+    begins = set[tuple[float, ...]]()
+    for step in range(3 * known.steps_per_epoch):
+        batch = known.batch(0, step)
+        for i, window in enumerate(batch.index.tolist()):
+            asked = told(batch, melody, i)
+            assert (asked[:, 0] == cut.windows[window].piece).all()
+            assert len(asked) == cut.windows[window].end - cut.windows[window].first
+            assert (np.diff(asked[:, 1]) == 1).all()
+            begins.add(tuple(asked[0]))
+    assert {asked[1] for asked in begins} > {0}, "the beginning of a piece is seen, too"
+    assert len(begins) > 2 * len(cut.windows), "windows are cut elsewhere in every pass"
+    assert torch.equal(known.batch(0, 5).known.states, known.batch(0, 5).known.states), "by seed and step alone"
     cut.segments.marks = None
     with pytest.raises(ValueError, match="no classes"):
-        told(cut, [])
+        MovedWindows(cut, [])
+
+
+def told(batch: KnownBatch, melody: Material, row: int = 0) -> np.ndarray:
+    """Features of the notes of a row, whose classes are those of the notes that they number."""
+    given, _ = batch.inputs("notes")
+    mask = given.notes.mask[row]
+    asked = given.states[row][mask].numpy()
+    truth = np.asarray(melody.label(melody.parts["train"][int(asked[0, 0])]))[asked[:, 1].astype(np.int64)]
+    assert batch.labels["melody"][row][mask].tolist() == truth.tolist()
+    return asked
 
 
 def measured(counted: CountedNotes, features: Tensor) -> CountedNotes:
@@ -122,7 +141,7 @@ def test_windows_are_judged_as_pieces_are(melody: Material) -> None:
     torch.manual_seed(0)
     counted = CountedNotes(counts.features[0].shape[1], 3, 8)
     measured(counted, torch.from_numpy(np.concatenate(counts.features)).float())
-    known = told(cut_training(melody), counts.features)
+    known = MovedWindows(cut_training(melody), counts.features)
     index = np.array([0, len(known.windows) - 1])
     batch = known.gather(index)
     given, _ = batch.inputs("notes")

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from scoresim.benchmark.beside import Beside, weighed
 from scoresim.benchmark.metrics import Floats
 from scoresim.benchmark.piecewise import Material, labels_of
-from scoresim.benchmark.states import told
+from scoresim.benchmark.states import MovedWindows
 from scoresim.benchmark.task import Answers
 from scoresim.checkpoint import COUNTED
 from scoresim.data.batches import Windows
@@ -104,10 +104,10 @@ def learn_notes(
     features = note_counts(windows.segments.pieces, task.hidden).features
     measured = torch.from_numpy(np.concatenate(features)).float()
     several = replace(windows.config, batch_size=WINDOWS)
-    known = told(Windows(windows.segments, windows.windows, several, windows.task), features)
+    known = MovedWindows(Windows(windows.segments, windows.windows, several, windows.task), features)
     steps = round(np.clip(EPOCHS * len(known.windows) / WINDOWS, FEWEST, MOST))
     about = {"task": task.name, "material": material.identity, "features": asked.identity, "steps": steps, "seed": seed}
-    about |= {"members": MEMBERS, "width": WIDTH}
+    about |= {"members": MEMBERS, "width": WIDTH, "moved": True}
     if (out / CONFIG).is_file() and read_json(out / CONFIG) != about:
         raise BadInput(f"{out} holds what was learnt of other pieces or features; remove it, or choose another folder.")
     write_json(out / CONFIG, about)

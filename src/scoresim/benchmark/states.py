@@ -123,10 +123,21 @@ class KnownWindows(Windows):
 
     def gather(self, index: NDArray[np.int64]) -> Batch:
         """The given windows as one batch."""
-        known = self.states
         passage = np.concatenate([self.passages[i] for i in index.tolist()])
         window = np.repeat(np.arange(len(index)), [len(self.passages[i]) for i in index.tolist()])
-        first, count = known.first[passage], np.diff(known.first)[passage]
+        first, count = self.states.first[passage], np.diff(self.states.first)[passage]
+        return self.made(index, window, first, count, self.states.vectors[passage])
+
+    def made(self, index: Ints, window: Ints, first: Ints, count: Ints, vectors: NDArray[np.float32]) -> KnownBatch:
+        """A batch of B stretches of what is known.
+
+        Args:
+            index: of the windows.
+            window: [B] in which of them each stretch stands.
+            first, count: [B] its first note among all, and how many there are.
+            vectors: [B, 2 width] of each.
+        """
+        known = self.states
         mask = np.arange(max(int(count.max()), 1)) < count[:, None]
         at = (first[:, None] + np.arange(mask.shape[1]))[mask]
 
@@ -137,7 +148,7 @@ class KnownWindows(Windows):
 
         notes = NoteInput(torch.zeros(*mask.shape, 0, dtype=torch.long), torch.from_numpy(mask), padded(known.time[at]))
         states = padded(known.states[at]).float() if known.states.shape[1] else None
-        nothing = torch.zeros(len(passage), 0)
+        nothing = torch.zeros(len(first), 0)
         labels = torch.from_numpy(self.classes[index]) if self.classes is not None else padded(known.marks[at], IGNORE)
         return KnownBatch(
             notes=notes,
@@ -148,8 +159,47 @@ class KnownWindows(Windows):
             labels={self.task: labels},
             index=torch.from_numpy(index[window]),
             window=torch.from_numpy(window),
-            known=Known(states, torch.from_numpy(known.vectors[passage]), notes),
+            known=Known(states, torch.from_numpy(vectors), notes),
         )
+
+
+class MovedWindows(KnownWindows):
+    """Windows of notes whose features are known; in training each is moved along its piece, elsewhere in every pass.
+
+    What learns from them cannot know a song by where its windows begin and end, and by the means over just these notes.
+
+    Args:
+        windows: of pieces whose notes are asked.
+        features: [N, F] float16 of the notes of every piece.
+    """
+
+    def __init__(self, windows: Windows, features: Sequence[NDArray[np.float16]]) -> None:
+        marks = windows.segments.marks
+        if marks is None:
+            raise ValueError("the notes of these windows have no classes")
+        first, classes = np.r_[0, np.cumsum([len(some) for some in features])], np.concatenate(marks).astype(np.int64)
+        nothing, time = np.zeros((len(features), 0), np.float32), np.zeros(len(classes), np.float32)
+        known = Mapped([np.concatenate(features)])
+        states = States(first, nothing, time, np.where(classes < 0, IGNORE, classes), known)
+        super().__init__(windows, [np.array([window.piece]) for window in windows.windows], states)
+
+    def batch(self, seed: int, step: int) -> Batch:
+        """The batch of training step `step`: windows moved by at most half their length, as far as the piece goes."""
+        return self._moved(self.order.rows(seed, step), np.random.default_rng([seed, step]))
+
+    def gather(self, index: Ints) -> Batch:
+        """The given windows as one batch, where they stand."""
+        return self._moved(index, None)
+
+    def _moved(self, index: Ints, chance: np.random.Generator | None) -> Batch:
+        some = [self.windows[i] for i in index.tolist()]
+        first = np.array([window.first for window in some])
+        count = np.array([window.end for window in some]) - first
+        start, end = self.states.first[self.piece[index]], self.states.first[self.piece[index] + 1]
+        if chance is not None:
+            half = count // 2
+            first = (first + chance.integers(-half, half + 1)).clip(0, end - start - count)
+        return self.made(index, np.arange(len(some)), start + first, count, np.zeros((len(some), 0), np.float32))
 
 
 def keep(
@@ -209,27 +259,6 @@ def unique_passages(windows: Windows) -> tuple[list[Ints], list[tuple[int, ...]]
             mine.append(number)
         passages.append(np.array(mine, dtype=np.int64))
     return passages, groups
-
-
-def told(windows: Windows, features: Sequence[NDArray[np.float16]]) -> KnownWindows:
-    """Windows of which features of their notes are known, in the place of states.
-
-    Args:
-        windows: of pieces whose notes are asked.
-        features: [N, F] of the notes of every piece.
-    """
-    marks = windows.segments.marks
-    if marks is None:
-        raise ValueError("the notes of these windows have no classes")
-    passages, groups = unique_passages(windows)
-    stretches = [(windows.segments.rows[rows[0]], windows.segments.rows[rows[-1]].end) for rows in groups]
-    columns = [np.concatenate([of[one.piece][one.first : end] for one, end in stretches]) for of in (features, marks)]
-    count = np.array([end - one.first for one, end in stretches])
-    nothing = np.zeros((len(groups), 0), np.float32)
-    time = np.zeros(int(count.sum()), np.float32)
-    classes = np.where(columns[1] < 0, IGNORE, columns[1]).astype(np.int64)
-    known = States(np.r_[0, np.cumsum(count)], nothing, time, classes, Mapped([columns[0]]))
-    return KnownWindows(windows, passages, known)
 
 
 def blanked(notes: NoteInput) -> NoteInput:

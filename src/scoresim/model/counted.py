@@ -14,6 +14,7 @@ MOST = 4.0  # deviations from the mean: more than that says no more
 BUCKETS = 4096  # of n-grams
 APART, KERNEL = (1, 2, 4, 8, 16, 32), 5  # of what reads the features of notes along the line
 MEANS = 8  # of all notes of a piece, that each of them is told
+DROPPED = 0.1  # of what a layer of it adds, in training
 LEAST, NEVER = 1e-4, 1e9  # deviation of a feature that says something, and what the others are divided by
 LENGTH = 30.0  # of the vector of n-grams, whose direction alone says something; sixteen is that of 272 features
 
@@ -80,11 +81,12 @@ class Along(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.convolution = nn.Conv1d(width, width, KERNEL, padding=apart * (KERNEL // 2), dilation=apart)
+        self.dropout = Dropout(DROPPED)
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
         """[W, T, width] to the same shape; [W, T, 1] is 1 at notes."""
         beside = self.convolution((self.norm(x) * there).transpose(1, 2)).transpose(1, 2)
-        out: Tensor = x + nn.functional.gelu(beside) * there
+        out: Tensor = x + self.dropout(nn.functional.gelu(beside)) * there
         return out
 
 
@@ -99,6 +101,7 @@ class Overall(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.weigh, self.value, self.out = nn.Linear(width, MEANS), nn.Linear(width, width), nn.Linear(width, width)
+        self.dropout = Dropout(DROPPED)
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
         """[W, T, width] to the same shape; [W, T, 1] is 1 at notes, of which every window has one."""
@@ -106,7 +109,7 @@ class Overall(nn.Module):
         shares = self.weigh(notes).masked_fill(there == 0, -torch.inf).softmax(dim=1)
         values = self.value(notes).unflatten(-1, (MEANS, -1))
         means = torch.einsum("wtm,wtmd->wmd", shares, values).flatten(1)[:, None]
-        out: Tensor = x + self.out(means) * there
+        out: Tensor = x + self.dropout(self.out(means)) * there
         return out
 
 
@@ -129,7 +132,7 @@ class AlongLine(Standardised):
         half = len(APART) // 2
         self.layers = nn.ModuleList([*layers[:half], Overall(width), *layers[half:], Overall(width)])
         self.last = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), Dropout(0.1), nn.Linear(width, classes)
+            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), Dropout(DROPPED), nn.Linear(width, classes)
         )
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
