@@ -287,5 +287,5 @@ def test_what_ships_reads_features_as_it_was_taught_to(melody: Material) -> None
     assert isinstance(head.tagger.counted, CountedNotes)
     counts = note_counts(melody.parts["test"][:1], head.config.hidden)
     [said] = counted_notes(head.tagger.counted, head.config.features, counts)
-    expected = [[-12.629, -8.017, 0.0], [0.0, -13.308, -9.023], [0.0, -12.177, -8.077]]
+    expected = [[-14.208, -11.797, 0.0], [0.0, -13.168, -8.218], [0.0, -13.421, -8.671]]
     assert said[[0, 7, 20]] == pytest.approx(np.array(expected), abs=5e-3)
