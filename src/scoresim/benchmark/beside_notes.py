@@ -37,7 +37,7 @@ EPOCHS, FEWEST, MOST = 5.0, 200, 3000  # steps: passes over the training windows
 WINDOWS = 16  # of a step
 LR = 2e-3
 VALIDATIONS = 4
-MEMBERS, WIDTH = 3, 128  # networks, and numbers of a note in each
+MEMBERS = 3  # networks
 CONFIG = "counted.json"
 
 _logger = logging.getLogger("scoresim")
@@ -107,7 +107,7 @@ def learn_notes(
     known = MovedWindows(Windows(windows.segments, windows.windows, several, windows.task), features)
     steps = round(np.clip(EPOCHS * len(known.windows) / WINDOWS, FEWEST, MOST))
     about = {"task": task.name, "material": material.identity, "features": asked.identity, "steps": steps, "seed": seed}
-    about |= {"members": MEMBERS, "width": WIDTH, "moved": True}
+    about |= {"members": MEMBERS, "width": task.width, "moved": True}
     if (out / CONFIG).is_file() and read_json(out / CONFIG) != about:
         raise BadInput(f"{out} holds what was learnt of other pieces or features; remove it, or choose another folder.")
     write_json(out / CONFIG, about)
@@ -131,7 +131,7 @@ def learn_notes(
     for number in range(MEMBERS):
         own = MEMBERS * seed + number
         torch.manual_seed(own)
-        member = AlongLine(measured.shape[1], classes, WIDTH)
+        member = AlongLine(measured.shape[1], classes, task.width)
         member.measure(measured)
         here, chooses = out / str(number), partial(likely, CountedNotes.of([member]))
         train(OfWindows(member), [objective], known, replace(settings, seed=own), here, chooses, keep_best=True)

@@ -308,6 +308,7 @@ class PieceTask:
         prepared: what is made of a piece before anything sees it, without pictures; None for nothing.
         turned: a piece so many semitones higher, with the class that it has then; None where the class does not
             follow from the old one.
+        width: of the networks that read features of its notes (decision 0025).
         shared: whether its sources share works, and music under other names (`piecewise.asked`, `without_copies`).
     """
 
@@ -333,6 +334,7 @@ class PieceTask:
     rule: tuple[str, Callable[[Pair, Sequence[str]], Floats]] | None = None
     prepared: Callable[[Piece], Piece] | None = None
     turned: Callable[[Piece, int], Piece] | None = None
+    width: int = 128
     shared: bool = False
 
     @property
