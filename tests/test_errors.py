@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+import torch
 
 from scoresim import errors
 
@@ -24,3 +25,13 @@ def test_every_error_of_the_tree_is_in_the_docstring() -> None:
     assert errors.__doc__ is not None
     for name in errors.__all__:
         assert f"{name} " in errors.__doc__
+
+
+def test_what_a_library_says_on_many_lines_is_said_on_one() -> None:
+    with pytest.raises(RuntimeError) as found:
+        torch.nn.Linear(3, 2).load_state_dict(torch.nn.Linear(4, 1).state_dict())
+    said = errors.in_short(found.value)
+    assert said.startswith("Error(s) in loading state_dict for Linear: size mismatch for weight: ")
+    assert said.endswith("torch.Size([2, 3]), and 1 more")
+    assert errors.in_short(ValueError("two\nlines.")) == "two lines"
+    assert (errors.in_short(ValueError("one.")), errors.in_short(KeyError())) == ("one.", "KeyError")

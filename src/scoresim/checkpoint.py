@@ -28,7 +28,7 @@ from safetensors.torch import save as save_bytes
 from torch import Tensor
 
 from scoresim import __version__
-from scoresim.errors import BadInput
+from scoresim.errors import BadInput, in_short
 from scoresim.files import read_json, replacing, sha256, write_json
 from scoresim.model.counted import Counted, CountedNotes
 from scoresim.model.lowrank import add_low_rank
@@ -232,7 +232,7 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
         if foreign or {name.replace(".linear.", ".") for name in lost} != own:
             raise ValueError("its weights are not those of its config")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise BadInput(f"{path} is a damaged head ({error}); take another copy.") from error
+        raise BadInput(f"{path} is a damaged head ({in_short(error)}); take another copy.") from error
     return tagger.eval(), config
 
 

@@ -27,3 +27,12 @@ class CheckFailed(ScoresimError):
     """A check ran to its end and found something wrong, such as a shard whose checksum differs."""
 
     exit_code = 1
+
+
+def in_short(error: Exception) -> str:
+    """What the error of a library says, on one line: of a list of faults the first, and how many more there are."""
+    first, *faults = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    if not faults:
+        return first
+    more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+    return f"{first} {faults[0].rstrip('.')}{more}"

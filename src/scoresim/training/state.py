@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from scoresim.checkpoint import plain, save_tensors
-from scoresim.errors import BadInput, CheckFailed
+from scoresim.errors import BadInput, CheckFailed, in_short
 from scoresim.files import replacing
 from scoresim.training.optim import Optimiser
 
@@ -140,7 +140,7 @@ def load_state(path: Path, module: nn.Module, optimiser: Optimiser) -> RunState:
                     like = parameter if saved.shape == parameter.shape else saved.to(parameter.device)
                     optimiser.state[parameter][moment] = torch.empty_like(like).copy_(saved).detach()
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise BadInput(f"{path} does not fit this run ({error}); remove its folder to begin anew.") from error
+        raise BadInput(f"{path} does not fit this run ({in_short(error)}); remove its folder to begin anew.") from error
     return state
 
 
