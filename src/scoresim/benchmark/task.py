@@ -334,7 +334,7 @@ class PieceTask:
     rule: tuple[str, Callable[[Pair, Sequence[str]], Floats]] | None = None
     prepared: Callable[[Piece], Piece] | None = None
     turned: Callable[[Piece, int], Piece] | None = None
-    width: int = 128
+    width: int = 64
     shared: bool = False
 
     @property

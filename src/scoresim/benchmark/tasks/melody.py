@@ -105,6 +105,7 @@ TASK = PieceTask(
     hidden=HIDDEN,
     transposes=True,
     hurries=True,
+    width=128,
     rule=("skyline", skyline),
     published=(
         Published(

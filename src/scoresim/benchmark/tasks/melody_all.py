@@ -85,5 +85,6 @@ TASK = PieceTask(
     hidden=melody.HIDDEN,
     transposes=True,
     hurries=True,
+    width=128,
     rule=("skyline", melody.skyline),
 )

@@ -54,7 +54,6 @@ TASK = PieceTask(
     hidden=("velocity",),
     transposes=True,
     hurries=True,
-    width=64,
     published=(
         Published("RNN, compound word (MidiBERT-Piano)", "accuracy", 0.4377, "16th-note grid, notes of 4/4 songs"),
         Published("MidiBERT-Piano", "accuracy", 0.5163, "pre-trained on the test songs too; 16th-note grid"),
