@@ -1,4 +1,4 @@
-"""What answers beside a head about notes: features of every note, read along their line (decisions 0023 and 0024).
+"""What answers beside a head about notes: features of every note, read along their line (decisions 0023 to 0025).
 
 Small networks of convolutions learn them, in the one training loop, on the windows of the head. What they say together
 of a whole piece is added to what the head says, by a weight that the validation part chooses.
@@ -27,7 +27,7 @@ from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json
 from scoresim.model.counted import AlongLine, CountedNotes
 from scoresim.model.image_encoder import ImageInput
-from scoresim.model.tagger import Known, in_windows
+from scoresim.model.tagger import Known
 from scoresim.training.loop import TrainConfig, train
 from scoresim.training.objectives import HeadObjective
 from scoresim.understand.heads import counted_notes
@@ -44,23 +44,18 @@ _logger = logging.getLogger("scoresim")
 
 
 class OfWindows(nn.Module):
-    """What learns from features, asked as a `Tagger` is asked of what is known of windows."""
+    """What learns from features, asked as a `Tagger` is asked of what is known of windows, one stretch each."""
 
     def __init__(self, counted: AlongLine) -> None:
         super().__init__()
         self.counted = counted
 
     def forward(self, known: Known, image: ImageInput | None, window: Tensor) -> Tensor:
-        """Log-probabilities [B, N, classes] of the notes of B passages, from their features [B, N, F]."""
+        """Log-probabilities [B, N, classes] of the notes of B windows, from their features [B, N, F]."""
         if known.states is None or known.notes is None:
             raise ValueError("there are no features of notes")
-        slots = in_windows(known.notes.mask, window)
-        features = known.states.new_zeros(*slots.mask.shape, known.states.shape[-1])
-        features = features.index_put((slots.window, slots.slot), known.states[slots.row, slots.at])
-        said: Tensor = self.counted(features, slots.mask)
-        nothing = said.new_zeros(*known.notes.mask.shape, said.shape[-1])
-        out: Tensor = nothing.index_put((slots.row, slots.at), said[slots.window, slots.slot])
-        return out
+        said: Tensor = self.counted(known.states, known.notes.mask)
+        return said
 
 
 def beside_notes(
