@@ -104,6 +104,12 @@ def test_every_head_stands_on_them_and_says_what_it_knows() -> None:
             assert (BUNDLED / weights / HEADS / f"{name}.safetensors").stat().st_size < 7e6
 
 
+def test_who_loads_them_does_not_wait_for_the_compiler_of_torch() -> None:
+    load = "import sys, scoresim; scoresim.load('small').heads; print('torch._dynamo' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", load], check=True, capture_output=True, text=True).stdout
+    assert said.strip() == "False"
+
+
 def test_they_make_the_round_trip_with_their_heads(tmp_path: Path) -> None:
     sim = scoresim.load()
     sim.save_pretrained(tmp_path / "again")

@@ -19,6 +19,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_bytes
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from scoresim import __version__
 from scoresim.errors import BadInput, in_short
@@ -43,6 +45,7 @@ COUNTED = "hand-crafted features"  # what has learnt from them, as a rule beside
 COUNTING = "counted."  # how the names of its tensors begin
 MOST_COUNTED, MOST_MEMBERS, MOST_WIDE = 4096, 16, 256  # features, networks that read them, numbers of a note in each
 WIDE = re.compile(r"counted\.(members\.\d+\.)?(mean$|scale$|rarity$|linear\.)")  # of these, in 32 bits
+FILLING = ("normal_", "uniform_", "kaiming_normal_", "kaiming_uniform_", "zero_", "zeros_", "fill_")
 HEADS = "heads"  # folder of heads, beside the weights
 AS_IT_IS = (1.0, 0.0)  # slope and shift of a match logit that nobody has calibrated
 BUNDLED = Path(__file__).parent / "weights"
@@ -190,7 +193,7 @@ class HeadConfig:
 
 def save_head(path: Path, tagger: Tagger, config: HeadConfig) -> None:
     """Write what a head adds to the weights that it stands on, in numbers of 16 bits; a regression of counts in 32."""
-    body = {f"sim.{name}" for name in _names(tagger.sim.config, tagger.sim.vocabulary_sizes)}
+    body = {f"sim.{name}" for name in _shapes(tagger.sim.config, tagger.sim.vocabulary_sizes)}
     own = {n: t for n, t in plain(tagger.state_dict()).items() if n.replace(".linear.", ".") not in body}
     tensors = {n: t if WIDE.match(n) else t.half() for n, t in own.items()}
     about = json.dumps({"format": HEAD_FORMAT, **asdict(config)}, sort_keys=True)
@@ -228,7 +231,7 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
         tagger = Tagger(body, config.level, len(config.classes), **sizes)
         tagger.counted = _counting(config, tensors) if config.rule == COUNTED else None
         lost, foreign = tagger.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
-        own = {f"sim.{name}" for name in _names(model.config, model.vocabulary_sizes)}
+        own = {f"sim.{name}" for name in _shapes(model.config, model.vocabulary_sizes)}
         if foreign or {name.replace(".linear.", ".") for name in lost} != own:
             raise ValueError("its weights are not those of its config")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
@@ -297,10 +300,19 @@ def _head_config(words: str) -> HeadConfig:
     return config
 
 
-def _names(config: SIMConfig, sizes: tuple[int, ...]) -> set[str]:
-    """Names of the weights of a model as it was pre-trained."""
-    with torch.device("meta"):
-        return set(SIM(config, sizes).state_dict())
+class _Unfilled(TorchFunctionMode):
+    """Modules made under it hold no numbers: on "meta", filling a tensor imports torch's compiler, a second's work."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = kwargs or {}
+        return next(iter([*args, *named.values()])) if func.__name__ in FILLING else func(*args, **named)
+
+
+@cache
+def _shapes(config: SIMConfig, sizes: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights of a model as it was pre-trained, by name."""
+    with torch.device("meta"), _Unfilled():
+        return {name: tuple(tensor.shape) for name, tensor in SIM(config, sizes).state_dict().items()}
 
 
 def _digest(tensors: Mapping[str, Tensor], about: str) -> str:
@@ -391,10 +403,7 @@ def _build(weights: Path, config: SIMConfig, vocabulary: Vocabulary) -> tuple[SI
     """
     damaged = BadInput(f"{weights} does not hold the weights that its config.json describes; take another copy.")
     try:
-        with torch.device("meta"):
-            expected = {
-                name: tuple(tensor.shape) for name, tensor in SIM(config, vocabulary.sizes).state_dict().items()
-            }
+        expected = _shapes(config, vocabulary.sizes)
         with safe_open(weights, framework="pt") as file:
             if {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()} != expected:  # noqa: SIM118
                 raise damaged

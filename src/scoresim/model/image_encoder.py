@@ -63,7 +63,7 @@ class ImageEncoder(nn.Module):
         self.stem.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.norm = nn.LayerNorm(features)
         self.project = nn.Linear(features, width)
-        self.kind = nn.Parameter(torch.randn(width) * 0.1)
+        self.kind = nn.Parameter(torch.empty(width).normal_(std=0.1))
         self.staff = nn.Sequential(Waves(shortest=1.5, longest=48.0), nn.Linear(2 * FREQUENCIES, width, bias=False))
 
     def forward(self, image: ImageInput, where: Where) -> Tensor:

@@ -23,7 +23,7 @@ class Waves(nn.Module):
 
     def __init__(self, shortest: float, longest: float) -> None:
         super().__init__()
-        ladder = torch.logspace(math.log10(longest), math.log10(shortest), FREQUENCIES)
+        ladder = torch.logspace(math.log10(longest), math.log10(shortest), FREQUENCIES, device="cpu")
         self.register_buffer("turns", 2 * math.pi / ladder, persistent=False)
         self.turns: Tensor
 

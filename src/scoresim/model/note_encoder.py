@@ -40,12 +40,12 @@ class NoteEncoder(nn.Module):
         starts = torch.tensor([sum(sizes[:i]) for i in range(len(sizes))])
         self.register_buffer("starts", starts, persistent=False)
         self.starts: Tensor
-        self.table = nn.Parameter(torch.randn(sum(sizes), width) * (0.25 * len(sizes) ** -0.5))
+        self.table = nn.Parameter(torch.empty(sum(sizes), width).normal_(std=0.25 * len(sizes) ** -0.5))
         self.below = nn.Embedding(CHORD, width)
         self.above = nn.Embedding(CHORD, width)
         for ranks in (self.below, self.above):
             nn.init.normal_(ranks.weight, std=0.1)
-        self.kind = nn.Parameter(torch.randn(width) * 0.1)
+        self.kind = nn.Parameter(torch.empty(width).normal_(std=0.1))
         self.order = nn.Sequential(Waves(shortest=3.0, longest=2048.0), nn.Linear(2 * FREQUENCIES, width, bias=False))
 
     def forward(self, notes: NoteInput, where: Where) -> Tensor:

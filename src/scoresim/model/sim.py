@@ -170,7 +170,7 @@ class SIM(nn.Module):
         self.note_encoder = NoteEncoder(self.vocabulary_sizes, width)
         cell = config.patch_height, config.patch_width
         self.image_encoder = ImageEncoder(cell, config.stem_channels, width, strips=config.staves)
-        self.summary = nn.Parameter(torch.randn(width) * 0.1)
+        self.summary = nn.Parameter(torch.empty(width).normal_(std=0.1))
         self.glance = Glance(width)
         self.blocks = nn.ModuleList(Block(width, config.heads, config.dropout) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
