@@ -55,6 +55,7 @@ NEW = [
     "composer_performances",
     "difficulty",
     "emotion",
+    "emotion_all",
     "emotion_midibert",
     "hand",
     "key",
