@@ -305,7 +305,7 @@ class _Unfilled(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         named = kwargs or {}
-        return next(iter([*args, *named.values()])) if func.__name__ in FILLING else func(*args, **named)
+        return (*args, *named.values())[0] if func.__name__ in FILLING else func(*args, **named)
 
 
 @cache
