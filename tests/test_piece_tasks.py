@@ -18,6 +18,7 @@ from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.benchmark.tasks import (
     composer_asap,
     difficulty,
+    difficulty_all,
     emotion,
     emotion_midibert,
     hand,
@@ -54,6 +55,7 @@ NEW = [
     "composer_asap",
     "composer_performances",
     "difficulty",
+    "difficulty_all",
     "emotion",
     "emotion_all",
     "emotion_midibert",
@@ -237,6 +239,8 @@ def test_labels_of_pieces_are_read_from_what_the_source_says() -> None:
     signatures = [meter.label(made_up(labels={"time_signature": t})) for t in ("2/2", "3/4", "7/8", "")]
     assert signatures == [0, 2, len(meter.CLASSES) - 1, -1]
     assert [difficulty.label(made_up(labels={"henle": g})) for g in ("1", "9", "")] == [0, 8, -1]
+    grades = ("Piano 3 easy", "Piano 8 difficult", "9", "")
+    assert [difficulty_all.label(made_up(labels={"henle": g})) for g in grades] == [2, 7, 8, -1]
     assert [tune_type.label(made_up(labels={"tune_type": t})) for t in ("jig", "ashover (mixed)")] == [2, -1]
     assert composer_asap.classes([made_up(composer="B"), made_up(), made_up()]) == ("A", "B")
     assert [composer_asap.label(made_up(composer=c), ("A", "B")) for c in "BX"] == [1, -1]
