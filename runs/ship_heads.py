@@ -30,7 +30,7 @@ FREE = {  # sources whose terms allow anything, at most with the name of the sou
 ANY_USE = "license: cc-by-4.0"  # of the card of such weights
 QUESTIONS = {
     "melody": "which notes are melody",
-    "velocity": "how loud a note of a pop song is played (six classes)",
+    "velocity": "how loud a note of piano music is played (six classes)",
     "emotion": "which of four moods a piece has, a clip of a pop song or a phrase from a video game",
     "composer": "which of ten composers from Bach to Rachmaninoff wrote a piece, or whether another did",
     "style": "to which repertoire a piece belongs, as written or as played",
@@ -135,7 +135,12 @@ nobody had recorded: 100 phrases from video games.
     "key": """A key is answered by the head together with profiles of keys (docs/decisions/0019), for whole pieces;
 one that changes its key has one answer.
 """,
-    "velocity": """Velocity stands on its reading: keep both files.
+    "difficulty": """How hard a piece is to play is asked of piano music alone: of a song or a quartet the answer is that of
+notes that sound alike. It has learnt from Bartok's Mikrokosmos, Chopin, and sonatas of Mozart and Beethoven, whose
+movements all have the grade of the sonata.
+""",
+    "velocity": """Velocity stands on its reading: keep both files. How loud a recording is as a whole hardly stands in
+its notes: what is said is what is usual.
 """,
 }
 

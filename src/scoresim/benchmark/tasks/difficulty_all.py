@@ -5,14 +5,18 @@ calls a beginner's piece a sonata. So here it learns from Bartok's *Mikrokosmos*
 play until he can: the publisher Henle has graded them on the same scale (from 1 to 8; Ramoneda et al., ICASSP 2022).
 
 Pieces of *Mikrokosmos* are in a part by the lot of the piece, all others in that of `difficulty`. Inputs are notes
-alone, as written. Metrics are those of `difficulty`; grade 9 has no easy piece and grade 1 no hard one, so in part the
-head tells two styles apart: look at each source alone, too (`benchmarks/heads.py`).
+alone, as written.
+
+Metrics are those of `difficulty`, but Kendall's tau-b chooses: who asks wants harder pieces to be called harder. Only
+*Mikrokosmos* has grades 1 and 2, so in part a head tells two styles apart: look at each source alone, too
+(`benchmarks/heads.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from scoresim.benchmark.metrics import Statistic
 from scoresim.benchmark.task import PieceTask
 from scoresim.benchmark.tasks import difficulty
 from scoresim.data.corpora import Item
@@ -36,6 +40,12 @@ def label(piece: Piece, classes: Sequence[str] = difficulty.CLASSES) -> int:
     return classes.index(known) if known in classes else -1
 
 
+def measures(classes: Sequence[str]) -> dict[str, Statistic]:
+    """Kendall's tau-b chooses."""
+    known = difficulty.measures(classes)
+    return {name: known[name] for name in ("Kendall's tau-b", "mean squared error", "macro accuracy")}
+
+
 TASK = PieceTask(
     name="difficulty_all",
     question="How hard is this piano piece, from 1 to 9, be it for beginners or a sonata?",
@@ -44,7 +54,7 @@ TASK = PieceTask(
     part=part,
     classes=difficulty.CLASSES,
     label=label,
-    measures=difficulty.measures,
+    measures=measures,
     obtain=f"{difficulty.TASK.obtain} Mikrokosmos is at https://github.com/PRamoneda/Mikrokosmos-difficulty.",
     pictured=False,
     balance=difficulty.TASK.balance,
