@@ -5,10 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import pytest
+
 from scoresim.errors import BadInput
-from scoresim.score.sandbox import Failure, Workers, run_all
+from scoresim.score.sandbox import BROKEN, Failure, Workers, run_all
 
 
 def behave(task: str) -> str:
@@ -71,6 +76,25 @@ def test_a_task_whose_worker_is_killed_is_tried_once_more(tmp_path: Path) -> Non
     assert sorted(run_all(kill_once, markers, workers=1)) == list(enumerate(markers))
     results = dict(run_all(killed, ["x", "killed", "y"], workers=1))
     assert results == {0: "x", 1: Failure("its worker was killed twice", may_be_load=True), 2: "y"}
+
+
+@pytest.mark.parametrize(("breaks", "reason"), [(5, ""), (6, BROKEN)])
+def test_who_is_lost_with_others_is_not_to_blame_so_soon(
+    breaks: int, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a worker dies before it has said what it does, all that waits is lost: others may have killed it again."""
+    left = {"a": breaks, "b": 0}
+
+    def schedule(function: Callable[[str], str], task: str, timeout: float) -> "Future[str]":
+        future: Future[str] = Future()
+        left[task] -= 1
+        future.set_exception(BrokenProcessPool()) if left[task] >= 0 else future.set_result(function(task))
+        return future
+
+    with Workers(1) as workers:
+        monkeypatch.setattr(workers, "_schedule", schedule)
+        expected = Failure(reason, may_be_load=True) if reason else "A"
+        assert dict(workers.run_all(str.upper, ["a", "b"])) == {0: expected, 1: "B"}
 
 
 def test_workers_stay_and_live_through_what_their_tasks_do() -> None:

@@ -96,7 +96,9 @@ def test_weights_for_any_use_match_find_and_hear_melodies() -> None:
 
 
 def test_every_head_stands_on_them_and_says_what_it_knows() -> None:
-    assert {"melody", "velocity", "style", "style-image", "emotion", "key", "composer", "difficulty"} <= set(scoresim.load().heads)
+    assert {"melody", "velocity", "style", "style-image", "emotion", "key", "composer", "difficulty"} <= set(
+        scoresim.load().heads
+    )
     for weights in TERMS:
         sim = scoresim.load(weights)
         for name, head in sim.heads.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import numpy as np
 import psycopg
@@ -109,6 +109,9 @@ class ServerStore(Opened):
             return self._db.execute("select format, model, width from scoresim_about").fetchone() or ("", "", 0)
 
     def close(self) -> None:
+        if self._write:
+            with suppress(psycopg.Error):  # whose connection is lost holds no lock any more
+                self._db.execute("select pg_advisory_unlock_all()")  # else the server lets it go some time later
         self._db.close()
 
     # ---- files

@@ -9,6 +9,7 @@ import resource
 import signal
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures import TimeoutError as TaskTimeout
@@ -25,7 +26,8 @@ from scoresim.errors import ScoresimError
 MEMORY = 3 << 30  # bytes of address space per worker
 TASKS_PER_WORKER = 2000
 AHEAD = 4  # tasks handed out for every worker, those that it works on included
-KILLED = object()
+KILLED, BROKEN = "its worker was killed twice", "workers died six times while it waited"
+AGAIN = {KILLED: 1, BROKEN: 5}  # how often a task is tried once more
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,18 @@ class Failure:
 
     reason: str
     may_be_load: bool = False
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """A task that gave no result, for no fault of its own as far as one knows.
+
+    Attributes:
+        how: `KILLED` while it ran, or `BROKEN`: a worker died of which nobody knew yet what it did, and all that had
+            been handed out was lost with it.
+    """
+
+    how: str
 
 
 def _begin_worker(memory: int) -> None:
@@ -100,7 +114,7 @@ class Workers:
     ) -> Iterator[tuple[int, Any]]:
         """See `run_all`."""
         waiting: dict[Any, int] = {}
-        following, killed = 0, set[int]()
+        following, lost = 0, Counter[tuple[int, str]]()
         try:
             while waiting or following < len(tasks):
                 for i in range(following, min(following + AHEAD * self.count - len(waiting), len(tasks))):
@@ -108,11 +122,13 @@ class Workers:
                     following = i + 1
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                     i, outcome = waiting.pop(future), _outcome(future, timeout)
-                    if outcome is KILLED and i not in killed:
-                        killed.add(i)
-                        waiting[self._schedule(function, tasks[i], timeout)] = i
-                        continue
-                    yield i, Failure("its worker was killed twice", may_be_load=True) if outcome is KILLED else outcome
+                    if isinstance(outcome, _Lost):
+                        lost[i, outcome.how] += 1
+                        if lost[i, outcome.how] <= AGAIN[outcome.how]:
+                            waiting[self._schedule(function, tasks[i], timeout)] = i
+                            continue
+                        outcome = Failure(outcome.how, may_be_load=True)
+                    yield i, outcome
         finally:
             for future in waiting:
                 future.cancel()
@@ -215,10 +231,10 @@ def _outcome(future: Any, timeout: float) -> Any:
     except TaskTimeout:
         return Failure(f"took longer than {timeout:g} s", may_be_load=True)
     except BrokenProcessPool:
-        return KILLED  # a worker died between two tasks
+        return _Lost(BROKEN)
     except ProcessExpired as error:
         if abs(error.exitcode) in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
-            return KILLED  # from outside, or by a system short of memory: the task is tried once more
+            return _Lost(KILLED)  # from outside, or by a system short of memory: the task is tried once more
         aborted = abs(error.exitcode) == signal.SIGABRT  # C++ ends so when it gets no memory
         return Failure(f"the parser crashed (exit code {error.exitcode})", may_be_load=aborted)
     except MemoryError:
