@@ -74,9 +74,9 @@ LINES = (  # of heads: the title of a line, how its pre-training begins, and its
     ("*published: MidiBERT-Piano*", "published: MidiBERT-Piano", "notes"),
 )
 UNDERSTANDING = """Heads on `small` and beside it, by the recipes of [docs/benchmark.md](../docs/benchmark.md),
-trained on one H100, three seeds each (`melody_midibert`, three times as many steps, and `velocity_midibert` on a CPU,
-one seed), with 95 % intervals over works. Every row names its command; MIDI is the checkpoint of the same network
-pre-trained on MIDI alone with as many passages.
+trained on one H100, three seeds each (on a CPU `tune_type`, and with one seed `velocity_midibert` and
+`melody_midibert`, that with three times as many steps), with 95 % intervals over works. Every row names its command;
+MIDI is the checkpoint of the same network pre-trained on MIDI alone with as many passages.
 Features and rules are made on a CPU.
 Heads of pieces (composer, emotion) by the recipe of then: 16 windows a step, 2.1 passes. Parameters are those of
 network and head; how long a training took is known of rows on a CPU alone.
