@@ -129,14 +129,14 @@ of the folk songs of the Essen collection are missed. Recordings it knows by vel
 chords under them it has met as MIDI from Nottingham alone: it may call those of others English.
 """,
     "emotion": """Moods, composers, difficulty and, of notes, styles are answered by the head together with a regression
-of hand-crafted features and n-grams (docs/decisions/0021), for whole pieces. A mood has been learnt from few pieces that
-nobody had recorded: 100 phrases from video games.
+of hand-crafted features and n-grams (docs/decisions/0021), for whole pieces. A mood has been learnt from few pieces
+that nobody had recorded: 100 phrases from video games.
 """,
     "key": """A key is answered by the head together with profiles of keys (docs/decisions/0019), for whole pieces;
 one that changes its key has one answer.
 """,
-    "difficulty": """How hard a piece is to play is asked of piano music alone: of a song or a quartet the answer is that
-of notes that sound alike. It has learnt from Bartok's Mikrokosmos, Chopin, and sonatas of Mozart and Beethoven, whose
+    "difficulty": """How hard a piece is to play is asked of piano music alone: of a song or a quartet the answer is
+that of notes that sound alike. It has learnt from Bartok's Mikrokosmos, Chopin, and sonatas of Mozart and Beethoven, whose
 movements all have the grade of the sonata. The grades are Henle's, as listed for research by CIPI (Ramoneda et al.,
 Expert Systems with Applications 238, 2024) and Mikrokosmos-difficulty (Ramoneda et al., ICASSP 2022).
 """,
