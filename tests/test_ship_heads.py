@@ -75,7 +75,7 @@ def test_a_head_is_asked_source_by_source(
     heads.main()
     said = capsys.readouterr().out.splitlines()
     found = json.loads(said[-1])
-    assert said[0] == "small, head emotion, learnt from emopia; test part"
+    assert said[0] == "small, head emotion, learnt from emopia, vgmidi; test part"
     assert {(row["source"], row["who"], row["metric"], row["n"]) for row in found["rows"]} == {
         ("emopia", "small", "accuracy", 1),
         ("emopia", "small", "macro-F1", 1),
