@@ -1,7 +1,7 @@
 """Difficulty, of easy music and of hard: the question of `difficulty`, for a head that is used on anybody's files.
 
 Of the graded pieces of `difficulty`, sonatas and Chopin, none is easier than 3, and a head that has learnt them alone
-calls a beginner's piece a sonata. So here it learns from Bartok's *Mikrokosmos*, too, 147 pieces for one who begins to
+has never met a beginner's piece. So here it learns from Bartok's *Mikrokosmos*, too, 147 pieces for one who begins to
 play until he can: the publisher Henle has graded them on the same scale (from 1 to 8; Ramoneda et al., ICASSP 2022).
 
 Pieces of *Mikrokosmos* are in a part by the lot of the piece, all others in that of `difficulty`. Inputs are notes

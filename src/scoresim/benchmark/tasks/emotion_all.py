@@ -2,8 +2,8 @@
 
 EMOPIA's clips were played and recorded. A head that has learnt them alone knows how a pianist plays when a song is
 sad, and of music that nobody has played, as most MIDI files and all scores are, it says too often that it is tense. So
-here it learns from VGMIDI, too: phrases of the music of video games as piano MIDI, in half of which all notes are
-equally loud. Thirty people followed their valence and arousal (`valence`, `arousal`); the signs of both are the
+here it learns from VGMIDI, too: phrases of the music of video games as piano MIDI, in nearly half of which all notes
+are equally loud. Thirty people followed their valence and arousal (`valence`, `arousal`); the signs of both are the
 quadrant.
 
 The parts are those of the two sources, by song and by game. Inputs and metrics are those of `emotion`, notes alone;

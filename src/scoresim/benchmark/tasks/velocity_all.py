@@ -3,8 +3,8 @@
 POP909 is loud: two of three of its notes have a velocity of 80 or more. Piano music elsewhere is not, and a head that
 has learnt pop songs alone expects of a nocturne what it knows of a chorus. So here it learns from all sources whose
 velocities were played, not typed: the arrangements of POP909, piano covers and new piano music that was transcribed
-from audio (Pianist8, EMOPIA), and the performances of ASAP, of which a quarter, chosen by lot, is as many notes as the
-songs. VGMIDI is left out: in most of its files all notes are equally loud.
+from audio (Pianist8, EMOPIA), and the performances of ASAP, of which a quarter, chosen by lot, has half as many notes
+as the songs. VGMIDI is left out: in nearly half of its files all notes are equally loud.
 
 How loud a recording is as a whole is a matter of the instrument and of who transcribed it, and hardly stands in the
 notes; so no system is near 1, and figures are read source by source (`benchmarks/heads.py`). The parts are the official
