@@ -196,6 +196,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, level, classes, inputs, notes, context in (
         ("melody", "note", ("melody", "bridge", "accompaniment"), "notes", 64, 1),
         ("velocity", "note", tuple("123456"), "notes", 64, 0),
+        ("hand", "note", ("upper staff", "lower staff"), "notes", 64, 0),
         ("emotion", "sequence", ("calm", "tense"), "notes", 64, 0),
         ("style", "sequence", ("jig", "reel", "waltz"), "notes", 0, 0),
         ("style-image", "sequence", ("jig", "reel", "waltz"), "image", 0, 0),

@@ -60,6 +60,7 @@ NEW = [
     "emotion_all",
     "emotion_midibert",
     "hand",
+    "hand_all",
     "key",
     "key_all",
     "key_lieder",
@@ -323,7 +324,7 @@ def test_staves_are_classes_and_doubles_have_one() -> None:
     assert melody_all.part(dataclasses.replace(item, split=None)) in ("train", "valid", "test")
 
 
-@pytest.mark.parametrize("name", ["hand", "voice_chorales", "voice_quartets", "velocity", "velocity_all"])
+@pytest.mark.parametrize("name", ["hand", "hand_all", "voice_chorales", "voice_quartets", "velocity", "velocity_all"])
 def test_tokens_do_not_say_the_staff_or_the_velocity(name: str) -> None:
     """Two pieces that differ in nothing but the answer look the same."""
     task = tasks.get(name)

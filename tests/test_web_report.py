@@ -59,6 +59,7 @@ def analysis(score: Score | None = None, **changes: Any) -> Any:
             staff=n.staff,
             melody=melody.astype(np.float32),
             loudness=(60 + 20 * melody).astype(np.float32),
+            right_hand=(n.staff == 1).astype(np.float32),
         )
     given = {
         "files": ("piece.musicxml",),
@@ -242,11 +243,11 @@ def test_picture_and_notes(piece: tuple[Score, Any]) -> None:
 def test_what_is_missing_is_left_out(piece: tuple[Score, Any]) -> None:
     score, sheet = piece
     found = analysis(score)
-    found.notes.melody = found.notes.loudness = None
+    found.notes.melody = found.notes.loudness = found.notes.right_hand = None
     tags = Tags(report_html(found, [sheet]))
     ids = {attributes.get("id") for _, attributes in tags.tags}
     assert {"paper", "roll", "accompaniment-volume"} <= ids
-    assert not {"melody-volume", "loudness", "predicted", "picture"} & ids
+    assert not {"melody-volume", "right-volume", "left-volume", "loudness", "predicted", "picture"} & ids
     assert "paper" not in {a.get("id") for _, a in Tags(report_html(found, [])).tags}
 
 
@@ -328,7 +329,7 @@ def test_a_browser_engraves_and_plays_it(browser: Any, piece: tuple[Score, Any],
     assert indices(page, "#paper .note.p0") == everything - melody
     colour = "s => getComputedStyle(document.querySelector(s + ' use')).fill"
     assert page.evaluate(colour, "#paper .p4") != page.evaluate(colour, "#paper .p0")
-    assert "melody 95 %" in page.text_content("#paper .p4 title")
+    assert "right hand, melody 95 %" in page.text_content("#paper .p4 title")
 
     assert indices(page, "#paper .sounding") == set()
     page.click("#play")
@@ -360,6 +361,12 @@ def test_a_browser_engraves_and_plays_it(browser: Any, piece: tuple[Score, Any],
     page.click("#stop")
     assert indices(page, "#paper .sounding") == set()
     assert page.input_value("#position") == "0"
+    assert page.evaluate("[...new Set(player.channel)].sort().join()") == "0,1,2,3"
+    page.evaluate(
+        "id => { const s = document.getElementById(id); s.value = 50; s.dispatchEvent(new Event('input')); }",
+        "left-volume",
+    )
+    assert page.evaluate("player.volume") == [1, 1, 0.5, 0.5] and page.inner_text("#left-volume-value") == "50 %"
     assert [one for one in visit.asked if not one.startswith(("file:", "data:", "blob:"))] == []
     visit.close()
 

@@ -32,7 +32,7 @@ from scoresim.benchmark.states import blanked, keep
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, load_answers, save_answers, some
 from scoresim.checkpoint import HeadConfig, head_stands, load_head, locate, save_head, weights_of
 from scoresim.data import shards
-from scoresim.data.batches import IGNORE, Passages, Windows, batch_config
+from scoresim.data.batches import Passages, Windows, batch_config
 from scoresim.data.pair import Pair
 from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
@@ -399,7 +399,7 @@ def predict(module: nn.Module, passages: Passages, inputs: str, task: str, level
             labels = batch.labels[task].cpu().numpy()
             for b, i in enumerate(batch.index.tolist()):
                 truth, said = np.atleast_1d(labels[b]), np.atleast_2d(logits[b])
-                found[i] = truth[truth != IGNORE], said[truth != IGNORE]
+                found[i] = truth[truth >= 0], said[truth >= 0]
     works, _ = metrics.groups_of(passages.source.column("work"))
     rows = range(len(passages))
     return Answers(

@@ -1,4 +1,4 @@
-"""Commands that use a trained model on somebody's files: analyze, melody, embed, match, locate, index, search."""
+"""Commands that use a model on somebody's files: analyze, melody, hands, embed, match, locate, index, search."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from scoresim.understand.analysis import Analysis
 
 DOUBTFUL = 0.5  # a place that is less probable is said to be so
+HALF = 0.5  # from this probability a note is melody, or for the right hand
 
-__all__ = ["analyze", "embed", "index", "locate", "match", "melody", "search"]
+__all__ = ["analyze", "embed", "hands", "index", "locate", "match", "melody", "search"]
 
 Model = Annotated[
     str,
@@ -142,9 +143,11 @@ def show_analysis(found: Analysis) -> None:
     if found.notes is not None:
         words = [f"{several(len(found.notes), 'note')} in {several(found.bars, 'bar')}"]
         if found.notes.melody is not None:
-            words.append(f"{int((found.notes.melody >= 0.5).sum())} of them melody")
+            words.append(f"{int((found.notes.melody >= HALF).sum())} of them melody")
         if found.notes.loudness is not None:
             words.append(f"expected to be played at velocity {found.notes.loudness.mean():.0f}")
+        if found.notes.right_hand is not None:
+            words.append(f"{int((found.notes.right_hand >= HALF).sum())} for the right hand")
         print("  " + ", ".join(words))
     if found.match is not None:
         print(f"  picture and notes show the same music with probability {found.match.probability:.2f}")
@@ -186,6 +189,25 @@ def melody(
         show_json({"out": str(out), "notes": 0 if notes is None else len(notes), "melody": chosen})
         return
     print(f"{out}: {chosen} of {0 if notes is None else len(notes)} notes are melody.")
+
+
+def hands(
+    file: Notes,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=("--out", "-o"), help="File for the notes: .mid.")],
+    model: Model = "small",
+    json: Json = False,
+) -> None:
+    """Write the notes of a file for a keyboard as MIDI with each hand on a track of its own."""
+    with results_only():
+        notes = load(model).hands(file, out).notes
+    right = 0 if notes is None or notes.right_hand is None else int((notes.right_hand >= HALF).sum())
+    count = 0 if notes is None else len(notes)
+    if json:
+        show_json({"out": str(out), "notes": count, "right_hand": right})
+        return
+    print(f"{out}: {right} of {count} notes are for the right hand.")
 
 
 def embed(

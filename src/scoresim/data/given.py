@@ -20,7 +20,7 @@ from scoresim.data.spacing import POWER
 from scoresim.data.windows import Segment, Segments
 from scoresim.errors import BadInput, ScoresimError
 from scoresim.files import replacing
-from scoresim.score.midi_write import with_melody
+from scoresim.score.midi_write import with_hands, with_melody
 from scoresim.score.sandbox import Failure, Workers, run_all
 from scoresim.score.tokens import FIRST
 
@@ -130,11 +130,29 @@ def write_melody(path: Path, out: Path, melody: NDArray[np.bool_], only: bool, w
     Raises:
         BadInput: it cannot be read or written.
     """
+    _write_midi(out, _melody, (path, melody, only), workers)
+
+
+def write_hands(path: Path, out: Path, right: NDArray[np.bool_], workers: Workers | int = 1) -> None:
+    """Write the notes of a file as MIDI, those of each hand on a track of their own; whole or not at all.
+
+    Args:
+        path: file of notes.
+        out: .mid.
+        right: [N] which notes of its piece are for the right hand.
+
+    Raises:
+        BadInput: it cannot be read or written.
+    """
+    _write_midi(out, _hands, (path, right), workers)
+
+
+def _write_midi(out: Path, made: Callable[[Any], bytes], task: tuple[Any, ...], workers: Workers | int) -> None:
     if out.suffix.lower() not in (".mid", ".midi"):
         raise BadInput(f"{out} is to hold MIDI; name it .mid.")
-    [data] = _each(_melody, [(path, melody, only)], workers)
+    [data] = _each(made, [task], workers)
     if isinstance(data, Failure):
-        raise refusal(data, path)
+        raise refusal(data, task[0])
     with replacing(out) as temporary:
         temporary.write_bytes(data)
 
@@ -144,6 +162,13 @@ def _melody(task: tuple[Path, NDArray[np.bool_], bool]) -> bytes:
     path, melody, only = task
     whole = _read((path, False, False))
     return with_melody(path, whole.score, melody[whole.of_note], only)
+
+
+def _hands(task: tuple[Path, NDArray[np.bool_]]) -> bytes:
+    """Runs in a worker."""
+    path, right = task
+    whole = _read((path, False, False))
+    return with_hands(path, whole.score, right[whole.of_note])
 
 
 def read_pages(paths: Sequence[Path], workers: Workers | int = 1) -> list[list[list[PageSystem]] | Failure]:

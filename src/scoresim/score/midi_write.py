@@ -1,8 +1,9 @@
-"""Notes as a MIDI file, the melody on a track of its own."""
+"""Notes as a MIDI file, the melody or each hand on a track of its own."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from scoresim.score.notes import DRUMS, Ints, Score, tied_chains
 from scoresim.score.read import read_bytes
 
 MELODY, REST = "Melody", "Accompaniment"
+RIGHT, LEFT = "Right hand", "Left hand"
 KEY = ("onset", "duration", "pitch", "velocity", "program")  # by which a note is known again
 RESOLUTION = 480  # ticks per quarter note of a file made from notation
 
@@ -37,40 +39,65 @@ def with_melody(path: Path, score: Score, melody: NDArray[np.bool_], only: bool)
     if only and not melody.any():
         raise BadInput(f"{path} has no note that is melody; leave --only away to keep the others.")
     if score.notes.id:
-        return bytes(_from_notation(score, melody, only).dumps_midi())
-    return bytes(_from_midi(path, score, melody, only).dumps_midi())
+        tracks = {MELODY: melody} if only else {MELODY: melody, REST: ~melody}
+        return bytes(_from_notation(score, tracks).dumps_midi())
+    return bytes(_from_midi(path, score, {MELODY: melody}, only).dumps_midi())
 
 
-def _from_midi(path: Path, score: Score, melody: NDArray[np.bool_], only: bool) -> Any:
+def with_hands(path: Path, score: Score, right: NDArray[np.bool_]) -> bytes:
+    """A file of notes as MIDI with the notes of each hand on a track of their own, before what is neither's.
+
+    Of a MIDI file all else stays, as in `with_melody`, and its percussion; of tracks only those that keep a note.
+
+    Args:
+        path: the file; a MIDI file is read again.
+        score: its notes.
+        right: [M] which of them are for the right hand; all others are for the left.
+    """
+    tracks = {RIGHT: right, LEFT: ~right}
+    midi = _from_notation(score, tracks) if score.notes.id else _from_midi(path, score, tracks, False)
+    return bytes(midi.dumps_midi())
+
+
+def _from_midi(path: Path, score: Score, tracks: Mapping[str, NDArray[np.bool_]], only: bool) -> Any:
+    """The file with new tracks for some of its notes, and without all others if nothing else is wanted."""
     import symusic
 
     midi: Any = symusic.Score.from_midi(read_bytes(path))
-    columns = (getattr(score.notes, name)[melody].tolist() for name in KEY)
-    wanted = Counter(zip(*columns, strict=True))
-    taken: list[list[Any]] = []
+    wanted = {
+        name: Counter(zip(*(getattr(score.notes, column)[chosen].tolist() for column in KEY), strict=True))
+        for name, chosen in tracks.items()
+    }
+    taken: dict[str, list[list[Any]]] = {name: [] for name in tracks}  # notes of every track of the file
     for track in midi.tracks:
-        moved: list[Any] = []
+        for some in taken.values():
+            some.append([])
         kept: list[Any] = []
         program = min(max(int(track.program), 0), 127)
         for note in track.notes:  # as `read_tracks` reads it
             velocity = min(max(note.velocity, 1), 127)
             key = note.time, max(note.duration, 1), min(max(note.pitch, 0), 127), velocity, program
-            found = not track.is_drum and wanted[key] > 0
-            wanted[key] -= found
-            (moved if found else kept).append(note)
-        taken.append(moved)
+            name = next((name for name in tracks if not track.is_drum and wanted[name][key] > 0), None)
+            if name is None:
+                kept.append(note)
+            else:
+                wanted[name][key] -= 1
+                taken[name][-1].append(note)
         track.notes = kept
-    if not any(taken):
-        return midi
-    most = midi.tracks[max(range(len(taken)), key=lambda i: len(taken[i]))]
-    lead: Any = symusic.Track(MELODY, most.program)
-    lead.notes = [note for moved in taken for note in moved]
-    lead.controls, lead.pitch_bends, lead.pedals = most.controls, most.pitch_bends, most.pedals
-    midi.tracks = [lead] if only else [lead, *midi.tracks]
+    new: list[Any] = []
+    for name, moved in taken.items():
+        if any(moved):
+            most = midi.tracks[max(range(len(moved)), key=lambda i: len(moved[i]))]
+            lead: Any = symusic.Track(name, most.program)
+            lead.notes = [note for some in moved for note in some]
+            lead.controls, lead.pitch_bends, lead.pedals = most.controls, most.pitch_bends, most.pedals
+            new.append(lead)
+    midi.tracks = new if only else [*new, *midi.tracks]
     return midi
 
 
-def _from_notation(score: Score, melody: NDArray[np.bool_], only: bool) -> Any:
+def _from_notation(score: Score, tracks: Mapping[str, NDArray[np.bool_]]) -> Any:
+    """Notes in tracks, with tempos and time signatures."""
     import symusic
 
     midi: Any = symusic.Score(RESOLUTION)
@@ -79,14 +106,13 @@ def _from_notation(score: Score, melody: NDArray[np.bool_], only: bool) -> Any:
     onset, end = _ticks(score, notes.onset), _ticks(score, notes.onset + notes.duration)
     np.maximum.at(end, chain, end.copy())
     sounding = (chain == np.arange(len(notes))) & (notes.program != DRUMS)
-    for name, chosen in ((MELODY, melody), (REST, ~melody)):
+    for name, chosen in tracks.items():
         track: Any = symusic.Track(name)
         for i in np.flatnonzero(chosen & sounding).tolist():
             track.notes.append(
                 symusic.Note(int(onset[i]), max(int(end[i] - onset[i]), 1), int(notes.pitch[i]), int(notes.velocity[i]))
             )
-        if name == MELODY or not only:
-            midi.tracks.append(track)
+        midi.tracks.append(track)
     for tick, tempo in score.tempos or ((0, 120.0),):
         midi.tempos.append(symusic.Tempo(int(_ticks(score, np.array([tick]))[0]), float(tempo)))
     before = None

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from scoresim.data.batches import IGNORE, ROW_DRAWS, Batch, Draws
+from scoresim.data.batches import ROW_DRAWS, Batch, Draws
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SHOWN, SIM, Reading
 from scoresim.score.tokens import ATTRIBUTES
@@ -350,7 +350,8 @@ class Weighted:
 
 @dataclass(frozen=True, eq=False)
 class HeadObjective:
-    """A downstream task: cross-entropy between a `Tagger`'s logits and labels; `IGNORE` counts nowhere.
+    """A downstream task: cross-entropy between a `Tagger`'s logits and labels; what is below 0, as `IGNORE`,
+    counts nowhere.
 
     Args:
         label: name of the labels in the batch.
@@ -365,7 +366,7 @@ class HeadObjective:
     def __call__(self, model: nn.Module, batch: Batch, /) -> tuple[Losses, Tally]:
         """One loss and the accuracy over what has a label."""
         labels = batch.labels[self.label].flatten()
-        asked = (labels != IGNORE).nonzero()[:, 0]
+        asked = (labels >= 0).nonzero()[:, 0]
         logits, labels = model(*batch.inputs(self.inputs), batch.window).flatten(0, -2)[asked].float(), labels[asked]
         weights = torch.ones(logits.shape[-1]) if self.class_weights is None else self.class_weights
         weights, world = weights.to(logits.device), World(*batch.part)

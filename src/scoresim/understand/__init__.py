@@ -29,6 +29,7 @@ from scoresim.data.given import (
     read_notes,
     read_pages,
     stretches,
+    write_hands,
     write_melody,
 )
 from scoresim.data.page import PageSystem
@@ -148,6 +149,30 @@ class Sim:
         if found.notes is None or found.notes.melody is None:
             raise BadInput(f"{file} is a picture; melodies are heard in notes.")
         write_melody(Path(file), Path(out), found.notes.melody >= least, only, self.workers)
+        return found
+
+    def hands(self, file: Path | str, out: Path | str) -> Analysis:
+        """Write the notes of a file for a keyboard as MIDI, those of each hand on a track of their own.
+
+        Args:
+            file: of notes.
+            out: .mid, written whole or not at all.
+
+        Returns:
+            What else is said about the file.
+
+        Raises:
+            BadInput: it cannot be read or written, it is the same file, it is not for two hands, or these weights have
+                no head for hands and the file has not two staves.
+        """
+        apart(Path(out), [Path(file)])
+        found = self.analyze(file)
+        if found.notes is None:
+            raise BadInput(f"{file} is a picture; hands are told apart by notes.")
+        if found.notes.right_hand is None:
+            lost = "" if "hand" in self.heads else f", or {self.name} has no head that tells them apart"
+            raise BadInput(f"{file} is not for two hands: a keyboard, more than one voice, at most two staves{lost}.")
+        write_hands(Path(file), Path(out), found.notes.right_hand >= 0.5, self.workers)
         return found
 
     def embed(self, *files: Path | str, workers: int = 1) -> list[Embedding]:

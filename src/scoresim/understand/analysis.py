@@ -14,6 +14,7 @@ from scoresim.data.given import kind_of, known, pair_of, read_first_page, read_p
 from scoresim.data.page import PageSystem
 from scoresim.data.pieces import Piece, Sheet, Whole
 from scoresim.errors import BadInput
+from scoresim.score.hands import TWO_STAVES
 from scoresim.score.keys import KEYS, key_profiles
 from scoresim.score.notes import Ints
 from scoresim.score.performance import seconds
@@ -74,6 +75,8 @@ class NoteAnswers:
         staff: [N] from 1; 0 is unknown.
         melody: [N] probability that it is melody, 1 where never two notes sound together; None without a head for it.
         loudness: [N] the MIDI velocity that is expected of it; None without a head for that.
+        right_hand: [N] probability that the right hand plays it, 1 or 0 where the file has two staves; None without a
+            head for it, and of what is not music for a keyboard in more than one voice.
     """
 
     bar: Ints
@@ -86,6 +89,7 @@ class NoteAnswers:
     staff: Ints
     melody: Scores | None = None
     loudness: Scores | None = None
+    right_hand: Scores | None = None
 
     def __len__(self) -> int:
         return len(self.pitch)
@@ -226,12 +230,30 @@ def one_voice(notes: NoteAnswers) -> bool:
     return len(notes) > 0 and bool((notes.onset[1:] >= end[:-1] - 1 / GRID).all())
 
 
+def right_hand(whole: Whole, notes: NoteAnswers, said: Scores | None) -> Scores | None:
+    """[N] probability that the right hand plays a note: what a file of two staves says itself, else what a head said.
+
+    Args:
+        whole: the piece.
+        notes: its notes.
+        said: [N] by a head; None without one.
+
+    Returns:
+        None for what two hands do not play: other instruments, more staves or one, a single voice.
+    """
+    if not np.isin(whole.score.notes.program, list(TWO_STAVES)).all() or one_voice(notes):
+        return None
+    if staves := len(whole.piece.staves):
+        return (notes.staff == 1).astype(np.float32) if staves == 2 else None
+    return said
+
+
 def analyses(sim: Sim, asked: Sequence[Given]) -> list[Analysis]:
     """What the heads of some weights say about music that was read; many pieces are asked together."""
     with_notes = [i for i, one in enumerate(asked) if one.whole is not None]
     pieces = [one.whole.piece for one in asked if one.whole is not None]
     answers: list[list[Answer]] = [[] for _ in asked]
-    of_notes: dict[str, dict[int, Scores]] = {"melody": {}, "velocity": {}}
+    of_notes: dict[str, dict[int, Scores]] = {"melody": {}, "velocity": {}, "hand": {}}
     with sim.reading():
         reading_notes = {name: head for name, head in sim.heads.items() if head.config.inputs == "notes"}
         said = of_pieces(reading_notes, pieces, sim.rows) if pieces else {}
@@ -251,16 +273,8 @@ def analyses(sim: Sim, asked: Sequence[Given]) -> list[Analysis]:
                 answers[i] += by_profiles(piece)
     found = []
     for i, one in enumerate(asked):
-        whole, melody, loudness = one.whole, of_notes["melody"].get(i), of_notes["velocity"].get(i)
-        notes = None
-        if whole is not None:
-            notes = notes_of(
-                whole,
-                None if melody is None else melody[:, 0],
-                None if loudness is None else (loudness @ LOUDNESS).astype(np.float32),
-            )
-        if notes is not None and notes.melody is not None and one_voice(notes):
-            notes = replace(notes, melody=np.ones_like(notes.melody))
+        whole = one.whole
+        notes = None if whole is None else answered(whole, {name: said.get(i) for name, said in of_notes.items()})
         found.append(
             Analysis(
                 files=one.files,
@@ -303,7 +317,17 @@ def ranked(question: str, classes: Mapping[str, float], inputs: str, corpora: tu
     return Answer(question, order[0], shares[order[0]], shares, inputs, corpora)
 
 
-def notes_of(whole: Whole, melody: Scores | None = None, loudness: Scores | None = None) -> NoteAnswers:
+def answered(whole: Whole, said: Mapping[str, Scores | None]) -> NoteAnswers:
+    """The notes of a piece with what heads said of them, [N, C] by the name of the head; None where there is none."""
+    notes, melody, loudness, hand = notes_of(whole), said["melody"], said["velocity"], said["hand"]
+    if melody is not None:
+        notes = replace(notes, melody=np.ones(len(notes), np.float32) if one_voice(notes) else melody[:, 0])
+    if loudness is not None:
+        notes = replace(notes, loudness=(loudness @ LOUDNESS).astype(np.float32))
+    return replace(notes, right_hand=right_hand(whole, notes, None if hand is None else hand[:, 0]))
+
+
+def notes_of(whole: Whole) -> NoteAnswers:
     """The notes of a piece with the times of its source."""
     piece, score = whole.piece, whole.score
     grid = np.array(default_vocabulary().durations)
@@ -313,9 +337,7 @@ def notes_of(whole: Whole, melody: Scores | None = None, loudness: Scores | None
     np.minimum.at(begin, whole.of_note[kept], seconds(score, score.notes.onset)[kept])
     np.maximum.at(end, whole.of_note[kept], seconds(score, score.notes.onset + score.notes.duration)[kept])
     pitch = piece.ids[:, ATTRIBUTES.index("pitch")].astype(np.int64) - FIRST
-    return NoteAnswers(
-        piece.bar, piece.onset, duration, begin, end - begin, pitch, piece.velocity, piece.staff, melody, loudness
-    )
+    return NoteAnswers(piece.bar, piece.onset, duration, begin, end - begin, pitch, piece.velocity, piece.staff)
 
 
 def stated(whole: Whole) -> dict[str, str]:

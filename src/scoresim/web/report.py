@@ -41,7 +41,7 @@ POLICY = (
 
 NEXT_BEST = 3  # classes shown beside an answer
 DOUBTFUL = 0.5  # a system that matches with a lower probability is drawn as one that does not
-DIGITS = {"seconds": 3, "length": 3, "melody": 3, "loudness": 1}  # decimals in the page
+DIGITS = {"seconds": 3, "length": 3, "melody": 3, "loudness": 1, "right_hand": 3}  # decimals in the page
 QUESTIONS = {"meter": "Time signature"}
 READ_FROM = {"notes": "the notes", "image": "the picture"}
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -86,6 +86,7 @@ def report_html(analysis: Analysis, sheets: Sequence[Sheet], picture: bytes | No
         title=title,
         answers=[_card(answer) for answer in analysis.answers],
         melody=analysis.notes is not None and analysis.notes.melody is not None,
+        hands=analysis.notes is not None and analysis.notes.right_hand is not None,
         loudness=_loudness(analysis.notes) if analysis.notes is not None else None,
         engraved=bool(sheets),
         picture=_picture(picture, analysis) if picture is not None else None,
@@ -100,8 +101,8 @@ def report_html(analysis: Analysis, sheets: Sequence[Sheet], picture: bytes | No
 def data_block(analysis: Analysis, sheets: Sequence[Sheet]) -> Markup:
     """What the scripts of the page read, as JSON between two tags `script`: no text in it can end the block.
 
-    Keys: "notes" (None, or arrays of one length N: bar, pitch, velocity, seconds, length, staff, and melody and
-    loudness, which may be None) and "sheets" (firstBar, mei, and notes: identifier in the MEI -> index into N).
+    Keys: "notes" (None, or arrays of one length N: bar, pitch, velocity, seconds, length, staff, and melody, loudness
+    and right_hand, which may be None) and "sheets" (firstBar, mei, and notes: identifier in the MEI -> index into N).
     """
     data = {
         "notes": _columns(analysis.notes) if analysis.notes is not None else None,

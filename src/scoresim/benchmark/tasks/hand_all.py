@@ -22,7 +22,7 @@ import numpy as np
 
 from scoresim.benchmark.metrics import Floats
 from scoresim.benchmark.task import PieceTask, accuracy_first
-from scoresim.benchmark.tasks import _staves, composer_asap, hand, key_lieder
+from scoresim.benchmark.tasks import composer_asap, hand, key_lieder
 from scoresim.data.corpora import Item
 from scoresim.data.curate import by_lot
 from scoresim.data.pair import Pair

@@ -13,7 +13,7 @@ class Player {
     this.order = [...notes.seconds.keys()].sort((a, b) => notes.seconds[a] - notes.seconds[b] || a - b);
     this.end = notes.seconds.reduce((end, start, i) => Math.max(end, start + notes.length[i]), 0);
     this.tempo = 1;
-    this.volume = [1, 1]; // of channels
+    this.volume = Array(1 + Math.max(0, ...new Set(channel))).fill(1); // of channels
     this.playing = false;
     this.start = 0; // position when the clock was last set
     this.clock = 0; // milliseconds of the page, then
@@ -116,7 +116,7 @@ class Player {
   }
 
   silence() {
-    for (const channel of [0, 1]) this.synth?.send([0xb0 + channel, 120, 0]);
+    for (const channel of this.volume.keys()) this.synth?.send([0xb0 + channel, 120, 0]);
   }
 
   frame() {

@@ -4,7 +4,7 @@
 
 const $ = (id) => document.getElementById(id);
 const { notes, sheets } = JSON.parse($("data").textContent);
-const MELODY = 0.5; // a note that is melody with this probability or more belongs to the melody
+const HALF = 0.5; // a note with this probability or more belongs to the melody, or to the right hand
 const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 const SHAPES = new Set(
   "svg g path use rect ellipse circle polygon polyline line text tspan title desc defs symbol".split(" "),
@@ -15,10 +15,12 @@ const CALM = 1500; // milliseconds after scrolling to a system before it is scro
 const MANY = 3000; // notes: pages that are not seen are then not drawn
 const REACH = 30; // pixels from a click to a note head that is still meant
 
-const isMelody = (i) => !notes.melody || notes.melody[i] >= MELODY;
+const isMelody = (i) => !notes.melody || notes.melody[i] >= HALF;
+const isRight = (i) => !notes.right_hand || notes.right_hand[i] >= HALF;
 const nameOf = (pitch) => `${NAMES[pitch % 12]}${Math.floor(pitch / 12) - 1}`;
 const chance = (i) => (notes.melody ? `, melody ${Math.round(notes.melody[i] * 100)} %` : "");
-const describe = (i) => `${nameOf(notes.pitch[i])}, bar ${notes.bar[i] + 1}${chance(i)}`;
+const hand = (i) => (notes.right_hand ? `, ${isRight(i) ? "right" : "left"} hand` : "");
+const describe = (i) => `${nameOf(notes.pitch[i])}, bar ${notes.bar[i] + 1}${hand(i)}${chance(i)}`;
 const say = (text) => ($("status").textContent = text);
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -33,7 +35,7 @@ let follow = true; // scroll along with the music
 // ---- the player and what it moves
 
 const player = new Player(notes, {
-  channel: notes.pitch.map((_, i) => (notes.melody && isMelody(i) ? 0 : 1)),
+  channel: notes.pitch.map((_, i) => (notes.melody && isMelody(i) ? 0 : 1) + (isRight(i) ? 0 : 2)),
   velocity: notes.velocity,
   onMove: (position, sounding) => {
     mark(new Set(started ? sounding : []));
@@ -141,8 +143,16 @@ function slider(id, use) {
   });
 }
 slider("tempo", (share) => player.setTempo(share));
-slider("melody-volume", (share) => player.setVolume(0, share));
-slider("accompaniment-volume", (share) => player.setVolume(1, share));
+const shares = { melody: 1, accompaniment: 1, right: 1, left: 1 }; // of the volume
+for (const name of Object.keys(shares)) {
+  slider(`${name}-volume`, (share) => {
+    shares[name] = share;
+    for (const channel of player.volume.keys()) {
+      const part = channel % 2 ? shares.accompaniment : shares.melody;
+      player.setVolume(channel, part * (channel < 2 ? shares.right : shares.left));
+    }
+  });
+}
 $("predicted")?.addEventListener("change", ({ target }) => {
   player.setVelocity(target.checked ? notes.loudness : notes.velocity);
 });

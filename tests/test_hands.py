@@ -1,0 +1,182 @@
+"""Which hand plays a note: the question of all piano scores, what is said of a file, and each hand as MIDI."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import symusic
+
+import scoresim
+from scoresim.benchmark.piecewise import asked
+from scoresim.benchmark.tasks import hand, hand_all
+from scoresim.cli import run
+from scoresim.data.given import read_notes
+from scoresim.data.pieces import Piece
+from scoresim.data.seen import seen
+from scoresim.errors import BadInput
+from scoresim.score.tokens import FIRST, GRID
+from scoresim.understand import Sim
+
+FIXTURES = Path(__file__).parent / "fixtures"
+LIKELY = 0.5
+PIANO = """X:1
+T:Two staves
+M:4/4
+L:1/4
+%%score {1 | 2}
+V:1
+V:2 clef=bass
+K:C
+V:1
+CDEF|GABc|
+V:2
+C,2G,,2|d4|
+"""
+
+
+@pytest.fixture(scope="module")
+def sim(weights: Path) -> Sim:
+    return scoresim.load(weights)
+
+
+def midi(path: Path, *tracks: tuple[str, int, tuple[int, ...]], drums: bool = False) -> Path:
+    """A file of chords, one note of each track in every quarter."""
+    out = symusic.Score(480)
+    out.time_signatures.append(symusic.TimeSignature(0, 4, 4))
+    for number, (name, program, pitches) in enumerate(tracks):
+        track = symusic.Track(name, program)
+        for i, pitch in enumerate(pitches):
+            track.notes.append(symusic.Note(480 * i, 400, pitch, 60 + number))
+        track.controls.append(symusic.ControlChange(10, 64, 100 + number))
+        out.tracks.append(track)
+    if drums:
+        track = symusic.Track("Drums", 0, True)
+        track.notes.append(symusic.Note(0, 100, 36, 99))
+        out.tracks.append(track)
+    out.dump_midi(path)
+    return path
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    upper, lower = (72, 74, 76, 72) * 4, (48, 55, 48, 50) * 4
+    return midi(tmp_path / "song.mid", ("Piano", 0, upper), ("More", 4, lower), drums=True)
+
+
+@pytest.fixture
+def sung(tmp_path: Path) -> Piece:
+    """A song for a voice and a piano."""
+    text = PIANO.replace("{1 | 2}", "3 {1 | 2}").replace("V:2 clef=bass\n", "V:2 clef=bass\nV:3\n", 1)
+    (tmp_path / "song.abc").write_text(text + "V:3\ngggg|c'4|\n")
+    [piece] = read_notes([tmp_path / "song.abc"])
+    assert isinstance(piece, Piece)
+    return dataclasses.replace(piece, corpus=hand_all.SONGS)
+
+
+def test_a_song_is_asked_without_its_voice(sung: Piece) -> None:
+    whole = sung
+    piano = hand_all.piano_part(whole)
+    assert len(piano) == (whole.staff > 1).sum() == 11 and len(whole) == 16
+    assert piano.staves == whole.staves[1:] and set(piano.staff.tolist()) <= {1, 2}
+    np.testing.assert_array_equal(piano.ids, whole.ids[whole.staff > 1])
+    assert set(hand.label(piano).tolist()) <= {0, 1} and (hand.label(whole) == -1).all()
+    other = dataclasses.replace(whole, corpus="asap")
+    assert hand_all.piano_part(other) is other and hand_all.piano_part(piano) is piano
+
+
+def test_the_rule_parts_the_hands_at_the_gap_not_at_middle_c(sung: Piece) -> None:
+    """Two hands above middle C: a fixed split gives both to the right one."""
+    n = 64
+    pitch = np.where(np.arange(n) % 4 < 2, 62, 80) + np.arange(n) % 2
+    ids = np.repeat(sung.ids[:1], n, axis=0)
+    onset = np.arange(n) // 4 * 1.0
+    ids[:, 0], ids[:, 1] = FIRST + onset.astype(int) // 4, FIRST + (onset % 4 * GRID).astype(int)
+    ids[:, 2] = FIRST + pitch
+    columns = dict.fromkeys(("velocity", "track", "voice"), np.ones(n, dtype=np.int64))
+    bars = np.arange(0, n // 4 + 1, 4).astype(np.float64)
+    high = dataclasses.replace(
+        sung, ids=ids, onset=onset, bar=onset.astype(np.int64) // 4, bar_onset=bars, staff=columns["voice"], **columns
+    )
+    said = hand_all.chain(seen(high, hand_all.TASK.hidden))
+    assert said.argmax(axis=1).tolist() == (pitch < 70).astype(int).tolist()
+    assert (hand.split(seen(high, ())).argmax(axis=1) == 0).all()
+
+
+def test_every_source_has_its_part() -> None:
+    parts = {part for items in asked(hand_all.TASK, FIXTURES / "corpora").values() for _, part in items}
+    assert parts <= {"train", "valid", "test"}
+
+
+def test_hands_are_told_of_what_two_hands_play(sim: Sim, song: Path, tmp_path: Path) -> None:
+    notes = sim.analyze(song).notes
+    assert notes is not None and notes.right_hand is not None
+    assert ((notes.right_hand >= 0) & (notes.right_hand <= 1)).all() and len(notes.right_hand) == len(notes) == 32
+    others = (
+        midi(tmp_path / "flute.mid", ("Flute", 73, (72, 74)), ("Piano", 0, (48, 50))),
+        midi(tmp_path / "line.mid", ("Piano", 0, (72, 74, 76))),
+        FIXTURES / "choir.krn",
+    )
+    for path in others:
+        notes = sim.analyze(path).notes
+        assert notes is not None and notes.right_hand is None and "right_hand" not in notes.to_dict(), path
+
+
+def test_what_the_staves_say_is_not_asked(sim: Sim, tmp_path: Path) -> None:
+    """A note that lies high and stands on the lower staff is the left hand's, whatever a head says."""
+    (tmp_path / "piano.abc").write_text(PIANO)
+    notes = sim.analyze(tmp_path / "piano.abc").notes
+    assert notes is not None and notes.right_hand is not None
+    np.testing.assert_array_equal(notes.right_hand, (notes.staff == 1).astype(np.float32))
+    assert {0.0, 1.0} == set(notes.right_hand.tolist()) and notes.right_hand[notes.pitch == 74].min() == 0
+
+
+def test_each_hand_gets_a_track_and_nothing_else_changes(sim: Sim, song: Path, tmp_path: Path) -> None:
+    found = sim.hands(song, tmp_path / "out.mid").notes
+    assert found is not None and found.right_hand is not None
+    out, before = symusic.Score(tmp_path / "out.mid"), symusic.Score(song)
+    right = int((found.right_hand >= LIKELY).sum())
+    counts = {track.name: len(track.notes) for track in out.tracks}
+    expected = {"Right hand": right, "Left hand": 32 - right, "Drums": 1}
+    assert counts == {name: count for name, count in expected.items() if count}, "a track without notes is not written"
+    for name in ("time", "duration", "pitch", "velocity"):
+        assert sorted(getattr(n, name) for t in out.tracks for n in t.notes) == sorted(
+            getattr(n, name) for t in before.tracks for n in t.notes
+        )
+    assert all(track.controls[0].number == 64 for track in out.tracks if not track.is_drum)
+
+
+def test_the_hands_of_a_notation_are_its_staves(sim: Sim, tmp_path: Path) -> None:
+    (tmp_path / "piano.abc").write_text(PIANO)
+    sim.hands(tmp_path / "piano.abc", tmp_path / "out.mid")
+    tracks = {t.name: [n.pitch for n in t.notes] for t in symusic.Score(tmp_path / "out.mid").tracks}
+    assert tracks == {"Right hand": [60, 62, 64, 65, 67, 69, 71, 72], "Left hand": [48, 43, 74]}
+
+
+def test_what_is_not_for_two_hands_is_refused(sim: Sim, song: Path, drawn_tune: Path, tmp_path: Path) -> None:
+    before = set(tmp_path.iterdir())
+    for path, words in (
+        (drawn_tune / "page.png", "is a picture"),
+        (FIXTURES / "choir.krn", "is not for two hands"),
+        (song, r"name it \.mid"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            sim.hands(path, tmp_path / ("out.txt" if path == song else "out.mid"))
+    without = Sim(sim.loaded, "these weights", None)
+    with pytest.raises(BadInput, match="these weights has no head that tells them apart"):
+        without.hands(song, tmp_path / "out.mid")
+    with pytest.raises(BadInput, match="is one of the files that are read"):
+        sim.hands(song, song)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_the_command(weights: Path, song: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.mid"
+    assert run(["hands", str(song), "-o", str(out), "--model", str(weights), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["out"] == str(out) and said["notes"] == 32 and 0 <= said["right_hand"] <= 32
+    assert run(["analyze", str(song), "--model", str(weights)]) == 0
+    assert f"{said['right_hand']} for the right hand" in capsys.readouterr().out
+    assert run(["hands", str(FIXTURES / "choir.krn"), "-o", str(out), "--model", str(weights)]) == 2
+    assert "is not for two hands" in capsys.readouterr().err
