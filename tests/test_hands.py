@@ -21,24 +21,30 @@ from scoresim.understand import Sim
 
 FIXTURES = Path(__file__).parent / "fixtures"
 LIKELY = 0.5
-PIANO = """X:1
-T:Two staves
-M:4/4
-L:1/4
-%%score {1 | 2}
-V:1
-V:2 clef=bass
-K:C
-V:1
-CDEF|GABc|
-V:2
-C,2G,,2|d4|
-"""
+LOWER, UPPER, SUNG = "4C 4GG 2d", "4c 4d 8e 8f 4g", "4gg 4gg 2ccc"  # the lower one ends as high as the upper
 
 
 @pytest.fixture(scope="module")
 def sim(weights: Path) -> Sim:
     return scoresim.load(weights)
+
+
+def kern(path: Path, *staves: str) -> Path:
+    """A bar of music on some staves, the lowest first."""
+    clefs = ["*clefF4", *["*clefG2"] * (len(staves) - 1)] if len(staves) > 1 else ["*clefG2"]
+    rows = [["**kern"] * len(staves), [f"*staff{len(staves) - i}" for i in range(len(staves))], clefs]
+    rows += [["*M4/4"] * len(staves), ["=1"] * len(staves)]
+    beats: list[list[str]] = []
+    for staff in staves:
+        column: list[str] = []
+        for note in staff.split():
+            eighths = 8 // int(note[0])
+            column += [note, *["."] * (eighths - 1)]
+        beats.append(column)
+    rows += [list(row) for row in zip(*beats, strict=True)]
+    rows += [["=="] * len(staves), ["*-"] * len(staves)]
+    path.write_text("\n".join("\t".join(row) for row in rows) + "\n")
+    return path
 
 
 def midi(path: Path, *tracks: tuple[str, int, tuple[int, ...]], drums: bool = False) -> Path:
@@ -68,9 +74,7 @@ def song(tmp_path: Path) -> Path:
 @pytest.fixture
 def sung(tmp_path: Path) -> Piece:
     """A song for a voice and a piano."""
-    text = PIANO.replace("{1 | 2}", "3 {1 | 2}").replace("V:2 clef=bass\n", "V:2 clef=bass\nV:3\n", 1)
-    (tmp_path / "song.abc").write_text(text + "V:3\ngggg|c'4|\n")
-    [piece] = read_notes([tmp_path / "song.abc"])
+    [piece] = read_notes([kern(tmp_path / "song.krn", LOWER, UPPER, SUNG)])
     assert isinstance(piece, Piece)
     return dataclasses.replace(piece, corpus=hand_all.SONGS)
 
@@ -78,7 +82,7 @@ def sung(tmp_path: Path) -> Piece:
 def test_a_song_is_asked_without_its_voice(sung: Piece) -> None:
     whole = sung
     piano = hand_all.piano_part(whole)
-    assert len(piano) == (whole.staff > 1).sum() == 11 and len(whole) == 16
+    assert len(piano) == (whole.staff > 1).sum() == 8 and len(whole) == 11
     assert piano.staves == whole.staves[1:] and set(piano.staff.tolist()) <= {1, 2}
     np.testing.assert_array_equal(piano.ids, whole.ids[whole.staff > 1])
     assert set(hand.label(piano).tolist()) <= {0, 1} and (hand.label(whole) == -1).all()
@@ -116,7 +120,8 @@ def test_hands_are_told_of_what_two_hands_play(sim: Sim, song: Path, tmp_path: P
     others = (
         midi(tmp_path / "flute.mid", ("Flute", 73, (72, 74)), ("Piano", 0, (48, 50))),
         midi(tmp_path / "line.mid", ("Piano", 0, (72, 74, 76))),
-        FIXTURES / "choir.krn",
+        kern(tmp_path / "one.krn", "4c 4d 2e"),
+        kern(tmp_path / "three.krn", LOWER, UPPER, SUNG),
     )
     for path in others:
         notes = sim.analyze(path).notes
@@ -125,11 +130,18 @@ def test_hands_are_told_of_what_two_hands_play(sim: Sim, song: Path, tmp_path: P
 
 def test_what_the_staves_say_is_not_asked(sim: Sim, tmp_path: Path) -> None:
     """A note that lies high and stands on the lower staff is the left hand's, whatever a head says."""
-    (tmp_path / "piano.abc").write_text(PIANO)
-    notes = sim.analyze(tmp_path / "piano.abc").notes
+    notes = sim.analyze(kern(tmp_path / "piano.krn", LOWER, UPPER)).notes
     assert notes is not None and notes.right_hand is not None
     np.testing.assert_array_equal(notes.right_hand, (notes.staff == 1).astype(np.float32))
-    assert {0.0, 1.0} == set(notes.right_hand.tolist()) and notes.right_hand[notes.pitch == 74].min() == 0
+    assert {0.0, 1.0} == set(notes.right_hand.tolist()) and notes.right_hand[
+        (notes.pitch == 62) & (notes.onset == 2)
+    ].tolist() == [0.0]
+
+
+def test_without_a_head_the_rule_answers(sim: Sim, song: Path) -> None:
+    notes = Sim(sim.loaded, "no heads", None).analyze(song).notes
+    assert notes is not None and notes.right_hand is not None
+    np.testing.assert_array_equal(notes.right_hand, (notes.pitch > 60).astype(np.float32))
 
 
 def test_each_hand_gets_a_track_and_nothing_else_changes(sim: Sim, song: Path, tmp_path: Path) -> None:
@@ -148,24 +160,21 @@ def test_each_hand_gets_a_track_and_nothing_else_changes(sim: Sim, song: Path, t
 
 
 def test_the_hands_of_a_notation_are_its_staves(sim: Sim, tmp_path: Path) -> None:
-    (tmp_path / "piano.abc").write_text(PIANO)
-    sim.hands(tmp_path / "piano.abc", tmp_path / "out.mid")
+    sim.hands(kern(tmp_path / "piano.krn", LOWER, UPPER), tmp_path / "out.mid")
     tracks = {t.name: [n.pitch for n in t.notes] for t in symusic.Score(tmp_path / "out.mid").tracks}
-    assert tracks == {"Right hand": [60, 62, 64, 65, 67, 69, 71, 72], "Left hand": [48, 43, 74]}
+    assert tracks == {"Right hand": [60, 62, 64, 65, 67], "Left hand": [48, 43, 62]}
 
 
 def test_what_is_not_for_two_hands_is_refused(sim: Sim, song: Path, drawn_tune: Path, tmp_path: Path) -> None:
+    line = kern(tmp_path / "one.krn", "4c 4d 2e")
     before = set(tmp_path.iterdir())
     for path, words in (
         (drawn_tune / "page.png", "is a picture"),
-        (FIXTURES / "choir.krn", "is not for two hands"),
+        (line, "is not for two hands"),
         (song, r"name it \.mid"),
     ):
         with pytest.raises(BadInput, match=words):
             sim.hands(path, tmp_path / ("out.txt" if path == song else "out.mid"))
-    without = Sim(sim.loaded, "these weights", None)
-    with pytest.raises(BadInput, match="these weights has no head that tells them apart"):
-        without.hands(song, tmp_path / "out.mid")
     with pytest.raises(BadInput, match="is one of the files that are read"):
         sim.hands(song, song)
     assert set(tmp_path.iterdir()) == before
@@ -178,5 +187,5 @@ def test_the_command(weights: Path, song: Path, tmp_path: Path, capsys: pytest.C
     assert said["out"] == str(out) and said["notes"] == 32 and 0 <= said["right_hand"] <= 32
     assert run(["analyze", str(song), "--model", str(weights)]) == 0
     assert f"{said['right_hand']} for the right hand" in capsys.readouterr().out
-    assert run(["hands", str(FIXTURES / "choir.krn"), "-o", str(out), "--model", str(weights)]) == 2
+    assert run(["hands", str(kern(tmp_path / "one.krn", "4c 4d 2e")), "-o", str(out), "--model", str(weights)]) == 2
     assert "is not for two hands" in capsys.readouterr().err

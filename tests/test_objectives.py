@@ -189,10 +189,11 @@ def test_smc_begins_at_chance(model: SIM, batch: Batch) -> None:
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 3)])
-def test_head_ignores_what_has_no_label(batch: Batch, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("none", [IGNORE, -1])
+def test_head_ignores_what_has_no_label(batch: Batch, shape: tuple[int, ...], none: int) -> None:
     rows = batch.select(torch.arange(4))
     labels = torch.zeros(shape, dtype=torch.long)
-    labels[0] = IGNORE
+    labels[0] = none
     rows.labels["y"] = labels
 
     class Sure(nn.Module):

@@ -350,8 +350,7 @@ class Weighted:
 
 @dataclass(frozen=True, eq=False)
 class HeadObjective:
-    """A downstream task: cross-entropy between a `Tagger`'s logits and labels; what is below 0, as `IGNORE`,
-    counts nowhere.
+    """A downstream task: cross-entropy between a `Tagger`'s logits and labels; a label below 0 counts nowhere.
 
     Args:
         label: name of the labels in the batch.

@@ -162,16 +162,16 @@ class Sim:
             What else is said about the file.
 
         Raises:
-            BadInput: it cannot be read or written, it is the same file, it is not for two hands, or these weights have
-                no head for hands and the file has not two staves.
+            BadInput: it cannot be read or written, it is the same file, or it is not for two hands.
         """
         apart(Path(out), [Path(file)])
         found = self.analyze(file)
         if found.notes is None:
             raise BadInput(f"{file} is a picture; hands are told apart by notes.")
         if found.notes.right_hand is None:
-            lost = "" if "hand" in self.heads else f", or {self.name} has no head that tells them apart"
-            raise BadInput(f"{file} is not for two hands: a keyboard, more than one voice, at most two staves{lost}.")
+            raise BadInput(
+                f"{file} is not for two hands; give MIDI of a keyboard, or two staves, in more than one voice."
+            )
         write_hands(Path(file), Path(out), found.notes.right_hand >= 0.5, self.workers)
         return found
 

@@ -14,7 +14,7 @@ from scoresim.data.given import kind_of, known, pair_of, read_first_page, read_p
 from scoresim.data.page import PageSystem
 from scoresim.data.pieces import Piece, Sheet, Whole
 from scoresim.errors import BadInput
-from scoresim.score.hands import TWO_STAVES
+from scoresim.score.hands import TWO_STAVES, lower
 from scoresim.score.keys import KEYS, key_profiles
 from scoresim.score.notes import Ints
 from scoresim.score.performance import seconds
@@ -75,8 +75,8 @@ class NoteAnswers:
         staff: [N] from 1; 0 is unknown.
         melody: [N] probability that it is melody, 1 where never two notes sound together; None without a head for it.
         loudness: [N] the MIDI velocity that is expected of it; None without a head for that.
-        right_hand: [N] probability that the right hand plays it, 1 or 0 where the file has two staves; None without a
-            head for it, and of what is not music for a keyboard in more than one voice.
+        right_hand: [N] probability that the right hand plays it, 1 or 0 where the file has two staves, or no head
+            knows it and the engraver's rule says it; None of what is not music for a keyboard in more than one voice.
     """
 
     bar: Ints
@@ -236,7 +236,7 @@ def right_hand(whole: Whole, notes: NoteAnswers, said: Scores | None) -> Scores 
     Args:
         whole: the piece.
         notes: its notes.
-        said: [N] by a head; None without one.
+        said: [N] by a head; None without one: then the rule answers that puts MIDI on two staves (`score.hands`).
 
     Returns:
         None for what two hands do not play: other instruments, more staves or one, a single voice.
@@ -245,7 +245,8 @@ def right_hand(whole: Whole, notes: NoteAnswers, said: Scores | None) -> Scores 
         return None
     if staves := len(whole.piece.staves):
         return (notes.staff == 1).astype(np.float32) if staves == 2 else None
-    return said
+    ruled = lower(notes.pitch, notes.onset, notes.onset + notes.duration) == 0
+    return ruled.astype(np.float32) if said is None else said
 
 
 def analyses(sim: Sim, asked: Sequence[Given]) -> list[Analysis]:
