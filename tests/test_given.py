@@ -11,6 +11,7 @@ from scoresim.data.pieces import Piece
 from scoresim.errors import BadInput
 from scoresim.score.sandbox import Failure
 
+CRASH = Path(__file__).parent / "fixtures" / "crash.krn"
 TUNES = "X:1\nT:One\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|]\n\nX:2\nT:Two\nM:3/4\nL:1/4\nK:G\nGAB|]\n"
 
 
@@ -83,3 +84,22 @@ def test_stretches_begin_at_every_bar_and_are_about_as_wide_as_a_line(tune: Path
         assert (piece.bar[one.first : one.end] < one.end_bar).all()
         assert one.end > one.first
     assert np.diff([one.first_bar for one in stretches(piece)]).min() >= 0
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("the parser crashed (exit code -6)", "crashed (exit code -6); open it in another program, and save it anew."),
+        ("took longer than 60 s", "took longer than 60 s; give a shorter piece."),
+        ("needed more memory than a worker has", "than a worker has; give a smaller file."),
+        ("it holds no notes", "cannot be read: it holds no notes."),
+    ],
+)
+def test_what_happened_to_a_worker_comes_with_advice(reason: str, said: str) -> None:
+    assert str(given.refusal(Failure(reason), Path("a.krn"))).endswith(said)
+
+
+def test_a_file_over_which_the_parser_falls_is_a_sentence() -> None:
+    [failure] = read_notes([CRASH])
+    assert isinstance(failure, Failure)
+    assert str(given.refusal(failure, CRASH)).endswith("save it anew.")

@@ -30,6 +30,11 @@ PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf")
 KINDS_BY_SUFFIX: dict[str, Kind] = dict.fromkeys(FORMATS, "notes") | dict.fromkeys(PICTURES, "image")  # type: ignore[assignment]
 LARGEST, LONGEST = 64 << 20, 400  # bytes of a file; characters of the reason why it cannot be read
 SECONDS = 60.0  # for a file
+ADVICE = {  # by the beginning of a reason of the sandbox
+    "the parser crashed": "open it in another program, and save it anew",
+    "took longer": "give a shorter piece",
+    "needed more memory": "give a smaller file",
+}
 WIDTHS = (
     4.5,
     7.0,
@@ -283,4 +288,5 @@ def refusal(failure: Failure, path: Path) -> BadInput:
     """Why nothing was read, as a sentence that begins with the file."""
     reason = " ".join(failure.reason.split())  # parsers write over several lines, and quote what is in the file
     reason = f"{reason[:LONGEST].rstrip()}..." if len(reason) > LONGEST else reason.rstrip(".")
+    reason += next((f"; {advice}" for begin, advice in ADVICE.items() if reason.startswith(begin)), "")
     return BadInput(f"{reason}." if reason.startswith(str(path)) else f"{path} cannot be read: {reason}.")
