@@ -64,6 +64,7 @@ LINES = (  # of heads: the title of a line, how its pre-training begins, and its
     ("most frequent class", "none (majority", "nothing"),
     ("the rule of the task", "none (skyline", "notes"),
     ("hand-crafted features", "none (hand-crafted features)", "notes"),
+    ("features of notes along the line", "none (features along the line)", "notes"),
     ("MidiBERT's network, from scratch", "none (MidiBERT's", "notes"),
     ("`small` from scratch", "none (from scratch)", "notes"),
     ("`small`, pre-trained on MIDI alone", MIDI, "notes"),

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,9 +14,9 @@ import scoresim
 from scoresim.benchmark.piecewise import asked
 from scoresim.benchmark.tasks import hand, hand_all
 from scoresim.cli import run
-from scoresim.data.given import read_notes
+from scoresim.data.given import read_notes, read_wholes
 from scoresim.data.pieces import Piece
-from scoresim.data.seen import seen
+from scoresim.data.seen import PITCH, seen
 from scoresim.errors import BadInput
 from scoresim.score.tokens import FIRST, GRID
 from scoresim.understand import Sim
@@ -189,3 +191,22 @@ def test_the_command(weights: Path, song: Path, tmp_path: Path, capsys: pytest.C
     assert f"{said['right_hand']} for the right hand" in capsys.readouterr().out
     assert run(["hands", str(kern(tmp_path / "one.krn", "4c 4d 2e")), "-o", str(out), "--model", str(weights)]) == 2
     assert "is not for two hands" in capsys.readouterr().err
+
+
+def test_a_performance_is_laid_along_its_score(script: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    """Every note of it that stands in the score has its staff; one that does not has none."""
+    pytest.importorskip("parangonar", reason="parangonar, of the extra bench, is not installed")
+    upper, lower = " ".join(f"4{name}" for name in "cdefgabgfedcdefg"), " ".join(["2C", "2GG"] * 4)
+    [score] = read_notes([kern(tmp_path / "score.krn", lower, upper)])
+    chance, song = np.random.default_rng(0), symusic.Score(480)
+    track = symusic.Track("Piano")
+    for pitch, onset, staff in zip(score.ids[:, PITCH] - FIRST, score.onset, score.staff, strict=True):
+        time = int(480 * onset + chance.integers(0, 20))
+        track.notes.append(symusic.Note(time, 400 if staff == 1 else 900, int(pitch), 64))
+    track.notes.append(symusic.Note(480 * 6, 400, 100, 64))
+    song.tracks.append(track)
+    song.dump_midi(tmp_path / "played.mid")
+    [whole] = read_wholes([tmp_path / "played.mid"])
+    found = script("benchmarks/played_hands.py").found_in(score, whole)
+    pitch = whole.piece.ids[:, PITCH] - FIRST
+    assert found.tolist() == np.where(pitch == 100, -1, pitch < 55).astype(int).tolist()

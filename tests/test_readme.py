@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import symusic
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -30,6 +31,10 @@ def test_the_readme_commands_run_one_after_the_other(tmp_path: Path, drawn_tune:
     (tmp_path / "music").mkdir()
     for name in ("tune.abc", "page.png", "music/tune.abc"):
         shutil.copy(drawn_tune / Path(name).name, tmp_path / name)
+    piano = symusic.Score(480)
+    piano.tracks.append(symusic.Track("Piano"))
+    piano.tracks[0].notes.extend(symusic.Note(i // 2 * 480, 400, (48, 72)[i % 2] + i % 5, 64) for i in range(64))
+    piano.dump_midi(tmp_path / "piano.mid")
     for line in commands():
         words = [sys.executable, "-m", "scoresim", *shlex.split(line)[1:]]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=200)
