@@ -18,6 +18,7 @@ from scoresim.data.given import read_notes, read_wholes
 from scoresim.data.pieces import Piece
 from scoresim.data.seen import PITCH, seen
 from scoresim.errors import BadInput
+from scoresim.score.mei import read_mei
 from scoresim.score.tokens import FIRST, GRID
 from scoresim.understand import Sim
 
@@ -144,6 +145,19 @@ def test_without_a_head_the_rule_answers(sim: Sim, song: Path) -> None:
     notes = Sim(sim.loaded, "no heads", None).analyze(song).notes
     assert notes is not None and notes.right_hand is not None
     np.testing.assert_array_equal(notes.right_hand, (notes.pitch > 60).astype(np.float32))
+
+
+@pytest.mark.parametrize("heads", [True, False])
+def test_midi_is_engraved_with_the_hands_that_are_heard(sim: Sim, heads: bool, tmp_path: Path) -> None:
+    hands = (72, 40, 76, 45) * 4, (48, 71, 48, 50) * 4  # which cross: the rule cannot know it, the head knows nothing
+    song = midi(tmp_path / "song.mid", ("R", 0, hands[0]), ("L", 0, hands[1]))
+    found = (sim if heads else Sim(sim.loaded, "no heads", None)).analyze(song, show=True)
+    assert found.notes is not None and found.notes.right_hand is not None
+    [sheet] = found.sheets
+    score = read_mei(sheet.mei).score
+    written = {sheet.note[name]: staff for name, staff in zip(score.notes.id, score.notes.staff, strict=True)}
+    assert set(written) == set(range(len(found.notes)))
+    assert [written[i] for i in range(len(found.notes))] == np.where(found.notes.right_hand < LIKELY, 2, 1).tolist()
 
 
 def test_each_hand_gets_a_track_and_nothing_else_changes(sim: Sim, song: Path, tmp_path: Path) -> None:

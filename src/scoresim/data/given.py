@@ -15,17 +15,20 @@ from scoresim.data.corpora import FORMATS
 from scoresim.data.corpora.folder import items_of
 from scoresim.data.page import PageSystem, open_pages, systems_of
 from scoresim.data.pair import Pair, png
-from scoresim.data.pieces import Piece, Whole, read_whole
+from scoresim.data.pieces import Piece, Sheet, Whole, read_whole
 from scoresim.data.spacing import POWER
 from scoresim.data.windows import Segment, Segments
 from scoresim.errors import BadInput, ScoresimError
 from scoresim.files import replacing
 from scoresim.score.midi_write import with_hands, with_melody
+from scoresim.score.notate import notate_all
+from scoresim.score.notes import Score
 from scoresim.score.sandbox import Failure, Workers, run_all
 from scoresim.score.tokens import FIRST
 
 T = TypeVar("T")
 Kind = Literal["notes", "image"]
+MIDI = (".mid", ".midi")
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf")
 KINDS_BY_SUFFIX: dict[str, Kind] = dict.fromkeys(FORMATS, "notes") | dict.fromkeys(PICTURES, "image")  # type: ignore[assignment]
 LARGEST, LONGEST = 64 << 20, 400  # bytes of a file; characters of the reason why it cannot be read
@@ -82,6 +85,31 @@ def read_wholes(paths: Sequence[Path], sheets: bool = False, workers: Workers | 
         sheets: whether they are written down.
     """
     return _each(_read, [(path, False, sheets) for path in paths], workers)
+
+
+def write_down(whole: Whole, path: Path, left: NDArray[np.bool_] | None, workers: Workers | int = 1) -> Whole:
+    """A MIDI file that was read, written down.
+
+    Args:
+        whole: the piece.
+        path: the file.
+        left: [N] which notes of the piece the left hand plays; None: a rule says it.
+
+    Raises:
+        BadInput: it cannot be written down.
+    """
+    of_source = None if left is None else left[whole.of_note]
+    [found] = _each(_sheets, [(whole.score, whole.of_note, of_source)], workers)
+    return replace(whole, sheets=known(found, path))
+
+
+def _sheets(task: tuple[Score, NDArray[np.int64], NDArray[np.bool_] | None]) -> tuple[Sheet, ...]:
+    """Runs in a worker."""
+    score, of_note, left = task
+    return tuple(
+        Sheet(one.first_bar, one.mei, {name: int(of_note[number]) for name, number in one.source_note.items()})
+        for one in notate_all(score, left=left)
+    )
 
 
 def _each(function: Callable[[Any], T], tasks: list[Any], workers: Workers | int) -> list[T | Failure]:
@@ -153,7 +181,7 @@ def write_hands(path: Path, out: Path, right: NDArray[np.bool_], workers: Worker
 
 
 def _write_midi(out: Path, made: Callable[[Any], bytes], task: tuple[Any, ...], workers: Workers | int) -> None:
-    if out.suffix.lower() not in (".mid", ".midi"):
+    if out.suffix.lower() not in MIDI:
         raise BadInput(f"{out} is to hold MIDI; name it .mid.")
     [data] = _each(made, [task], workers)
     if isinstance(data, Failure):

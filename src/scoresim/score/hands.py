@@ -32,7 +32,9 @@ class Part:
     staves: int
 
 
-def parts(program: Ints, pitch: Ints, onset: Floats, end: Floats) -> tuple[tuple[Part, ...], Ints]:
+def parts(
+    program: Ints, pitch: Ints, onset: Floats, end: Floats, left: NDArray[np.bool_] | None = None
+) -> tuple[tuple[Part, ...], Ints]:
     """The parts of a piece from high to low, and the staff of every note: ([P], [N] from 1; 0 for percussion).
 
     Args:
@@ -40,6 +42,7 @@ def parts(program: Ints, pitch: Ints, onset: Floats, end: Floats) -> tuple[tuple
         pitch: [N] MIDI pitches.
         onset: [N] in quarter notes.
         end: [N] in quarter notes.
+        left: [N] which notes the left hand plays, where that is known; else the chain says it.
     """
     staff = np.zeros(len(pitch), dtype=np.int64)
     found = [int(p) for p in np.unique(program) if p != DRUMS]
@@ -49,7 +52,9 @@ def parts(program: Ints, pitch: Ints, onset: Floats, end: Floats) -> tuple[tuple
     for p in found:
         mine = np.flatnonzero(program == p)
         two = needs_two(p, pitch[mine], onset[mine], end[mine])
-        staff[mine] = number + (lower(pitch[mine], onset[mine], end[mine]) if two else 0)
+        if two:
+            under = lower(pitch[mine], onset[mine], end[mine]) if left is None else left[mine].astype(np.int64)
+        staff[mine] = number + (under if two else 0)
         made.append(Part(p, number, 2 if two else 1))
         number += made[-1].staves
     return tuple(made), staff

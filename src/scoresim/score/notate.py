@@ -80,11 +80,18 @@ def notate(midi: Score, beats: Beats | None = None) -> Notation:
     return Notation(text, source, warnings, how)
 
 
-def notate_all(midi: Score, beats: Beats | None = None, bars: int = 64) -> list[Notation]:
+def notate_all(
+    midi: Score, beats: Beats | None = None, bars: int = 64, left: NDArray[np.bool_] | None = None
+) -> list[Notation]:
     """Write a MIDI file down in pieces of at most `bars` bars, since engraving takes longer per bar in long scores.
 
     Every piece states clefs, key and metre. A note that sounds over the border is two notes, one in each piece. A piece
     without notes is left out.
+
+    Args:
+        midi, beats: as `notate` takes them.
+        bars: of a piece, at most.
+        left: [N] which notes the left hand plays; None: it is found out.
 
     Raises:
         BadInput: as `notate`.
@@ -92,7 +99,7 @@ def notate_all(midi: Score, beats: Beats | None = None, bars: int = 64) -> list[
     """
     if bars < 1:
         raise ValueError("a piece has at least one bar")
-    plan, warnings, how = _plan(midi, beats)
+    plan, warnings, how = _plan(midi, beats, left)
     out = []
     for first in range(0, len(plan.bars), bars):
         text, source = mei(plan, first, min(first + bars, len(plan.bars)))
@@ -101,7 +108,7 @@ def notate_all(midi: Score, beats: Beats | None = None, bars: int = 64) -> list[
     return out
 
 
-def _plan(midi: Score, beats: Beats | None) -> tuple[Plan, tuple[str, ...], str]:
+def _plan(midi: Score, beats: Beats | None, left: NDArray[np.bool_] | None = None) -> tuple[Plan, tuple[str, ...], str]:
     name = midi.source or "The MIDI file"
     kept = np.flatnonzero(midi.notes.program != DRUMS)
     warnings = []
@@ -119,7 +126,8 @@ def _plan(midi: Score, beats: Beats | None) -> tuple[Plan, tuple[str, ...], str]
     names = [np.zeros(len(midi.notes), dtype=np.int64) for _ in range(3)]
     for column, values in zip(names, spelling.spell(notes.pitch, quarters, fifths[bar]), strict=True):
         column[kept] = values
-    parts, staff = hands.parts(notes.program, notes.pitch, quarters, end / QUARTER)
+    known = None if left is None else left[kept]
+    parts, staff = hands.parts(notes.program, notes.pitch, quarters, end / QUARTER, known)
     chords, lost = _chords(line, parts, staff, onset, end, notes.pitch, kept)
     if lost:
         warnings.append(f"{lost} notes fall together with another of the same pitch and are left out")

@@ -41,7 +41,7 @@ from scoresim.errors import BadInput
 from scoresim.files import apart, replacing
 from scoresim.model.precision import reading
 from scoresim.score.sandbox import Workers
-from scoresim.understand.analysis import Analysis, Given, analyses, read_each, read_given
+from scoresim.understand.analysis import Analysis, Given, analyses, read_each, read_given, written_down
 from scoresim.understand.heads import Head, load_heads
 from scoresim.understand.results import Embedding, Located, Match, Shown, Vectors
 
@@ -110,8 +110,9 @@ class Sim:
         Raises:
             BadInput: a file cannot be read.
         """
-        [found] = analyses(self, [read_given([Path(file) for file in files], self.workers, show)])
-        return found
+        given = read_given([Path(file) for file in files], self.workers, show)
+        [found] = analyses(self, [given])
+        return written_down(found, given, self.workers) if show else found
 
     def analyze_each(self, paths: Sequence[Path | str], workers: int = 1) -> list[Analysis | BadInput]:
         """As `analyze`, every file for itself, many together; what is wrong with a file stands in its place."""

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoresim.data.given import kind_of, known, pair_of, read_first_page, read_pages, read_wholes, refusal
+from scoresim.data.given import (
+    MIDI,
+    kind_of,
+    known,
+    pair_of,
+    read_first_page,
+    read_pages,
+    read_wholes,
+    refusal,
+    write_down,
+)
 from scoresim.data.page import PageSystem
 from scoresim.data.pieces import Piece, Sheet, Whole
 from scoresim.errors import BadInput
@@ -31,6 +41,7 @@ FITS = 16.0  # how sure a fit of 1 with a profile of keys is: makes the validati
 FLAT = 1e-3  # profiles that differ less say nothing
 PUBLISHED = ("published profiles",)  # of keys, in the place of what a head has learnt from
 SCANTY = 16  # notes: fewer say little about the whole
+HALF = 0.5  # from this probability the right hand plays a note
 FEW = 3  # sources that are named one by one
 Floats = NDArray[np.float64]
 LOUDNESS = np.array([16.0, 40.0, 56.0, 72.0, 88.0, 112.0])  # middle of each of the six classes of velocity
@@ -183,7 +194,7 @@ def read_given(paths: Sequence[Path], workers: Workers, show: bool = False) -> G
     Args:
         paths: at most one of each kind.
         workers: read them.
-        show: whether notes are written down and the first page is kept, to be shown.
+        show: whether notation and the first page are kept, to be shown; MIDI is written down later.
 
     Raises:
         BadInput: a file cannot be read, or they are not one of each kind.
@@ -194,7 +205,7 @@ def read_given(paths: Sequence[Path], workers: Workers, show: bool = False) -> G
     given = dict(zip(kinds, paths, strict=True))
     found = Given(tuple(map(str, paths)))
     if "notes" in given:
-        [read] = read_wholes([given["notes"]], show, workers)
+        [read] = read_wholes([given["notes"]], show and given["notes"].suffix.lower() not in MIDI, workers)
         found = replace(found, whole=known(read, given["notes"]))
     if "image" in given:
         [seen] = read_pages([given["image"]], workers)
@@ -203,6 +214,20 @@ def read_given(paths: Sequence[Path], workers: Workers, show: bool = False) -> G
             [first] = read_first_page([given["image"]], workers)
             found = replace(found, picture=known(first, given["image"]))
     return found
+
+
+def written_down(found: Analysis, given: Given, workers: Workers) -> Analysis:
+    """An analysis with its notes written down: those of MIDI with the hands that are heard in them.
+
+    Raises:
+        BadInput: they cannot be written down.
+    """
+    whole, notes = given.whole, found.notes
+    if whole is None or notes is None or whole.score.notes.id:
+        return found
+    left = None if notes.right_hand is None else notes.right_hand < HALF
+    [path] = [Path(file) for file in given.files if Path(file).suffix.lower() in MIDI]
+    return replace(found, sheets=write_down(whole, path, left, workers).sheets)
 
 
 def read_each(paths: Sequence[Path], workers: Workers | int) -> list[Given | BadInput]:
