@@ -94,13 +94,13 @@ def main() -> None:
     name, head = fitting(sim, task, classes, given.head)
     found: list[dict[str, Any]] = []
     print(f"{sim.name}, head {name}, learnt from {', '.join(head.config.corpora)}; {given.part} part")
-    print(f"{'source':18}{'who':16}{'metric':24}{'value':>7}  95 %              n")
+    print(f"{'source':18}{'who':24}{'metric':24}{'value':>7}  95 %              n")
 
     def show(source: str, learnt: bool, pieces: Sequence[Piece], said: Mapping[str, Sequence[Any]]) -> None:
         for who, some in said.items():
             for row in rows(task, classes, answered(task, classes, pieces, some)):
                 low, high = row["ci95"]
-                who_and_what = f"{source:18}{who:16}{row['metric']:24}"
+                who_and_what = f"{source:18}{who:24}{row['metric']:24}"
                 print(f"{who_and_what}{row['value']:7.3f}  {low:.3f} to {high:.3f} {row['n']:8}", flush=True)
                 found.append({"task": task.name, "source": source, "learnt": learnt, "who": who} | row)
 

@@ -31,6 +31,7 @@ ANY_USE = "license: cc-by-4.0"  # of the card of such weights
 QUESTIONS = {
     "melody": "which notes are melody",
     "velocity": "how loud a note of piano music is played (six classes)",
+    "hand": "on which staff a note of piano music stands: which hand plays it",
     "emotion": "which of four moods a piece has, a clip of a pop song or a phrase from a video game",
     "composer": "which of ten composers from Bach to Rachmaninoff wrote a piece, or whether another did",
     "style": "to which repertoire a piece belongs, as written or as played",
@@ -141,7 +142,10 @@ Beethoven, whose movements all have the grade of the sonata. The grades are Henl
 (Ramoneda et al., Expert Systems with Applications 238, 2024) and Mikrokosmos-difficulty (Ramoneda et al., ICASSP
 2022).
 """,
-    "velocity": """Velocity stands on its reading: keep both files. How loud a recording is as a whole hardly stands in
+    "hand": """Hands have been learnt from the staves of scores: where they cross or help each other, it is the staff
+that is said. They stand on the reading of the melody: keep both files.
+""",
+    "velocity": """Velocity stands on that reading, too. How loud a recording is as a whole hardly stands in
 its notes: what is said is what is usual.
 """,
 }
