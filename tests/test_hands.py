@@ -22,6 +22,7 @@ from scoresim.score.mei import read_mei
 from scoresim.score.tokens import FIRST, GRID
 from scoresim.understand import Sim
 
+EXAMPLE = Path(__file__).parent.parent / "examples" / "menuet.krn"
 FIXTURES = Path(__file__).parent / "fixtures"
 LIKELY = 0.5
 LOWER, UPPER, SUNG = "4C 4GG 2d", "4c 4d 8e 8f 4g", "4gg 4gg 2ccc"  # the lower one ends as high as the upper
@@ -158,6 +159,23 @@ def test_midi_is_engraved_with_the_hands_that_are_heard(sim: Sim, heads: bool, t
     written = {sheet.note[name]: staff for name, staff in zip(score.notes.id, score.notes.staff, strict=True)}
     assert set(written) == set(range(len(found.notes)))
     assert [written[i] for i in range(len(found.notes))] == np.where(found.notes.right_hand < LIKELY, 2, 1).tolist()
+
+
+def test_the_head_that_ships_knows_the_hands_of_a_minuet(tmp_path: Path) -> None:
+    """Its notes as MIDI on one track; the staves of the notation say what is right."""
+    sim = scoresim.load("small")
+    notes = sim.analyze(EXAMPLE).notes
+    assert notes is not None
+    out, track = symusic.Score(480), symusic.Track("Piano")
+    for onset, length, pitch in zip(480 * notes.onset, 480 * notes.duration, notes.pitch, strict=True):
+        track.notes.append(symusic.Note(round(onset), round(length), int(pitch), 64))
+    out.tracks.append(track)
+    out.time_signatures.append(symusic.TimeSignature(0, 3, 4))
+    out.dump_midi(tmp_path / "minuet.mid")
+    heard = sim.analyze(tmp_path / "minuet.mid").notes
+    assert heard is not None and heard.right_hand is not None and len(heard) == len(notes)
+    assert ((heard.right_hand >= LIKELY) == (notes.staff == 1)).mean() > 0.95
+    assert heard.right_hand.min() > 0 and heard.right_hand.max() < 1, "a head said it, not a rule"
 
 
 def test_each_hand_gets_a_track_and_nothing_else_changes(sim: Sim, song: Path, tmp_path: Path) -> None:

@@ -96,9 +96,8 @@ def test_weights_for_any_use_match_find_and_hear_melodies() -> None:
 
 
 def test_every_head_stands_on_them_and_says_what_it_knows() -> None:
-    assert {"melody", "velocity", "style", "style-image", "emotion", "key", "composer", "difficulty"} <= set(
-        scoresim.load().heads
-    )
+    asked = {"melody", "velocity", "hand", "style", "style-image", "emotion", "key", "composer", "difficulty"}
+    assert asked <= set(scoresim.load().heads)
     for weights in TERMS:
         sim = scoresim.load(weights)
         for name, head in sim.heads.items():
