@@ -9,7 +9,7 @@ from scoresim.data import given
 from scoresim.data.given import Stretch, kind_of, read_notes, stretches, wide
 from scoresim.data.pieces import Piece
 from scoresim.errors import BadInput
-from scoresim.score.sandbox import Failure
+from scoresim.score.sandbox import KILLED, Failure
 
 CRASH = Path(__file__).parent / "fixtures" / "crash.krn"
 TUNES = "X:1\nT:One\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|]\n\nX:2\nT:Two\nM:3/4\nL:1/4\nK:G\nGAB|]\n"
@@ -90,8 +90,9 @@ def test_stretches_begin_at_every_bar_and_are_about_as_wide_as_a_line(tune: Path
     ("reason", "said"),
     [
         ("the parser crashed (exit code -6)", "crashed (exit code -6); open it in another program, and save it anew."),
-        ("took longer than 60 s", "took longer than 60 s; give a shorter piece."),
+        ("took longer than 60 s", "took longer than 60 s; give a shorter piece, or fewer pages."),
         ("needed more memory than a worker has", "than a worker has; give a smaller file."),
+        (KILLED, "was killed twice; try again while less is running, or give a smaller file."),
         ("it holds no notes", "cannot be read: it holds no notes."),
     ],
 )

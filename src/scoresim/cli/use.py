@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scoresim.understand.analysis import Analysis
 
 DOUBTFUL = 0.5  # a place that is less probable is said to be so
-HALF = 0.5  # from this probability a note is melody, or for the right hand
+HALF = 0.5  # from this probability a note is melody
 
 __all__ = ["analyze", "embed", "hands", "index", "locate", "match", "melody", "search"]
 
@@ -146,8 +146,8 @@ def show_analysis(found: Analysis) -> None:
             words.append(f"{int((found.notes.melody >= HALF).sum())} of them melody")
         if found.notes.loudness is not None:
             words.append(f"expected to be played at velocity {found.notes.loudness.mean():.0f}")
-        if found.notes.right_hand is not None:
-            words.append(f"{int((found.notes.right_hand >= HALF).sum())} for the right hand")
+        if found.notes.right is not None:
+            words.append(f"{int(found.notes.right.sum())} for the right hand")
         print("  " + ", ".join(words))
     if found.match is not None:
         print(f"  picture and notes show the same music with probability {found.match.probability:.2f}")
@@ -202,7 +202,7 @@ def hands(
     """Write the notes of a file for a keyboard as MIDI with each hand on a track of its own."""
     with results_only():
         notes = load(model).hands(file, out).notes
-    right = 0 if notes is None or notes.right_hand is None else int((notes.right_hand >= HALF).sum())
+    right = 0 if notes is None or notes.right is None else int(notes.right.sum())
     count = 0 if notes is None else len(notes)
     if json:
         show_json({"out": str(out), "notes": count, "right_hand": right})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -23,7 +24,7 @@ from scoresim.files import replacing
 from scoresim.score.midi_write import with_hands, with_melody
 from scoresim.score.notate import notate_all
 from scoresim.score.notes import Score
-from scoresim.score.sandbox import Failure, Workers, run_all
+from scoresim.score.sandbox import BROKEN, KILLED, Failure, Workers, run_all
 from scoresim.score.tokens import FIRST
 
 T = TypeVar("T")
@@ -35,8 +36,10 @@ LARGEST, LONGEST = 64 << 20, 400  # bytes of a file; characters of the reason wh
 SECONDS = 60.0  # for a file
 ADVICE = {  # by the beginning of a reason of the sandbox
     "the parser crashed": "open it in another program, and save it anew",
-    "took longer": "give a shorter piece",
+    "took longer": "give a shorter piece, or fewer pages",
     "needed more memory": "give a smaller file",
+    KILLED: "try again while less is running, or give a smaller file",
+    BROKEN: "try again while less is running",
 }
 WIDTHS = (
     4.5,
@@ -87,29 +90,33 @@ def read_wholes(paths: Sequence[Path], sheets: bool = False, workers: Workers | 
     return _each(_read, [(path, False, sheets) for path in paths], workers)
 
 
-def write_down(whole: Whole, path: Path, left: NDArray[np.bool_] | None, workers: Workers | int = 1) -> Whole:
-    """A MIDI file that was read, written down.
+def write_down(
+    whole: Whole, path: Path, left: NDArray[np.bool_] | None, workers: Workers | int = 1
+) -> tuple[Sheet, ...]:
+    """A MIDI file that was read, written down, in pieces of some bars.
 
     Args:
         whole: the piece.
         path: the file.
         left: [N] which notes of the piece the left hand plays; None: a rule says it.
+        workers: processes.
 
     Raises:
         BadInput: it cannot be written down.
     """
     of_source = None if left is None else left[whole.of_note]
     [found] = _each(_sheets, [(whole.score, whole.of_note, of_source)], workers)
-    return replace(whole, sheets=known(found, path))
+    return known(found, path)
 
 
 def _sheets(task: tuple[Score, NDArray[np.int64], NDArray[np.bool_] | None]) -> tuple[Sheet, ...]:
     """Runs in a worker."""
     score, of_note, left = task
-    return tuple(
-        Sheet(one.first_bar, one.mei, {name: int(of_note[number]) for name, number in one.source_note.items()})
-        for one in notate_all(score, left=left)
-    )
+    with _sentences():
+        return tuple(
+            Sheet(one.first_bar, one.mei, {name: int(of_note[number]) for name, number in one.source_note.items()})
+            for one in notate_all(score, left=left)
+        )
 
 
 def _each(function: Callable[[Any], T], tasks: list[Any], workers: Workers | int) -> list[T | Failure]:
@@ -137,15 +144,22 @@ def _ready(nothing: None) -> None:
     importlib.import_module("symusic")
 
 
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Whatever a strange file does to a reader costs that file alone: the reason says what it was."""
+    try:
+        yield
+    except (ScoresimError, ValueError, MemoryError):
+        raise
+    except Exception as error:
+        raise ValueError(f"the reader failed ({type(error).__name__}: {error})") from None
+
+
 def _read(task: tuple[Path, bool, bool]) -> Whole:
     """Runs in a worker."""
     path, images, sheets = task
-    try:
+    with _sentences():
         whole = read_whole("folder", next(items_of(path, PurePosixPath(path.name))), images, sheets)
-    except (ScoresimError, ValueError, MemoryError):
-        raise
-    except Exception as error:  # whatever a strange file does to a parser costs that file; the reason says what it was
-        raise ValueError(f"the reader failed ({type(error).__name__}: {error})") from None
     if not len(whole.piece):
         raise ValueError("it holds no notes")
     return replace(whole, piece=replace(whole.piece, id=path.name))

@@ -16,6 +16,7 @@ from scoresim.score.notes import DRUMS
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 TWO_STAVES = {*range(8), *range(16, 24), 46, 8, 11, 12, 13, 14, 15, 108}  # keyboards, harp, tuned bars
+KEYBOARDS = {*range(9), *range(16, 21)}  # pianos, harpsichord, clavichord, celesta, organs
 LOWEST, HIGHEST = 41, 80  # pitches between which the hands part
 STRETCH = 14  # semitones
 MIDDLE, MOVE, ALONE = 0.048, 0.56, 0.8

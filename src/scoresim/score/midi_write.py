@@ -17,6 +17,7 @@ from scoresim.score.read import read_bytes
 MELODY, REST = "Melody", "Accompaniment"
 RIGHT, LEFT = "Right hand", "Left hand"
 KEY = ("onset", "duration", "pitch", "velocity", "program")  # by which a note is known again
+PEDALS = {64, 66, 67}  # controls of MIDI: damper, sostenuto, soft
 RESOLUTION = 480  # ticks per quarter note of a file made from notation
 
 
@@ -47,7 +48,8 @@ def with_melody(path: Path, score: Score, melody: NDArray[np.bool_], only: bool)
 def with_hands(path: Path, score: Score, right: NDArray[np.bool_]) -> bytes:
     """A file of notes as MIDI with the notes of each hand on a track of their own, before what is neither's.
 
-    Of a MIDI file all else stays, as in `with_melody`, and its percussion; of tracks only those that keep a note.
+    Of a MIDI file all else stays, as in `with_melody`, and its percussion. Both hands have all pedals of the tracks
+    that their notes stood in; of these tracks those go that have no note left.
 
     Args:
         path: the file; a MIDI file is read again.
@@ -69,6 +71,7 @@ def _from_midi(path: Path, score: Score, tracks: Mapping[str, NDArray[np.bool_]]
         for name, chosen in tracks.items()
     }
     taken: dict[str, list[list[Any]]] = {name: [] for name in tracks}  # notes of every track of the file
+    before = [len(track.notes) for track in midi.tracks]
     for track in midi.tracks:
         for some in taken.values():
             some.append([])
@@ -92,8 +95,20 @@ def _from_midi(path: Path, score: Score, tracks: Mapping[str, NDArray[np.bool_]]
             lead.notes = [note for some in moved for note in some]
             lead.controls, lead.pitch_bends, lead.pedals = most.controls, most.pitch_bends, most.pedals
             new.append(lead)
+    if len(tracks) > 1:
+        _share_pedals(new, [track for i, track in enumerate(midi.tracks) if any(some[i] for some in taken.values())])
+        midi.tracks = [track for track, count in zip(midi.tracks, before, strict=True) if track.notes or not count]
     midi.tracks = new if only else [*new, *midi.tracks]
     return midi
+
+
+def _share_pedals(new: list[Any], old: list[Any]) -> None:
+    """Give tracks all pedals of others, from which their notes were taken."""
+    for track in new:
+        own = [control for control in track.controls if control.number not in PEDALS]
+        pedals = [control for one in old for control in one.controls if control.number in PEDALS]
+        track.controls = sorted([*own, *pedals], key=lambda control: control.time)
+        track.pedals = sorted([pedal for one in old for pedal in one.pedals], key=lambda pedal: pedal.time)
 
 
 def _from_notation(score: Score, tracks: Mapping[str, NDArray[np.bool_]]) -> Any:

@@ -169,11 +169,9 @@ class Sim:
         found = self.analyze(file)
         if found.notes is None:
             raise BadInput(f"{file} is a picture; hands are told apart by notes.")
-        if found.notes.right_hand is None:
-            raise BadInput(
-                f"{file} is not for two hands; give MIDI of a keyboard, or two staves, in more than one voice."
-            )
-        write_hands(Path(file), Path(out), found.notes.right_hand >= 0.5, self.workers)
+        if found.notes.right is None:
+            raise BadInput(f"{file} is not for two hands; give music for one keyboard, as MIDI or on two staves.")
+        write_hands(Path(file), Path(out), found.notes.right, self.workers)
         return found
 
     def embed(self, *files: Path | str, workers: int = 1) -> list[Embedding]:

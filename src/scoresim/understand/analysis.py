@@ -24,7 +24,7 @@ from scoresim.data.given import (
 from scoresim.data.page import PageSystem
 from scoresim.data.pieces import Piece, Sheet, Whole
 from scoresim.errors import BadInput
-from scoresim.score.hands import TWO_STAVES, lower
+from scoresim.score.hands import KEYBOARDS, lower
 from scoresim.score.keys import KEYS, key_profiles
 from scoresim.score.notes import Ints
 from scoresim.score.performance import seconds
@@ -41,7 +41,7 @@ FITS = 16.0  # how sure a fit of 1 with a profile of keys is: makes the validati
 FLAT = 1e-3  # profiles that differ less say nothing
 PUBLISHED = ("published profiles",)  # of keys, in the place of what a head has learnt from
 SCANTY = 16  # notes: fewer say little about the whole
-HALF = 0.5  # from this probability the right hand plays a note
+HALF, DIGITS = 0.5, 3  # from this probability the right hand plays a note; decimals, so that all who ask see one side
 FEW = 3  # sources that are named one by one
 Floats = NDArray[np.float64]
 LOUDNESS = np.array([16.0, 40.0, 56.0, 72.0, 88.0, 112.0])  # middle of each of the six classes of velocity
@@ -104,6 +104,11 @@ class NoteAnswers:
 
     def __len__(self) -> int:
         return len(self.pitch)
+
+    @property
+    def right(self) -> NDArray[np.bool_] | None:
+        """[N] whether the right hand plays a note; None where that is not asked."""
+        return None if self.right_hand is None else self.right_hand >= HALF
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values: a list for every attribute."""
@@ -225,9 +230,9 @@ def written_down(found: Analysis, given: Given, workers: Workers) -> Analysis:
     whole, notes = given.whole, found.notes
     if whole is None or notes is None or whole.score.notes.id:
         return found
-    left = None if notes.right_hand is None else notes.right_hand < HALF
+    left = None if notes.right is None else ~notes.right
     [path] = [Path(file) for file in given.files if Path(file).suffix.lower() in MIDI]
-    return replace(found, sheets=write_down(whole, path, left, workers).sheets)
+    return replace(found, sheets=write_down(whole, path, left, workers))
 
 
 def read_each(paths: Sequence[Path], workers: Workers | int) -> list[Given | BadInput]:
@@ -264,14 +269,16 @@ def right_hand(whole: Whole, notes: NoteAnswers, said: Scores | None) -> Scores 
         said: [N] by a head; None without one: then the rule answers that puts MIDI on two staves (`score.hands`).
 
     Returns:
-        None for what two hands do not play: other instruments, more staves or one, a single voice.
+        None for what two hands of one player do not play: other or several instruments, one staff, three, one voice.
     """
-    if not np.isin(whole.score.notes.program, list(TWO_STAVES)).all() or one_voice(notes):
+    programs, staves = np.unique(whole.score.notes.program).tolist(), whole.piece.staves
+    if len(programs) > 1 or not KEYBOARDS.issuperset(programs) or one_voice(notes):
         return None
-    if staves := len(whole.piece.staves):
-        return (notes.staff == 1).astype(np.float32) if staves == 2 else None
-    ruled = lower(notes.pitch, notes.onset, notes.onset + notes.duration) == 0
-    return ruled.astype(np.float32) if said is None else said
+    if staves:
+        return (notes.staff == 1).astype(np.float32) if len(staves) == 2 and len({*staves} - {""}) < 2 else None
+    if said is None:
+        said = (lower(notes.pitch, notes.onset, notes.onset + notes.duration) == 0).astype(np.float32)
+    return np.asarray(said.round(DIGITS), dtype=np.float32)
 
 
 def analyses(sim: Sim, asked: Sequence[Given]) -> list[Analysis]:

@@ -36,7 +36,7 @@ SONGS = "openscore_lieder"
 VOICE_AND_PIANO = 3  # staves
 
 
-def part(item: Item) -> str | None:
+def part(item: Item) -> str:
     """The official part, else by the lot of the work."""
     return item.split or by_lot(item.work)
 
