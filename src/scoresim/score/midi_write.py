@@ -42,7 +42,7 @@ def with_melody(path: Path, score: Score, melody: NDArray[np.bool_], only: bool)
     if score.notes.id:
         tracks = {MELODY: melody} if only else {MELODY: melody, REST: ~melody}
         return bytes(_from_notation(score, tracks).dumps_midi())
-    return bytes(_from_midi(path, score, {MELODY: melody}, only).dumps_midi())
+    return bytes(_from_midi(path, score, {MELODY: melody}, only=only).dumps_midi())
 
 
 def with_hands(path: Path, score: Score, right: NDArray[np.bool_]) -> bytes:
@@ -57,12 +57,22 @@ def with_hands(path: Path, score: Score, right: NDArray[np.bool_]) -> bytes:
         right: [M] which of them are for the right hand; all others are for the left.
     """
     tracks = {RIGHT: right, LEFT: ~right}
-    midi = _from_notation(score, tracks) if score.notes.id else _from_midi(path, score, tracks, False)
+    midi = _from_notation(score, tracks) if score.notes.id else _from_midi(path, score, tracks, one_player=True)
     return bytes(midi.dumps_midi())
 
 
-def _from_midi(path: Path, score: Score, tracks: Mapping[str, NDArray[np.bool_]], only: bool) -> Any:
-    """The file with new tracks for some of its notes, and without all others if nothing else is wanted."""
+def _from_midi(
+    path: Path, score: Score, tracks: Mapping[str, NDArray[np.bool_]], *, only: bool = False, one_player: bool = False
+) -> Any:
+    """The file with new tracks for some of its notes.
+
+    Args:
+        path: the file.
+        score: its notes.
+        tracks: [M] by the name of a new track, which notes it gets.
+        only: leave all other notes out.
+        one_player: the new tracks share their pedals, and tracks that have lost all their notes go.
+    """
     import symusic
 
     midi: Any = symusic.Score.from_midi(read_bytes(path))
@@ -95,7 +105,7 @@ def _from_midi(path: Path, score: Score, tracks: Mapping[str, NDArray[np.bool_]]
             lead.notes = [note for some in moved for note in some]
             lead.controls, lead.pitch_bends, lead.pedals = most.controls, most.pitch_bends, most.pedals
             new.append(lead)
-    if len(tracks) > 1:
+    if one_player:
         _share_pedals(new, [track for i, track in enumerate(midi.tracks) if any(some[i] for some in taken.values())])
         midi.tracks = [track for track, count in zip(midi.tracks, before, strict=True) if track.notes or not count]
     midi.tracks = new if only else [*new, *midi.tracks]
