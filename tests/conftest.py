@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -261,9 +262,9 @@ def script() -> Callable[[str], ModuleType]:
 
     def load(path: str) -> ModuleType:
         file = Path(__file__).parent.parent / path
-        spec = importlib.util.spec_from_file_location(file.stem, file)
+        spec = importlib.util.spec_from_file_location(f"script_{file.stem}", file)
         assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
+        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up
         spec.loader.exec_module(module)
         return module
 

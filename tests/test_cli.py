@@ -16,7 +16,7 @@ from scoresim.errors import BadInput
 
 COMMANDS = (
     *("corpora", "build", "verify", "card", "pack", "pretrain", "export", "finetune", "benchmark", "study", "report"),
-    *("analyze", "melody", "hands", "embed", "match", "locate", "index", "search", "serve"),
+    *("analyze", "melody", "hands", "beats", "embed", "match", "locate", "index", "search", "serve"),
 )
 
 

@@ -35,6 +35,9 @@ def test_the_readme_commands_run_one_after_the_other(tmp_path: Path, drawn_tune:
     piano.tracks.append(symusic.Track("Piano"))
     piano.tracks[0].notes.extend(symusic.Note(i // 2 * 480, 400, (48, 72)[i % 2] + i % 5, 64) for i in range(64))
     piano.dump_midi(tmp_path / "piano.mid")
+    for i, note in enumerate(piano.tracks[0].notes):  # the same as somebody plays it
+        note.time = i // 2 * 431 + 37 * i % 60
+    piano.dump_midi(tmp_path / "played.mid")
     for line in commands():
         words = [sys.executable, "-m", "scoresim", *shlex.split(line)[1:]]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=200)

@@ -77,6 +77,7 @@ app.command("scoresim.cli.judge:report", help="Write report.html and report.json
 app.command("scoresim.cli.use:analyze", help="Say what some music is, and show it in a report.", sort_key=9.1)
 app.command("scoresim.cli.use:melody", help="Write the melody of a file on a track of its own.", sort_key=9.2)
 app.command("scoresim.cli.use:hands", help="Write each hand of a keyboard piece on a track of its own.", sort_key=9.3)
+app.command("scoresim.cli.use:beats", help="Write a performance on the grid of its beats.", sort_key=9.4)
 app.command("scoresim.cli.use:embed", help="Turn files of notes and pictures into vectors for search.", sort_key=10)
 app.command("scoresim.cli.use:match", help="Do a picture and a file of notes show the same music?", sort_key=11)
 app.command("scoresim.cli.use:locate", help="Where on a picture does a bar of the notes stand?", sort_key=12)

@@ -1,4 +1,4 @@
-"""Commands that use a model on somebody's files: analyze, melody, hands, embed, match, locate, index, search."""
+"""Commands that are used on somebody's files: analyze, melody, hands, beats, embed, match, locate, index, search."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DOUBTFUL = 0.5  # a place that is less probable is said to be so
 HALF = 0.5  # from this probability a note is melody
 
-__all__ = ["analyze", "embed", "hands", "index", "locate", "match", "melody", "search"]
+__all__ = ["analyze", "beats", "embed", "hands", "index", "locate", "match", "melody", "search"]
 
 Model = Annotated[
     str,
@@ -208,6 +208,30 @@ def hands(
         show_json({"out": str(out), "notes": count, "right_hand": right})
         return
     print(f"{out}: {right} of {count} notes are for the right hand.")
+
+
+def beats(
+    file: Annotated[Path, Parameter(help="A performance, as MIDI.")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=("--out", "-o"), help="File for the notes: .mid.")],
+    json: Json = False,
+) -> None:
+    """Find the beats and bars of a performance, and write it as MIDI on their grid; it sounds as before."""
+    from scoresim.data.given import write_beats
+    from scoresim.score.read import read_midi
+
+    apart(out, [file])
+    with results_only():
+        write_beats(file, out)
+        found = read_midi(out)
+    metres = [f"{bar.numerator}/{bar.denominator}" for bar in found.bars]
+    usual = max(set(metres), key=metres.count)
+    tempo = sorted(tempo for _, tempo in found.tempos)[len(found.tempos) // 2]
+    if json:
+        show_json({"out": str(out), "bars": len(metres), "metre": usual, "tempo": round(tempo, 1)})
+        return
+    print(f"{out}: {len(metres)} bars, most of {usual}, about {tempo:.0f} quarter notes a minute.")
 
 
 def embed(

@@ -21,9 +21,10 @@ from scoresim.data.spacing import POWER
 from scoresim.data.windows import Segment, Segments
 from scoresim.errors import BadInput, ScoresimError
 from scoresim.files import replacing
-from scoresim.score.midi_write import with_hands, with_melody
+from scoresim.score.midi_write import with_beats, with_hands, with_melody
 from scoresim.score.notate import notate_all
 from scoresim.score.notes import Score
+from scoresim.score.read import read_midi
 from scoresim.score.sandbox import BROKEN, KILLED, Failure, Workers, run_all
 from scoresim.score.tokens import FIRST
 
@@ -194,6 +195,21 @@ def write_hands(path: Path, out: Path, right: NDArray[np.bool_], workers: Worker
     _write_midi(out, _hands, (path, right), workers)
 
 
+def write_beats(path: Path, out: Path, workers: Workers | int = 1) -> None:
+    """Write a performance as MIDI on the grid of its beats, which are estimated; whole or not at all.
+
+    Args:
+        path: a MIDI file.
+        out: .mid.
+
+    Raises:
+        BadInput: it cannot be read or written, is no MIDI, or lies on its beats already.
+    """
+    if path.suffix.lower() not in MIDI:
+        raise BadInput(f"{path} is no MIDI file; only a performance, as MIDI, has beats that are not written.")
+    _write_midi(out, _beats, (path,), workers)
+
+
 def _write_midi(out: Path, made: Callable[[Any], bytes], task: tuple[Any, ...], workers: Workers | int) -> None:
     if out.suffix.lower() not in MIDI:
         raise BadInput(f"{out} is to hold MIDI; name it .mid.")
@@ -216,6 +232,13 @@ def _hands(task: tuple[Path, NDArray[np.bool_]]) -> bytes:
     path, right = task
     whole = _read((path, False, False))
     return with_hands(path, whole.score, right[whole.of_note])
+
+
+def _beats(task: tuple[Path]) -> bytes:
+    """Runs in a worker."""
+    [path] = task
+    with _sentences():
+        return with_beats(path, read_midi(path))
 
 
 def read_pages(paths: Sequence[Path], workers: Workers | int = 1) -> list[list[list[PageSystem]] | Failure]:

@@ -34,7 +34,7 @@ from scoresim.score.read import check_abc, read_text, read_tracks
 from scoresim.score.sandbox import Failure, run_all
 from scoresim.score.tokens import GRID, Tokens, default_vocabulary, encode
 
-FORMAT = 2  # of files of pieces; a new number makes old ones useless
+FORMAT, FROM_MIDI = 2, 3  # of files of pieces, from notation and from MIDI; a new number makes old ones useless
 TIMEOUT = 300.0  # seconds for a piece
 NOTE_COLUMNS = ("bar", "velocity", "track", "staff", "voice")
 ARRAYS = ("ids", "onset", "bar_onset")
@@ -397,7 +397,7 @@ def pieces(corpus: str, items: Sequence[Item], folder: Path, images: bool = True
 def _name(corpus: str, item: Item, images: bool) -> str:
     """A name that changes when the item or its file does."""
     kind = "lines" if images else "notes"
-    return f"{Path(part_name(corpus, item)).stem}-{kind}{FORMAT}.npz"
+    return f"{Path(part_name(corpus, item)).stem}-{kind}{FROM_MIDI if item.format == 'midi' else FORMAT}.npz"
 
 
 def _refusal(wanted: Wanted) -> Path:

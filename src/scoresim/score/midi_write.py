@@ -1,4 +1,4 @@
-"""Notes as a MIDI file, the melody or each hand on a track of its own."""
+"""Notes as a MIDI file: the melody or each hand on a track of its own, a performance on the grid of its beats."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.errors import BadInput
+from scoresim.score.notate import beaten
 from scoresim.score.notes import DRUMS, Ints, Score, tied_chains
+from scoresim.score.performance import seconds
 from scoresim.score.read import read_bytes
+from scoresim.score.timeline import QUARTER
 
 MELODY, REST = "Melody", "Accompaniment"
 RIGHT, LEFT = "Right hand", "Left hand"
 KEY = ("onset", "duration", "pitch", "velocity", "program")  # by which a note is known again
 PEDALS = {64, 66, 67}  # controls of MIDI: damper, sostenuto, soft
 RESOLUTION = 480  # ticks per quarter note of a file made from notation
+GRID_RESOLUTION = 960  # and of a performance on its beats
 
 
 def with_melody(path: Path, score: Score, melody: NDArray[np.bool_], only: bool) -> bytes:
@@ -59,6 +63,58 @@ def with_hands(path: Path, score: Score, right: NDArray[np.bool_]) -> bytes:
     tracks = {RIGHT: right, LEFT: ~right}
     midi = _from_notation(score, tracks) if score.notes.id else _from_midi(path, score, tracks, one_player=True)
     return bytes(midi.dumps_midi())
+
+
+def with_beats(path: Path, score: Score) -> bytes:
+    """A performance as MIDI on the ticks of its music: beats are whole, bars and the tempo of each beat are said.
+
+    It sounds as before, without the silence before its first bar: all that has a place in time is moved to the tick
+    that comes at its second. Nothing is rounded to a rhythm.
+
+    Args:
+        path: the file, which is read again.
+        score: its notes.
+
+    Raises:
+        BadInput: it lies on its beats already, or cannot be written down.
+    """
+    import symusic
+
+    old: Any = symusic.Score.from_midi(read_bytes(path))
+    heard, line = beaten(score)
+    clock = np.r_[0.0, np.cumsum(line.beat_seconds)]
+    clock += np.median(seconds(score, heard.onset) - np.interp(line.onset, line.cells, clock))
+    ticks = line.cells * GRID_RESOLUTION / QUARTER
+    far = 1e4  # beats after the last
+    clock, ticks = (np.r_[some, some[-1] + far * (some[-1] - some[-2])] for some in (clock, ticks))
+
+    def at(times: list[int]) -> list[int]:
+        moved: list[int] = (
+            np.round(np.interp(seconds(score, np.array(times, np.int64)), clock, ticks)).astype(int).tolist()
+        )
+        return moved
+
+    new: Any = symusic.Score(GRID_RESOLUTION)
+    for track in old.tracks:
+        copy: Any = symusic.Track(track.name, track.program, track.is_drum)
+        for kind in ("notes", "controls", "pitch_bends", "pedals", "lyrics"):
+            events = list(getattr(track, kind))
+            begin = at([event.time for event in events])
+            end = at([event.time + getattr(event, "duration", 0) for event in events])
+            for event, first, last in zip(events, begin, end, strict=True):
+                event.time = first
+                if hasattr(event, "duration"):
+                    event.duration = max(last - first, 1)
+            setattr(copy, kind, events)
+        new.tracks.append(copy)
+    for tick, length, lasts in zip(ticks, np.diff(line.cells) / QUARTER, line.beat_seconds, strict=False):
+        new.tempos.append(symusic.Tempo(round(tick), float(60 * length / lasts)))
+    before = None
+    for bar in line.bars:
+        if (bar.numerator, bar.denominator) != before:
+            before = bar.numerator, bar.denominator
+            new.time_signatures.append(symusic.TimeSignature(round(bar.onset * GRID_RESOLUTION / QUARTER), *before))
+    return bytes(new.dumps_midi())
 
 
 def _from_midi(

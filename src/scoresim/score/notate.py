@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scoresim.errors import BadInput
 from scoresim.score import hands, pulse, spelling
 from scoresim.score.mei_write import Plan, mei
-from scoresim.score.notes import DRUMS, Beats, Score
+from scoresim.score.notes import DRUMS, Beats, Notes, Score
 from scoresim.score.performance import bar_tempos, seconds
 from scoresim.score.quantize import quantize
-from scoresim.score.timeline import QUARTER, Timeline, from_beats, from_grid, on_grid
+from scoresim.score.timeline import QUARTER, Timeline, followed, from_beats, from_grid, on_grid
 from scoresim.score.voices import Chord, settled, voices
 
 Ints = NDArray[np.int64]
@@ -147,6 +147,19 @@ def _checked(midi: Score, beats: Beats | None) -> Timeline:
     return line
 
 
+def beaten(midi: Score) -> tuple[Notes, Timeline]:
+    """The notes of a performance without percussion, and where they lie between bar lines.
+
+    Raises:
+        BadInput: it lies on its own grid, or is too long or too short to be written down.
+    """
+    notes = midi.notes.take(np.flatnonzero(midi.notes.program != DRUMS))
+    line = _checked(replace(midi, notes=notes), None)
+    if line.how != "estimated":
+        raise BadInput(f"{midi.source or 'The MIDI file'} lies on its own beats already; there is nothing to find.")
+    return notes, line
+
+
 def _chords(
     line: Timeline, parts: tuple[hands.Part, ...], staff: Ints, onset: Ints, end: Ints, pitch: Ints, index: Ints
 ) -> tuple[dict[tuple[int, int], list[Chord]], int]:
@@ -164,7 +177,7 @@ def _chords(
 
 
 def _timeline(midi: Score, beats: Beats | None) -> Timeline:
-    """Beats that are given count; else the file's own grid where its notes lie on it; else beats are estimated.
+    """Given beats count; else the file's own grid where notes lie on it or it follows them; else beats are estimated.
 
     A few files of POP909 lie on a grid that is not their beats, and state bars of 1/4: given beats come first, and bars
     of one beat all through are no metre.
@@ -174,6 +187,9 @@ def _timeline(midi: Score, beats: Beats | None) -> Timeline:
     if on_grid(midi):
         stated = any(bar.numerator > 1 for bar in midi.bars)
         return from_grid(midi, midi.bars if stated else pulse.bars(midi))
+    known = followed(midi)
+    if known is not None:
+        return from_beats(midi, known, "beats")
     return from_beats(midi, pulse.beats(midi), "estimated")
 
 

@@ -7,6 +7,7 @@ beats, annotated or estimated (`score.pulse`). All three give the same `Timeline
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -22,6 +23,7 @@ GRID_POINTS = (0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 1.0)
 CHORD_SECONDS = 0.05  # onsets as close as that may be one chord
 NEAR = 1 / 48  # of a quarter note
 ON_GRID = 0.6  # share of times near the grid
+FOLLOWED = 0.5  # tempos for each beat, at least, of a performance whose beats somebody has followed
 
 Floats = NDArray[np.float64]
 
@@ -65,6 +67,33 @@ def on_grid(midi: Score) -> bool:
     ASAP, Pianist8 and EMOPIA had 46 % at most.
     """
     return near_grid(midi.notes.onset, midi.resolution) >= ON_GRID
+
+
+def followed(midi: Score) -> Beats | None:
+    """The beats that a performance states by its tempos, as `scoresim beats` and whoever else has followed one does.
+
+    None where it states no bars, or tempos for less than half of the beats of its notes: then its grid says nothing.
+    """
+    if not midi.bars or not len(midi.notes):
+        return None
+    places: list[float] = []
+    down: list[bool] = []
+    signatures: list[tuple[int, int, int]] = []
+    for bar in midi.bars:
+        three = bar.denominator >= 8 and bar.numerator % 3 == 0 and bar.numerator > 3
+        beat = 4 * midi.resolution * (3 if three else 1) / bar.denominator
+        if not signatures or signatures[-1][1:] != (bar.numerator, bar.denominator):
+            signatures.append((len(places), bar.numerator, bar.denominator))
+        count = max(math.ceil(bar.duration / beat - NEAR), 1)
+        places += [bar.onset + beat * number for number in range(count)]
+        down += [number == 0 for number in range(count)]
+    tempos = len({tick for tick, _ in midi.tempos})
+    if len(places) < 2 or tempos < FOLLOWED * len(places):
+        return None
+    moments = seconds(midi, np.round(places).astype(np.int64))
+    if (np.diff(moments) <= 0).any():
+        return None
+    return Beats(moments, np.array(down), tuple(signatures))
 
 
 def from_grid(midi: Score, bars: tuple[Bar, ...]) -> Timeline:

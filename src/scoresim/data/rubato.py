@@ -1,0 +1,270 @@
+"""Scores played by rule, so that what listens for the beat can learn where it is.
+
+A tempo that wanders, slows where phrases end, waits and changes; onsets that are never quite together; chords that are
+rolled; notes held too long or not long enough; loud and soft. How much of each is drawn anew for every playing, and
+wider than players do it, so that nothing can be learnt of the rules themselves. After the survey of C. Cancino-Chacón
+et al., "Computational models of expressive music performance", Frontiers in Digital Humanities 5 (2018).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoresim.data.pieces import Piece
+from scoresim.data.seen import DURATION, PITCH, SIGNATURE
+from scoresim.score.tokens import FIRST, GRID, default_vocabulary
+
+STEP = 0.25  # quarter notes from one value of the tempo to the next
+PACE, SPREAD = 90.0, 0.4  # beats per minute, and how far from that in natural logarithms
+CROWDED = (1.2, 9.0)  # onsets per second, at least and at most, where another pace can be had
+PACES = (35.0, 230.0)  # beats per minute, at least and at most, where another pace can be had
+TRIES = 20
+GRACE = 1 / GRID  # a grace note lasts one step of the grid
+NEAR = 1e-3  # quarter notes that are the same
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """Notes of a score with its bars.
+
+    Attributes:
+        onset, duration: [N] quarter notes.
+        pitch: [N] MIDI numbers.
+        staff: [N] from 1; 0 is unknown.
+        bar_onset: [B + 1] quarter notes at which each bar begins, and the end of the last.
+        signatures: (numerator, denominator) of each bar.
+    """
+
+    onset: Floats
+    duration: Floats
+    pitch: Ints
+    staff: Ints
+    bar_onset: Floats
+    signatures: tuple[tuple[int, int], ...]
+
+    @staticmethod
+    def of(piece: Piece) -> Written:
+        """A piece; a bar without notes has the signature of the one before it."""
+        vocabulary = default_vocabulary()
+        index = piece.ids.astype(np.int64) - FIRST
+        known: dict[int, tuple[int, int]] = {}
+        for bar, number in zip(piece.bar.tolist(), index[:, SIGNATURE].tolist(), strict=True):
+            numerator, denominator = vocabulary.time_signatures[number]
+            quarters = piece.bar_onset[bar + 1] - piece.bar_onset[bar]
+            known[bar] = (numerator, denominator) if numerator else (max(round(quarters), 1), 4)
+        signatures, last = [], next(iter(known.values()), (4, 4))
+        for bar in range(len(piece.bar_onset) - 1):
+            last = known.get(bar, last)
+            signatures.append(last)
+        duration = np.array(vocabulary.durations)[index[:, DURATION]] / GRID
+        onset, bar_onset = piece.onset.astype(np.float64), piece.bar_onset.astype(np.float64)
+        return Written(onset, duration, index[:, PITCH], piece.staff.astype(np.int64), bar_onset, tuple(signatures))
+
+    def bars(self, first: int, end: int) -> Written:
+        """Bars `first` to `end`, their notes from 0."""
+        begin, stop = self.bar_onset[first], self.bar_onset[end]
+        some = self.take((self.onset >= begin - NEAR) & (self.onset < stop - NEAR))
+        bar_onset = self.bar_onset[first : end + 1] - begin
+        return replace(some, onset=some.onset - begin, bar_onset=bar_onset, signatures=self.signatures[first:end])
+
+    def take(self, which: Bools) -> Written:
+        """The notes of a mask, [N], in the same bars."""
+        columns = {name: getattr(self, name)[which] for name in ("onset", "duration", "pitch", "staff")}
+        return replace(self, **columns)
+
+    def beats(self) -> tuple[Floats, Bools, Bools]:
+        """[K] quarter notes at which beats are, whether a bar begins there, and whether beats have three parts there.
+
+        A bar at the beginning that is too short ends in time.
+        """
+        places: list[Floats] = []
+        down: list[Bools] = []
+        compound: list[Bools] = []
+        for number, (numerator, denominator) in enumerate(self.signatures):
+            begin, end = self.bar_onset[number : number + 2]
+            three = denominator >= 8 and numerator % 3 == 0 and numerator > 3
+            beat = 4 / denominator * (3 if three else 1)
+            short = number == 0 and end - begin < 4 * numerator / denominator - NEAR
+            back = end - np.arange(beat, end - begin + NEAR, beat)[::-1]
+            some = back if short else np.arange(begin, end - NEAR, beat)
+            places.append(some)
+            down.append((np.arange(len(some)) == 0) & (not short))
+            compound.append(np.full(len(some), three))
+        return np.concatenate(places), np.concatenate(down), np.concatenate(compound)
+
+
+class Played(NamedTuple):
+    """A performance of N notes, and its K beats.
+
+    Attributes:
+        onset, length: [N] seconds, in any order.
+        pitch: [N] MIDI numbers.
+        velocity: [N] 1-127.
+        beat, downbeat: [N] whether a note stands on a beat, and where a bar begins.
+        beats: [K] seconds, increasing.
+        down, compound: [K] of these beats, as of `Written.beats`.
+    """
+
+    onset: Floats
+    length: Floats
+    pitch: Ints
+    velocity: Ints
+    beat: Bools
+    downbeat: Bools
+    beats: Floats
+    down: Bools
+    compound: Bools
+
+
+def play(score: Written, rng: np.random.Generator) -> Played:
+    """One performance of a score, of at least one note and two beats.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+    places, down, compound = score.beats()
+    if not len(score.onset) or len(places) < 2:
+        raise ValueError("a performance needs a note and two beats")
+    beside = np.clip(np.searchsorted(places, score.onset)[:, None] + [-1, 0], 0, len(places) - 1)
+    away = np.abs(score.onset[:, None] - places[beside])
+    at = beside[np.arange(len(beside)), away.argmin(axis=1)]
+    beat = away.min(axis=1) < NEAR
+    downbeat = beat & down[at]
+    popular = rng.random() < 0.3  # in a steady tempo, the melody ahead of the beat
+    score, early = _ahead(score, rng) if popular else (score, np.zeros(len(beat), dtype=bool))
+    steady = popular or rng.random() < 0.2
+    grid, clock = _clock(score, places, rng, steady)
+
+    def time(quarters: Floats) -> Floats:
+        return np.interp(quarters, grid, clock)
+
+    moments, row = np.unique(np.round(score.onset, 4), return_inverse=True)
+    high, low = np.full(len(moments), -1), np.full(len(moments), 200)
+    np.maximum.at(high, row, score.pitch)
+    np.minimum.at(low, row, score.pitch)
+    top, bottom = score.pitch == high[row], score.pitch == low[row]
+    onset = time(_swung(score.onset, rng)) + _uneven(score, row, top, bottom, rng)
+    full = time(score.onset + score.duration) - time(score.onset)
+    length = _held(onset, full, time(places), rng)
+    velocity = _loud(row, len(moments), top, beat & ~early, downbeat & ~early, rng)
+    kept = rng.random(len(onset)) > rng.choice([0.0, 0.01, 0.05])
+    kept[0] = True
+    return Played(
+        onset[kept], length[kept], score.pitch[kept], velocity[kept],
+        (beat & ~early)[kept], (downbeat & ~early)[kept], time(places), down, compound,
+    )  # fmt: skip
+
+
+def wander(rng: np.random.Generator, count: int, steps: float, deviation: float) -> Floats:
+    """[count] values about 0 that forget where they were within so many steps (Ornstein and Uhlenbeck)."""
+    keep, reach = np.exp(-1 / steps), int(np.ceil(6 * steps))
+    noise = rng.normal(0, deviation * np.sqrt(1 - keep**2), count + reach - 1)
+    out: Floats = np.convolve(noise, keep ** np.arange(reach), "valid")
+    return out
+
+
+def _ahead(score: Written, rng: np.random.Generator) -> tuple[Written, Bools]:
+    """The score with notes of its top an eighth or a 16th early, where nothing is in the way; and which they are."""
+    moments, row = np.unique(np.round(score.onset, 4), return_inverse=True)
+    high = np.full(len(moments), -1)
+    np.maximum.at(high, row, score.pitch)
+    steps = rng.choice([0.25, 0.5], len(moments), p=(0.4, 0.6))
+    free = (np.diff(moments, prepend=-1.0) >= steps - NEAR) & (moments >= steps)
+    moved = free & (rng.random(len(moments)) < rng.uniform(0.1, 0.5))
+    which = moved[row] & ((score.pitch == high[row]) | (rng.random() < 0.3))
+    shift = np.where(which, steps[row], 0.0)
+    return replace(score, onset=score.onset - shift, duration=score.duration + shift), which
+
+
+def _clock(score: Written, places: Floats, rng: np.random.Generator, steady: bool) -> tuple[Floats, Floats]:
+    """Quarter notes, and the seconds at which each is reached."""
+    end = max(float((score.onset + score.duration).max()), float(score.bar_onset[-1])) + 4
+    grid = np.arange(0, end + STEP, STEP)
+    deviation = rng.uniform(0.005, 0.04) if steady else rng.uniform(0.03, 0.2)
+    faster = wander(rng, len(grid), rng.uniform(8, 48), deviation)
+    faster += wander(rng, len(grid), rng.uniform(1.5, 6), deviation * rng.uniform(0.1, 0.8))
+    bars = len(score.signatures)
+    if not steady:
+        phrase, slower = int(rng.choice([1, 2, 4, 8])), rng.uniform(0, 0.4)
+        for bar in score.bar_onset[phrase:-1:phrase]:
+            if rng.random() < 0.7:
+                before = np.maximum(bar - grid, 0)
+                faster -= slower * rng.uniform(0.2, 1.2) * np.exp(-before / rng.uniform(0.5, 2.5)) * (grid <= bar)
+        for _ in range(rng.poisson(0.015 * bars)):  # a fermata
+            begin = rng.uniform(0, end)
+            faster[(grid >= begin) & (grid < begin + rng.choice([0.25, 0.5, 1.0]))] -= rng.uniform(0.3, 1.0)
+        for _ in range(rng.poisson(0.02 * bars)):  # another tempo
+            faster[grid >= score.bar_onset[rng.integers(bars)]] += rng.normal(0, 0.25)
+    moments = np.unique(np.round(score.onset, 3))
+    crowd = len(moments) / max(moments[-1] - moments[0], 1.0)
+    for _ in range(TRIES):
+        pace = np.exp(rng.normal(np.log(PACE), SPREAD))
+        quarter = 60 / pace / float(np.median(np.diff(places)))
+        if CROWDED[0] < crowd / quarter < CROWDED[1] and PACES[0] < pace < PACES[1]:
+            break
+    seconds = quarter * np.exp(faster.mean() - faster)
+    return grid, np.r_[0.0, np.cumsum((seconds[1:] + seconds[:-1]) / 2 * STEP)] + rng.uniform(0.1, 2.0)
+
+
+def _swung(onset: Floats, rng: np.random.Generator) -> Floats:
+    """Onsets in quarter notes, seldom with eighths of unequal length."""
+    if rng.random() >= 0.07:
+        return onset
+    first, part = rng.uniform(0.52, 0.67), onset % 1
+    return np.floor(onset) + np.where(part < 0.5, 2 * first * part, first + 2 * (part - 0.5) * (1 - first))
+
+
+def _uneven(score: Written, row: Ints, top: Bools, bottom: Bools, rng: np.random.Generator) -> Floats:
+    """[N] seconds by which notes are off: together, alone, the melody ahead, the bass ahead, rolled, as a grace."""
+    count = int(row.max()) + 1
+    off = rng.normal(0, rng.uniform(0.003, 0.028), count)[row] + rng.normal(0, rng.uniform(0.002, 0.015), len(row))
+    if rng.random() < 0.6:
+        off = off - top * rng.uniform(0, 0.035)
+    if rng.random() < 0.2:
+        off = off - bottom * rng.uniform(0, 0.05)
+    rolled = (rng.random(count) < rng.choice([0.0, 0.01, 0.05]))[row]
+    if rolled.any():
+        order = np.lexsort((score.pitch, row))
+        place = np.arange(len(order))
+        rank = np.empty(len(order))
+        rank[order] = place - np.maximum.accumulate(np.where(np.r_[True, np.diff(row[order]) > 0], place, 0))
+        off = off + rolled * rank * rng.uniform(0.02, 0.07)
+    if rng.random() < 0.7:
+        off = off - (score.duration < GRACE + NEAR) * rng.uniform(0.03, 0.12)
+    return off
+
+
+def _held(onset: Floats, full: Floats, beats: Floats, rng: np.random.Generator) -> Floats:
+    """[N] seconds that notes last, written for `full` seconds: a touch of the whole, some to a beat, some short."""
+    touch = rng.normal(rng.uniform(0.5, 1.05), rng.uniform(0.08, 0.4), len(full))
+    length = np.maximum(full * np.clip(touch, 0.15, 1.6), 0.03)
+    if rng.random() < 0.25:  # as with a pedal
+        count = int(rng.choice([1, 2, 4]))
+        place = np.interp(onset + length, beats, np.arange(len(beats)))
+        until = np.interp((np.floor(place / count) + 1) * count, np.arange(len(beats)), beats)
+        length = np.where(rng.random(len(full)) < 0.8, np.maximum(until - onset, length), length)
+    if rng.random() < 0.5:
+        length = np.where(rng.random(len(full)) < 0.5, np.minimum(length, rng.uniform(0.08, 0.3)), length)
+    if rng.random() < 0.15:  # nothing can be told by it
+        length = rng.uniform(0.05, 0.6) * np.exp(rng.normal(0, 0.3, len(full)))
+    return length
+
+
+def _loud(row: Ints, count: int, top: Bools, beat: Bools, downbeat: Bools, rng: np.random.Generator) -> Ints:
+    """[N] velocities: loud and soft passages, a melody that stands out, sometimes accents."""
+    if rng.random() < 0.15:
+        return np.full(len(row), 64)
+    loud = rng.uniform(45, 80) + wander(rng, count, 20, 10)[row] + rng.normal(0, rng.uniform(3, 9), len(row))
+    loud = loud + top * rng.uniform(0, 18)
+    if rng.random() < 0.6:
+        loud = loud + rng.uniform(0, 6) * beat + rng.uniform(0, 6) * downbeat
+    out: Ints = np.clip(np.round(loud), 5, 127).astype(np.int64)
+    return out

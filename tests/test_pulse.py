@@ -1,0 +1,272 @@
+"""Beats of performances: what is learnt from, what is counted, what is said of it, and what follows."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import symusic
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoresim.cli import run
+from scoresim.data.rubato import Written, play, wander
+from scoresim.score import pulse
+from scoresim.score.notate import notate
+from scoresim.score.notes import Score, notes_from_columns
+from scoresim.score.onsets import onsets, rows
+from scoresim.score.performance import seconds
+from scoresim.score.pulse_network import PERIODS, Said, network, of_arrays
+from scoresim.score.read import read_midi
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "menuet.krn"
+CORPORA = Path(__file__).parent / "fixtures" / "corpora"
+
+
+def dance(bars: int, metre: tuple[int, int], seed: int = 0) -> Written:
+    """Bass on the first beat, chords on the others, a melody that moves: one tune of so many bars."""
+    rng = np.random.default_rng(seed)
+    three = metre[1] == 8
+    beat = 1.5 if three else 4 / metre[1]
+    beats = metre[0] // 3 if three else metre[0]
+    notes: list[tuple[float, float, int]] = []
+    for bar in range(bars):
+        root = int(rng.choice([48, 53, 55, 48]))
+        start = bar * beats * beat
+        notes.append((start, beat, root - 12))
+        for k in range(1, beats):
+            notes += [(start + k * beat, beat, root + step) for step in (4, 7)]
+        parts = 3 if three else 2
+        for k in range(beats * parts):
+            if k % parts == 0 or rng.random() < 0.6:
+                notes.append((start + k * beat / parts, beat / parts, root + 12 + int(rng.choice([0, 2, 4, 5, 7]))))
+    onset, duration, pitch = (np.array(column) for column in zip(*sorted(notes), strict=True))
+    bar_onset = np.arange(bars + 1) * beats * beat
+    return Written(onset, duration, pitch, np.zeros(len(onset), np.int64), bar_onset, (metre,) * bars)
+
+
+def score_of(onset, length, pitch, velocity) -> Score:
+    """A performance as MIDI with 960 ticks a second."""
+    notes = notes_from_columns(
+        onset=np.round(onset * 960), duration=np.maximum(np.round(length * 960), 1), pitch=pitch, velocity=velocity
+    )
+    order = np.argsort(notes.onset, kind="stable")
+    return Score(480, notes.take(order), (), tempos=((0, 120.0),))
+
+
+def agreement(truth: np.ndarray, found: np.ndarray) -> float:
+    """F-measure with a window of 70 ms; each beat is met once."""
+    near = np.abs(truth[:, None] - found).min(axis=1) < 0.07, np.abs(found[:, None] - truth).min(axis=1) < 0.07
+    recall, precision = near[0].mean(), near[1].mean()
+    return float(2 * recall * precision / max(recall + precision, 1e-9))
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), metre=st.sampled_from([(2, 4), (3, 4), (4, 4), (6, 8), (9, 8), (3, 8)]))
+def test_a_score_is_played_with_its_beats(seed, metre):
+    score = dance(12, metre, seed)
+    played = play(score, np.random.default_rng(seed))
+    again = play(score, np.random.default_rng(seed))
+    assert all(np.array_equal(a, b) for a, b in zip(played, again, strict=True))
+    places, down, compound = score.beats()
+    assert len(played.beats) == len(places) and down.sum() == 12
+    assert compound.all() == (metre in ((6, 8), (9, 8))) and compound.any() == compound.all()
+    assert (np.diff(played.beats) > 0).all()
+    assert 0.8 * len(score.onset) <= len(played.onset) <= len(score.onset)
+    assert (played.length > 0).all() and played.velocity.min() >= 1 and played.velocity.max() <= 127
+    away = np.abs(played.onset[played.beat][:, None] - played.beats).min(axis=1)
+    assert np.median(away) < 0.08 and (played.downbeat <= played.beat).all()
+
+
+def test_an_upbeat_is_not_a_bar_and_its_beats_lead_to_the_bar():
+    score = Written(
+        np.array([0.0, 1.0, 2.0, 3.0]), np.ones(4), np.full(4, 60), np.zeros(4, np.int64),
+        np.array([0.0, 1.0, 5.0]), ((4, 4), (4, 4)),
+    )  # fmt: skip
+    places, down, _ = score.beats()
+    assert places.tolist() == [0, 1, 2, 3, 4] and down.tolist() == [False, True, False, False, False]
+    assert score.bars(1, 2).onset.tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="two beats"):
+        play(score.take(np.zeros(4, dtype=bool)), np.random.default_rng(0))
+
+
+def test_what_wanders_stays_about_nothing_and_near_itself():
+    values = wander(np.random.default_rng(0), 20_000, 50, 0.1)
+    assert abs(values.mean()) < 0.02 and abs(values.std() - 0.1) < 0.02
+    assert np.corrcoef(values[:-5], values[5:])[0, 1] == pytest.approx(np.exp(-5 / 50), abs=0.03)
+
+
+def test_notes_of_a_chord_are_one_onset():
+    assert rows(np.array([0.0, 0.02, 0.04, 0.5, 0.52, 0.54, 0.56, 0.58])).tolist() == [0, 0, 0, 1, 1, 1, 1, 2]
+
+
+NOTES = st.lists(
+    st.tuples(st.floats(0, 30), st.floats(0.001, 20), st.integers(0, 127), st.integers(1, 127)), min_size=1, max_size=60
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(notes=NOTES, seed=st.integers(0, 99))
+def test_any_notes_have_finite_features_whatever_their_order(notes, seed):
+    onset, length, pitch, velocity = (np.array(column) for column in zip(*notes, strict=True))
+    there = onsets(onset, length, pitch, velocity)
+    assert np.isfinite(there.table).all() and there.table.shape == (len(there.times), len(network().mean))
+    assert (np.diff(there.times) > 0).all() and len(there.row) == len(notes)
+    order = np.random.default_rng(seed).permutation(len(notes))
+    other = onsets(onset[order], length[order], pitch[order], velocity[order])
+    assert np.allclose(there.table, other.table, atol=1e-4) and np.array_equal(there.row[order], other.row)
+
+
+@settings(max_examples=30, deadline=None)
+@given(notes=NOTES)
+def test_any_performance_has_beats(notes):
+    found = pulse.beats(score_of(*(np.array(column) for column in zip(*notes, strict=True))))
+    assert len(found.seconds) >= 2 and (np.diff(found.seconds) > 0).all()
+    assert len(found.downbeat) == len(found.seconds) and found.signatures[0][0] == 0
+
+
+def said(times: np.ndarray, beat: np.ndarray, period: float) -> Said:
+    """A network that is sure of its beats and of one tempo."""
+    tempo = np.full((len(times), len(PERIODS)), -6.0)
+    tempo[:, np.abs(np.log(PERIODS / period)).argmin()] = -0.1
+    nothing = np.zeros(len(times), np.float32)
+    return Said(beat.astype(np.float32), nothing, nothing, tempo.astype(np.float32))
+
+
+def test_beats_are_where_the_network_says_and_go_on_where_nothing_begins():
+    times = np.arange(0, 16, 0.25)
+    on = times % 0.5 == 0
+    kept = ~((times > 5) & (times < 6.5))  # three beats of which nothing is heard
+    found = pulse.path(times[kept], said(times[kept], np.where(on[kept], 4.0, -4.0), 0.5))
+    assert found == pytest.approx(np.arange(0, 16, 0.5), abs=1e-6)
+
+
+def test_beats_go_on_through_a_long_rest():
+    times = np.r_[np.arange(0, 20, 0.5), np.arange(40, 60, 0.5)]
+    found = pulse.path(times, said(times, np.full(len(times), 4.0), 0.5))
+    assert np.allclose(np.diff(found), 0.5, atol=0.03) and 118 <= len(found) <= 122
+
+
+def test_bars_follow_the_odds_and_may_change():
+    odds = np.tile([3.0, -3.0, -3.0], 20)
+    down, lengths = pulse.bars_of(odds)
+    assert down.reshape(20, 3)[:, 0].all() and down.sum() == 20 and lengths == [(0, 3)]
+    down, lengths = pulse.bars_of(np.r_[odds, np.tile([3.0, -3.0, -3.0, -3.0], 20)])
+    assert lengths == [(0, 3), (60, 4)] and down.sum() == 40
+    down, _ = pulse.bars_of(np.r_[[-3.0], odds])
+    assert not down[0] and down[1]
+
+
+@pytest.mark.parametrize("metre", [(3, 4), (4, 4), (6, 8)])
+def test_the_beat_of_a_dance_that_is_played_is_found(metre):
+    hits = []
+    for seed in range(6):
+        played = play(dance(48, metre, seed), np.random.default_rng(100 + seed))
+        found = pulse.beats(score_of(played.onset, played.length, played.pitch, played.velocity))
+        hits.append(agreement(played.beats, found.seconds))
+    assert np.median(hits) > 0.85
+
+
+def test_the_network_says_what_the_module_says_that_learnt(script):
+    torch = pytest.importorskip("torch")
+    learning = script("runs/pulse.py")
+    torch.manual_seed(0)
+    module = learning.Pulse(len(network().mean)).eval()
+    features = np.random.default_rng(0).normal(size=(50, len(network().mean))).astype(np.float32)
+    with torch.no_grad():
+        asked = module(torch.from_numpy(features)[None], torch.ones(1, 50))[0].numpy()
+    here = of_arrays(module.arrays())(features)
+    assert np.allclose(here.beat, asked[:, 0], atol=0.02) and np.allclose(here.compound, asked[:, 2], atol=0.02)
+    assert np.exp(here.period).sum(axis=1) == pytest.approx(np.ones(50), abs=1e-4)
+
+
+def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch, script):
+    pytest.importorskip("torch")
+    learning = script("runs/pulse.py")
+    playings = learning.Playings([dance(40, (3, 4), seed) for seed in range(3)], np.full(3, 1 / 3))
+    monkeypatch.setattr(learning, "scores", lambda *_: {"train": playings, "valid": playings})
+    monkeypatch.setattr(learning, "STRETCHES", 2)
+    monkeypatch.setattr(learning, "JUDGED", 2)
+    monkeypatch.setattr(learning, "LENGTH", 64)
+
+    def learn(out: str, *options: str) -> dict[str, np.ndarray]:
+        file = tmp_path / f"{out}.npz"
+        monkeypatch.setattr(sys, "argv", ["pulse", str(CORPORA), str(tmp_path / out), "--weights", str(file), *options])
+        learning.main()
+        return dict(np.load(file))
+
+    whole = learn("whole", "--steps", "6")
+    stream = learning.Playings.stream
+
+    def broken(playings, seed, start):
+        yield from itertools.islice(stream(playings, seed, start), 3)
+        raise learning.BadInput("the disk is gone")
+
+    with monkeypatch.context() as gone, pytest.raises(learning.BadInput, match="the disk is gone"):
+        gone.setattr(learning.Playings, "stream", broken)
+        learn("halves", "--steps", "6")
+    halves = learn("halves", "--steps", "6")
+    assert whole.keys() == halves.keys() and all(np.array_equal(whole[name], halves[name]) for name in whole)
+    thin = learning.Playings([dance(2, (2, 4))], np.ones(1))
+    with pytest.raises(learning.BadInput, match="no score of 40 notes"):
+        thin.one(np.random.default_rng(0))
+
+
+@pytest.fixture
+def waltz(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    """A waltz that was played, with its pedal, as MIDI of one tempo; and the seconds of its beats."""
+    played = play(dance(40, (3, 4), 3), np.random.default_rng(7))
+    midi = symusic.Score(480)
+    midi.tempos.append(symusic.Tempo(0, 120.0))
+    track = symusic.Track("Piano", 0)
+    for onset, length, pitch, velocity in zip(*played[:4], strict=True):
+        track.notes.append(symusic.Note(round(onset * 960), max(round(length * 960), 1), int(pitch), int(velocity)))
+    for beat in played.beats:
+        track.controls.append(symusic.ControlChange(round(beat * 960), 64, 100))
+    midi.tracks.append(track)
+    path = tmp_path / "waltz.mid"
+    path.write_bytes(midi.dumps_midi())
+    return path, played.beats
+
+
+def test_a_performance_is_written_on_its_beats_and_sounds_as_before(waltz, tmp_path, capsys):
+    path, truth = waltz
+    out = tmp_path / "out.mid"
+    assert run(["beats", str(path), "--out", str(out), "--json"]) == 0
+    said_of = json.loads(capsys.readouterr().out)
+    assert said_of["metre"] == "3/4" and 36 <= said_of["bars"] <= 44
+    before, after = read_midi(path), read_midi(out)
+    moments = [np.sort(seconds(one, one.notes.onset)) for one in (before, after)]
+    shift = moments[1] - moments[0]
+    assert len(moments[0]) == len(moments[1]) and np.abs(shift - np.median(shift))[1:].max() < 0.003
+    ticks = np.arange(0, after.bars[-1].onset, after.resolution)
+    grid = seconds(after, ticks) - np.median(shift)
+    assert agreement(truth, grid) > 0.85
+    pedals = [[one.time for one in symusic.Score.from_midi(p.read_bytes()).tracks[0].controls] for p in (path, out)]
+    lasting = [seconds(one, np.array(some)) for one, some in zip((before, after), pedals, strict=True)]
+    assert np.abs(lasting[1] - lasting[0] - np.median(shift))[1:].max() < 0.003
+    # its grid counts from now on
+    line = notate(after)
+    assert line.how in ("beats", "grid") and notate(before).how == "estimated"
+    assert run(["beats", str(out), "--out", str(tmp_path / "again.mid")]) == 2
+    assert "lies on its own beats already" in capsys.readouterr().err and not (tmp_path / "again.mid").exists()
+
+
+def test_what_has_no_beats_to_find_is_refused(waltz, tmp_path, capsys):
+    path, _ = waltz
+    out = tmp_path / "out.mid"
+    cut = tmp_path / "cut.mid"
+    cut.write_bytes(path.read_bytes()[:60])
+    for file, to, why in (
+        (EXAMPLE, out, "no MIDI file"),
+        (cut, out, "cut off"),
+        (path, path, "one of the files that are read"),
+        (path, tmp_path / "a.txt", "name it .mid"),
+    ):
+        assert run(["beats", str(file), "--out", str(to)]) == 2
+        assert why in capsys.readouterr().err
+    assert not out.exists()
