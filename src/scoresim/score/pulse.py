@@ -37,6 +37,7 @@ UNLIKELY = -8.0  # log-probability of a period, at least
 ANEW = 12.0  # cost of a path that begins anew, after a long rest
 NEAR = 0.06  # seconds from a beat to an onset that is its own
 LENGTHS = (2, 3, 4)  # beats of a bar
+SHORT = 0.25  # cost of a bar of two, which might be half a bar of four
 CERTAIN = 2.5  # odds of a downbeat, as a logarithm, at most
 NOBODY = -0.5  # odds of a downbeat where nothing begins
 OTHERWISE = 6.0  # cost of bars of another length
@@ -180,8 +181,9 @@ def bars_of(odds: Floats) -> tuple[NDArray[np.bool_], list[tuple[int, int]]]:
     ends = [index[length, length - 1] for length in LENGTHS]
     score = np.zeros((len(odds), len(states)))
     back = np.zeros((len(odds), len(states)), dtype=np.int16)
-    for k, gain in enumerate(odds):
+    for k, odd in enumerate(odds):
         for number, (length, place) in enumerate(states):
+            gain = odd - (SHORT if length == LENGTHS[0] else 0.0)
             if not k:
                 score[k, number] = gain if place == 0 else 0.0
                 continue
