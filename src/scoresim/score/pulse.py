@@ -215,7 +215,7 @@ def bars(midi: Score) -> tuple[Bar, ...]:
     half = midi.resolution / 2
     count = int(last / half) + 2
     accent = _accents(midi.notes.onset / half, midi.notes.pitch, midi.notes.duration / midi.resolution, count)
-    metre, phase = _metre(accent, tuple(TEMPLATES), even=False)
+    metre, phase = _metre(accent)
     length = round(4 * midi.resolution * metre[0] / metre[1])
     first = round(phase * half)
     starts = [*([0] if first else []), *range(first, max(last, first + 1), length)]
@@ -256,14 +256,14 @@ def _accents(place: Floats, pitch: Ints, length: Floats, count: int) -> Floats:
     return standard(standard(weight) + 0.8 * standard(low) + 0.8 * standard(change))
 
 
-def _metre(accent: Floats, metres: tuple[tuple[int, int], ...], even: bool) -> tuple[tuple[int, int], int]:
+def _metre(accent: Floats) -> tuple[tuple[int, int], int]:
     """The signature whose template fits best, and the half beat at which its first bar begins."""
-    best = (-np.inf, metres[0], 0)
-    for metre in metres:
-        shape = np.asarray(TEMPLATES[metre], dtype=np.float64)
+    best = (-np.inf, (4, 4), 0)
+    for metre, strengths in TEMPLATES.items():
+        shape = np.asarray(strengths, dtype=np.float64)
         shape = (shape - shape.mean()) / shape.std()
         size = len(shape)
-        for phase in range(0, size, 2 if even else 1):
+        for phase in range(size):
             template = shape[(np.arange(len(accent)) - phase) % size]
             fit = float(accent @ template) / len(accent) + FAVOUR[metre] + (0.01 if phase == 0 else 0.0)
             if fit > best[0]:

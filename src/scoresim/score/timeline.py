@@ -20,7 +20,6 @@ from scoresim.score.performance import seconds
 QUARTER = 1680  # ticks of the notation per quarter note: 64ths, triplets, quintuplets and septuplets are whole
 SHORTEST = QUARTER // 16  # bars are at least a 64th long, and a whole number of 64ths
 GRID_POINTS = (0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 1.0)
-CHORD_SECONDS = 0.05  # onsets as close as that may be one chord
 NEAR = 1 / 48  # of a quarter note
 ON_GRID = 0.6  # share of times near the grid
 FOLLOWED = 0.5  # tempos for each beat, at least, of a performance whose beats somebody has followed
