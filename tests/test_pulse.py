@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import sys
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoresim.cli import run
+from scoresim.data.given import write_beats
 from scoresim.data.rubato import Written, play, wander
 from scoresim.score import pulse
 from scoresim.score.notate import notate
@@ -21,7 +23,8 @@ from scoresim.score.notes import Score, notes_from_columns
 from scoresim.score.onsets import onsets, rows
 from scoresim.score.performance import seconds
 from scoresim.score.pulse_network import PERIODS, Said, network, of_arrays
-from scoresim.score.read import read_midi
+from scoresim.score.read import bars_from_signatures, read_midi
+from scoresim.score.timeline import followed
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "menuet.krn"
 CORPORA = Path(__file__).parent / "fixtures" / "corpora"
@@ -256,14 +259,72 @@ def test_a_performance_is_written_on_its_beats_and_sounds_as_before(waltz, tmp_p
     assert "lies on its own beats already" in capsys.readouterr().err and not (tmp_path / "again.mid").exists()
 
 
+def test_percussion_before_the_first_bar_has_bars_of_its_own(waltz, tmp_path):
+    path, _ = waltz
+    midi = symusic.Score.from_midi(path.read_bytes())
+    for track in midi.tracks:
+        for some in (track.notes, track.controls):
+            for event in some:
+                event.time += 8000
+    drums = symusic.Track("Drums", 0, True)
+    for beat in range(16):
+        drums.notes.append(symusic.Note(beat * 500 + 40, 100, 36, 90))
+    midi.tracks.append(drums)
+    midi.markers.append(symusic.TextMeta(8000, "Waltz"))
+    midi.key_signatures.append(symusic.KeySignature(0, 1, 0))
+    path.write_bytes(midi.dumps_midi())
+    out = tmp_path / "out.mid"
+    write_beats(path, out)
+    before, after = read_midi(path), read_midi(out)
+    moments = [np.sort(seconds(one, one.notes.onset)) for one in (before, after)]
+    shift = moments[1] - moments[0]
+    assert np.abs(shift - np.median(shift)).max() < 0.003
+    new = symusic.Score.from_midi(out.read_bytes())
+    assert [one.text for one in new.markers] == ["Waltz"] and len(new.key_signatures) == 1
+    at = seconds(after, np.array([new.markers[0].time])) - np.median(shift)
+    assert at == pytest.approx(seconds(before, np.array([8000])), abs=0.003)
+
+
+def test_tempos_count_where_every_other_beat_has_one(waltz):
+    path, _ = waltz
+    played = read_midi(path)
+    end = int(played.notes.onset.max())
+    beats = range(0, end, 480)
+
+    def stated(metre: tuple[int, int], ticks) -> Score:
+        bars = bars_from_signatures([(0, *metre)], end, 480)
+        return dataclasses.replace(played, bars=bars, tempos=tuple((tick, 118.0 + tick % 5) for tick in ticks))
+
+    known = followed(stated((3, 4), beats))
+    assert known is not None and known.signatures == ((0, 3, 4),) and known.downbeat[:4].tolist() == [1, 0, 0, 1]
+    assert followed(stated((3, 4), list(beats)[::2])) is not None
+    assert followed(stated((3, 4), list(beats)[::3])) is None
+    assert followed(stated((3, 4), [0, *range(end - 400, end, 2)])) is None  # one ritardando of many tempos
+    assert followed(stated((1, 4), beats)) is None  # bars of one beat are no metre
+    assert followed(stated((13, 8), range(0, end, 240))) is None  # too long to be taken as it is
+    first = played.notes.take(np.arange(3))
+    short = Score(480, first, bars_from_signatures([(0, 2, 4)], 960, 480), (), ((0, 120.0),))
+    assert followed(short) is None
+
+
 def test_what_has_no_beats_to_find_is_refused(waltz, tmp_path, capsys):
     path, _ = waltz
     out = tmp_path / "out.mid"
     cut = tmp_path / "cut.mid"
     cut.write_bytes(path.read_bytes()[:60])
+    drums, days = tmp_path / "drums.mid", tmp_path / "days.mid"
+    midi = symusic.Score.from_midi(path.read_bytes())
+    midi.tempos = [symusic.Tempo(0, 4.0)]
+    midi.tracks[0].notes.append(symusic.Note(40_000_000, 100, 60, 64))
+    midi.dump_midi(days)
+    midi = symusic.Score.from_midi(path.read_bytes())
+    midi.tracks[0].is_drum = True
+    midi.dump_midi(drums)
     for file, to, why in (
         (EXAMPLE, out, "no MIDI file"),
         (cut, out, "cut off"),
+        (drums, out, "no notes but percussion"),
+        (days, out, "hours; cut it into pieces"),
         (path, path, "one of the files that are read"),
         (path, tmp_path / "a.txt", "name it .mid"),
     ):

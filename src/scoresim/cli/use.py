@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -225,8 +226,8 @@ def beats(
     with results_only():
         write_beats(file, out)
         found = read_midi(out)
-    metres = [f"{bar.numerator}/{bar.denominator}" for bar in found.bars]
-    usual = max(set(metres), key=metres.count)
+    metres = [f"{bar.numerator}/{bar.denominator}" for bar in found.bars if bar.onset <= found.notes.onset.max()]
+    [(usual, _)] = Counter(metres).most_common(1)
     tempo = sorted(tempo for _, tempo in found.tempos)[len(found.tempos) // 2]
     if json:
         show_json({"out": str(out), "bars": len(metres), "metre": usual, "tempo": round(tempo, 1)})

@@ -23,6 +23,8 @@ KEY = ("onset", "duration", "pitch", "velocity", "program")  # by which a note i
 PEDALS = {64, 66, 67}  # controls of MIDI: damper, sostenuto, soft
 RESOLUTION = 480  # ticks per quarter note of a file made from notation
 GRID_RESOLUTION = 960  # and of a performance on its beats
+SLACK = 0.05  # of a bar that notes may begin before it
+AFTER = 1e4  # beats after the last, in its tempo
 
 
 def with_melody(path: Path, score: Score, melody: NDArray[np.bool_], only: bool) -> bytes:
@@ -68,8 +70,8 @@ def with_hands(path: Path, score: Score, right: NDArray[np.bool_]) -> bytes:
 def with_beats(path: Path, score: Score) -> bytes:
     """A performance as MIDI on the ticks of its music: beats are whole, bars and the tempo of each beat are said.
 
-    It sounds as before, without the silence before its first bar: all that has a place in time is moved to the tick
-    that comes at its second. Nothing is rounded to a rhythm.
+    It sounds as before, without the silence before its first bar: notes, pedals, other controls, lyrics, markers and
+    key signatures are moved to the tick that comes at their second. Nothing is rounded to a rhythm.
 
     Args:
         path: the file, which is read again.
@@ -85,14 +87,18 @@ def with_beats(path: Path, score: Score) -> bytes:
     clock = np.r_[0.0, np.cumsum(line.beat_seconds)]
     clock += np.median(seconds(score, heard.onset) - np.interp(line.onset, line.cells, clock))
     ticks = line.cells * GRID_RESOLUTION / QUARTER
-    far = 1e4  # beats after the last
-    clock, ticks = (np.r_[some, some[-1] + far * (some[-1] - some[-2])] for some in (clock, ticks))
+    # what sounds before the first bar, percussion say, has bars of its own
+    bar = line.bars[0].duration * GRID_RESOLUTION / QUARTER
+    lasts = float(np.interp(bar, ticks, clock) - clock[0])
+    before = max(int(np.ceil((clock[0] - seconds(score, score.notes.onset).min()) / lasts - SLACK)), 0)
+    part = np.arange(-before, 0, GRID_RESOLUTION / bar)  # of a bar, about a beat each
+    clock, ticks = np.r_[clock[0] + part * lasts, clock], np.r_[part * bar, ticks] + before * bar
+    last = clock[-1] - clock[-2], ticks[-1] - ticks[-2]
+    far = np.r_[clock, clock[-1] + AFTER * last[0]], np.r_[ticks, ticks[-1] + AFTER * last[1]]
 
     def at(times: list[int]) -> list[int]:
-        moved: list[int] = (
-            np.round(np.interp(seconds(score, np.array(times, np.int64)), clock, ticks)).astype(int).tolist()
-        )
-        return moved
+        moved = np.round(np.interp(seconds(score, np.array(times, dtype=np.int64)), *far))
+        return [int(tick) for tick in moved]
 
     new: Any = symusic.Score(GRID_RESOLUTION)
     for track in old.tracks:
@@ -101,19 +107,26 @@ def with_beats(path: Path, score: Score) -> bytes:
             events = list(getattr(track, kind))
             begin = at([event.time for event in events])
             end = at([event.time + getattr(event, "duration", 0) for event in events])
-            for event, first, last in zip(events, begin, end, strict=True):
+            for event, first, stop in zip(events, begin, end, strict=True):
                 event.time = first
                 if hasattr(event, "duration"):
-                    event.duration = max(last - first, 1)
+                    event.duration = max(stop - first, 1)
             setattr(copy, kind, events)
         new.tracks.append(copy)
-    for tick, length, lasts in zip(ticks, np.diff(line.cells) / QUARTER, line.beat_seconds, strict=False):
-        new.tempos.append(symusic.Tempo(round(tick), float(60 * length / lasts)))
-    before = None
-    for bar in line.bars:
-        if (bar.numerator, bar.denominator) != before:
-            before = bar.numerator, bar.denominator
-            new.time_signatures.append(symusic.TimeSignature(round(bar.onset * GRID_RESOLUTION / QUARTER), *before))
+    for kind in ("markers", "key_signatures"):
+        events = list(getattr(old, kind))
+        for event, first in zip(events, at([event.time for event in events]), strict=True):
+            event.time = first
+        setattr(new, kind, events)
+    tempos = 60 * np.diff(ticks) / GRID_RESOLUTION / np.diff(clock)
+    for tick, tempo in zip(ticks, tempos, strict=False):
+        new.tempos.append(symusic.Tempo(round(tick), float(tempo)))
+    metre = None
+    for one in line.bars:
+        if (one.numerator, one.denominator) != metre:
+            tick = one.onset * GRID_RESOLUTION / QUARTER + before * bar if metre else 0
+            metre = one.numerator, one.denominator
+            new.time_signatures.append(symusic.TimeSignature(round(tick), *metre))
     return bytes(new.dumps_midi())
 
 

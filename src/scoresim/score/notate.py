@@ -22,6 +22,7 @@ from scoresim.score.voices import Chord, settled, voices
 
 Ints = NDArray[np.int64]
 MOST_NOTES, MOST_BARS = 20_000, 5_000
+MOST_SECONDS = 38_000.0  # that so many bars of four slow beats last
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,11 @@ def beaten(midi: Score) -> tuple[Notes, Timeline]:
     """The notes of a performance without percussion, and where they lie between bar lines.
 
     Raises:
-        BadInput: it lies on its own grid, or is too long or too short to be written down.
+        BadInput: it lies on its own grid, has no notes but percussion, or is too long to be written down.
     """
     notes = midi.notes.take(np.flatnonzero(midi.notes.program != DRUMS))
+    if not len(notes):
+        raise BadInput(f"{midi.source or 'The MIDI file'} has no notes but percussion; there is no beat to find.")
     line = _checked(replace(midi, notes=notes), None)
     if line.how != "estimated":
         raise BadInput(f"{midi.source or 'The MIDI file'} lies on its own beats already; there is nothing to find.")
@@ -190,6 +193,10 @@ def _timeline(midi: Score, beats: Beats | None) -> Timeline:
     known = followed(midi)
     if known is not None:
         return from_beats(midi, known, "beats")
+    begin = seconds(midi, midi.notes.onset)
+    if begin.max() - begin.min() > MOST_SECONDS:
+        hours = (begin.max() - begin.min()) / 3600
+        raise BadInput(f"{midi.source or 'The MIDI file'} lasts {hours:.0f} hours; cut it into pieces.")
     return from_beats(midi, pulse.beats(midi), "estimated")
 
 

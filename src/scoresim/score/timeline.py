@@ -7,7 +7,6 @@ beats, annotated or estimated (`score.pulse`). All three give the same `Timeline
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -22,7 +21,9 @@ SHORTEST = QUARTER // 16  # bars are at least a 64th long, and a whole number of
 GRID_POINTS = (0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 1.0)
 NEAR = 1 / 48  # of a quarter note
 ON_GRID = 0.6  # share of times near the grid
-FOLLOWED = 0.5  # tempos for each beat, at least, of a performance whose beats somebody has followed
+FOLLOWED = 0.5  # share of the beats, at least, that have a tempo of their own where somebody has followed them,
+FEWEST = 4  # and so many beats
+LONGEST = 12  # beats of a bar that is taken as it is
 
 Floats = NDArray[np.float64]
 
@@ -71,9 +72,10 @@ def on_grid(midi: Score) -> bool:
 def followed(midi: Score) -> Beats | None:
     """The beats that a performance states by its tempos, as `scoresim beats` and whoever else has followed one does.
 
-    None where it states no bars, or tempos for less than half of the beats of its notes: then its grid says nothing.
+    None where it states no bars of several beats, or where less than half of the beats up to its last note have a tempo
+    of their own: then its grid says nothing. So does one whose bars are too long or not of whole beats.
     """
-    if not midi.bars or not len(midi.notes):
+    if not len(midi.notes) or not any(bar.numerator > 1 for bar in midi.bars):
         return None
     places: list[float] = []
     down: list[bool] = []
@@ -81,13 +83,19 @@ def followed(midi: Score) -> Beats | None:
     for bar in midi.bars:
         three = bar.denominator >= 8 and bar.numerator % 3 == 0 and bar.numerator > 3
         beat = 4 * midi.resolution * (3 if three else 1) / bar.denominator
+        count = round(bar.duration / beat)
+        if bar.onset > midi.notes.onset.max():
+            break
+        if not 0 < count <= LONGEST or abs(bar.duration - count * beat) > NEAR * midi.resolution:
+            return None
         if not signatures or signatures[-1][1:] != (bar.numerator, bar.denominator):
             signatures.append((len(places), bar.numerator, bar.denominator))
-        count = max(math.ceil(bar.duration / beat - NEAR), 1)
         places += [bar.onset + beat * number for number in range(count)]
         down += [number == 0 for number in range(count)]
-    tempos = len({tick for tick, _ in midi.tempos})
-    if len(places) < 2 or tempos < FOLLOWED * len(places):
+    heard = int(np.searchsorted(places, midi.notes.onset.max(), side="right"))
+    ticks = np.array([tick for tick, _ in midi.tempos], dtype=np.float64)
+    own = np.searchsorted(places, ticks + NEAR * midi.resolution, side="right") - 1
+    if heard < FEWEST or len(np.unique(own[(own >= 0) & (own < heard)])) < FOLLOWED * heard:
         return None
     moments = seconds(midi, np.round(places).astype(np.int64))
     if (np.diff(moments) <= 0).any():
@@ -207,7 +215,7 @@ def _bars_of_beats(beats: Beats, first: int, total: int) -> tuple[list[int], lis
     after = list(range(downs[-1] + usual, total - 1, usual))
     middle = []
     for a, b in itertools.pairwise(downs):
-        middle += [a] if b - a <= 12 else list(range(a, b, usual))
+        middle += [a] if b - a <= LONGEST else list(range(a, b, usual))
     starts = sorted({0, *before, *middle, downs[-1], *after})
     counts = np.diff([*starts, total - 1])
     return starts, [signature(s, int(c)) for s, c in zip(starts, counts, strict=True)]
