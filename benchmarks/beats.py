@@ -27,6 +27,7 @@ from pathlib import Path, PurePosixPath
 import mir_eval
 import numpy as np
 
+from scoresim.benchmark import metrics
 from scoresim.benchmark.piecewise import root_of
 from scoresim.data import corpora
 from scoresim.data.corpora import Item
@@ -164,14 +165,6 @@ def figures(one: Asked, said: Beats) -> list[float]:
     return [f(one.beats, beats), octaves, f(one.beats[one.down], bars)]
 
 
-def interval(values: np.ndarray, works: list[str]) -> list[float]:
-    """95 % of the means over works that are drawn anew."""
-    names, index = np.unique(works, return_inverse=True)
-    total, count = np.bincount(index, values), np.bincount(index)
-    drawn = np.random.default_rng(0).integers(0, len(names), (10_000, len(names)))
-    return [float(q) for q in np.quantile(total[drawn].sum(axis=1) / count[drawn].sum(axis=1), [0.025, 0.975])]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
@@ -198,13 +191,13 @@ def main() -> None:
         found = [pulse.beats(one.midi) for one in some]
         each = (time.perf_counter() - start) / len(some)
         table = np.array([figures(one, said) for one, said in zip(some, found, strict=True)])
-        works = [one.work for one in some]
-        print(f"\n{source}, {given.part}: {len(some)} performances of {len(set(works))} works, {each:.2f} s each")
+        groups, works = metrics.groups_of([one.work for one in some])
+        print(f"\n{source}, {given.part}: {len(some)} performances of {works} works, {each:.2f} s each")
         for name, values in zip(FIGURES, table.T, strict=True):
-            low, high = interval(values, works)
-            print(f"  {name:28}{values.mean():7.3f}  {low:.3f} to {high:.3f}")
-            row = {"source": source, "metric": f"F of {name}", "value": float(values.mean()), "ci95": [low, high]}
-            rows.append(row | {"n": len(some), "works": len(set(works)), "seconds": each})
+            score = metrics.with_interval(metrics.sums_by_group(values, groups)[None], metrics.mean)
+            print(f"  {name:28}{score.value:7.3f}  {score.low:.3f} to {score.high:.3f}")
+            row = {"source": source, "metric": f"F of {name}", "value": score.value, "ci95": [score.low, score.high]}
+            rows.append(row | {"n": len(some), "works": works, "seconds": each})
     print(json.dumps({"benchmark": "beats", "part": given.part, "rows": rows}))
 
 

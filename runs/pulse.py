@@ -31,7 +31,7 @@ from scoresim.data.rubato import Played, Written, play
 from scoresim.errors import BadInput
 from scoresim.files import replacing, write_json
 from scoresim.score.onsets import onsets
-from scoresim.score.pulse_network import COMPOUND, DILATIONS, LIMIT, PERIODS, TAPS, WEIGHTS
+from scoresim.score.pulse_network import COMPOUND, DILATIONS, FEATURES, LIMIT, PERIODS, TAPS, WEIGHTS
 from scoresim.training.loop import TrainConfig, train
 from scoresim.training.tally import Tally
 
@@ -240,7 +240,8 @@ def main() -> None:
     train(pulse, [loss], parts["train"], settings, given.out, likely, keep_best=True)
     print(f"loss of the validation part {-likely(pulse):.4f}, {sum(p.numel() for p in pulse.parameters()):,} numbers")
     with replacing(given.weights) as temporary, temporary.open("wb") as file:
-        np.savez(file, **pulse.arrays())
+        names = onsets(np.zeros(1), np.ones(1), np.array([60]), np.array([64])).features
+        np.savez(file, **{FEATURES: np.array(list(names))}, **pulse.arrays())
 
 
 if __name__ == "__main__":

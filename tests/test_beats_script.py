@@ -43,14 +43,6 @@ def test_the_truth_is_one_and_half_the_tempo_is_an_octave(script, tmp_path):
     assert beats.figures(one, Beats(np.array([100.0, 101.0]), np.zeros(2, dtype=bool))) == [0, 0, 0]
 
 
-def test_means_are_over_performances_and_intervals_over_works(script):
-    beats = script("benchmarks/beats.py")
-    low, high = beats.interval(np.array([0.5, 0.5, 0.5]), ["a", "a", "b"])
-    assert low == high == 0.5
-    low, high = beats.interval(np.array([0.0, 0.0, 1.0]), ["a", "a", "b"])
-    assert low == 0 and high == 1
-
-
 def test_what_increases_longest(script):
     beats = script("benchmarks/beats.py")
     assert beats.increasing(np.array([1.0, 5.0, 2.0, 3.0, 3.0, 9.0])).tolist() in ([0, 2, 3, 5], [0, 2, 4, 5])

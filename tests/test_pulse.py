@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import sys
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from scoresim.score.notate import notate
 from scoresim.score.notes import Score, notes_from_columns
 from scoresim.score.onsets import onsets, rows
 from scoresim.score.performance import seconds
-from scoresim.score.pulse_network import PERIODS, Said, network, of_arrays
+from scoresim.score.pulse_network import FEATURES, PERIODS, WEIGHTS, Said, network, of_arrays
 from scoresim.score.read import bars_from_signatures, read_midi
 from scoresim.score.timeline import followed
 
@@ -122,6 +123,13 @@ def test_any_notes_have_finite_features_whatever_their_order(notes, seed):
     order = np.random.default_rng(seed).permutation(len(notes))
     other = onsets(onset[order], length[order], pitch[order], velocity[order])
     assert np.allclose(there.table, other.table, atol=1e-4) and np.array_equal(there.row[order], other.row)
+
+
+def test_features_are_those_that_were_learnt_from():
+    """Whoever changes, moves or adds a feature changes its name, and trains the network anew."""
+    there = onsets(np.array([0.0, 1.0]), np.ones(2), np.array([60, 62]), np.array([64, 64]))
+    with (resources.files("scoresim.score") / WEIGHTS).open("rb") as file:
+        assert np.load(file, allow_pickle=False)[FEATURES].tolist() == list(there.features)
 
 
 @settings(max_examples=30, deadline=None)

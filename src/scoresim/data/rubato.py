@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from scoresim.data.pieces import Piece
 from scoresim.data.seen import DURATION, PITCH, SIGNATURE
+from scoresim.score.timeline import beat_of
 from scoresim.score.tokens import FIRST, GRID, default_vocabulary
 
 STEP = 0.25  # quarter notes from one value of the tempo to the next
@@ -90,8 +91,7 @@ class Written:
         compound: list[Bools] = []
         for number, (numerator, denominator) in enumerate(self.signatures):
             begin, end = self.bar_onset[number : number + 2]
-            three = denominator >= 8 and numerator % 3 == 0 and numerator > 3
-            beat = 4 / denominator * (3 if three else 1)
+            beat, three = beat_of(numerator, denominator)
             short = number == 0 and end - begin < 4 * numerator / denominator - NEAR
             back = end - np.arange(beat, end - begin + NEAR, beat)[::-1]
             some = back if short else np.arange(begin, end - NEAR, beat)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-WEIGHTS = "pulse.npz"
+WEIGHTS, FEATURES = "pulse.npz", "features"  # the file, and the names in it of the features that were learnt from
 DILATIONS = (1, 2, 4, 8, 16, 32, 64, 1, 4, 16)
 TAPS = 5  # onsets that a convolution sees
 PERIODS = np.geomspace(0.2, 2.4, 32)  # seconds from beat to beat that are told apart
@@ -77,8 +77,8 @@ def gelu(x: Floats) -> Floats:
 
 
 def of_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> Network:
-    """A network from its arrays by name: mean, deviation, weight0, bias0, weight1, ..."""
-    wide = {name: np.asarray(array, dtype=np.float32) for name, array in arrays.items()}
+    """A network from its arrays by name: mean, deviation, weight0, bias0, weight1, ...; the names are not asked."""
+    wide = {name: np.asarray(array, dtype=np.float32) for name, array in arrays.items() if name != FEATURES}
     layers = range(len(DILATIONS) + 2)
     weights, biases = ([wide[f"{kind}{number}"] for number in layers] for kind in ("weight", "bias"))
     return Network(wide["mean"], wide["deviation"], tuple(weights), tuple(biases))

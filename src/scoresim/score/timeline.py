@@ -69,6 +69,12 @@ def on_grid(midi: Score) -> bool:
     return near_grid(midi.notes.onset, midi.resolution) >= ON_GRID
 
 
+def beat_of(numerator: int, denominator: int) -> tuple[float, bool]:
+    """Quarter notes of a beat of a metre, and whether it has three parts."""
+    three = denominator >= 8 and numerator % 3 == 0 and numerator > 3
+    return 4 / denominator * (3 if three else 1), three
+
+
 def followed(midi: Score) -> Beats | None:
     """The beats that a performance states by its tempos, as `scoresim beats` and whoever else has followed one does.
 
@@ -81,8 +87,7 @@ def followed(midi: Score) -> Beats | None:
     down: list[bool] = []
     signatures: list[tuple[int, int, int]] = []
     for bar in midi.bars:
-        three = bar.denominator >= 8 and bar.numerator % 3 == 0 and bar.numerator > 3
-        beat = 4 * midi.resolution * (3 if three else 1) / bar.denominator
+        beat = midi.resolution * beat_of(bar.numerator, bar.denominator)[0]
         count = round(bar.duration / beat)
         if bar.onset > midi.notes.onset.max():
             break
