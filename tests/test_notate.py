@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from scoresim.errors import BadInput
@@ -213,6 +213,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 2500), st.integer
     st.integers(0, 127),
     st.booleans(),
 )
+@example([(0, 1, 0), (0, 1, 0), (85, 1, 0)], (4, 4), 480, 0, False)  # a 24th of a quarter is shorter than a 64th
 def test_any_midi_is_written_down_whole(rows, metre, resolution, program, step):
     scale = max(resolution // 4, 1) if step else 1
     notes = [(a * scale / resolution / 8, b * scale / resolution / 8, p) for a, b, p in rows]

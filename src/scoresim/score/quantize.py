@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scoresim.score.timeline import QUARTER, Floats, Timeline
+from scoresim.score.timeline import QUARTER, SHORTEST, Floats, Timeline
 
 Ints = NDArray[np.int64]
 # parts of a cell -> what the division costs
@@ -40,10 +40,14 @@ def quantize(line: Timeline) -> tuple[Ints, Ints]:
     chosen = grids[_chain(cost, grids)]
     onset = _rounded(line, spread, chosen)
     end = _rounded(line, line.end, chosen)
-    step = np.diff(line.cells)[_place(line, spread)[0]] // np.maximum(chosen[_place(line, spread)[0]], 2)
     total = int(line.cells[-1])
-    onset = np.minimum(onset, total - QUARTER // 16)
-    end = np.minimum(np.where(end > onset, end, onset + np.maximum(step, QUARTER // 16)), total)
+    # a note that rounding left no length lasts one step of the cell it begins in, a half of one that is not divided
+    cell = _place(line, onset.astype(np.float64))[0]
+    size, parts = np.diff(line.cells)[cell], chosen[cell]
+    half = np.maximum(size // 2 // SHORTEST, 1) * SHORTEST
+    step = np.where(parts > 1, size // parts, half)
+    onset = np.where(onset >= total, total - step, onset)
+    end = np.minimum(np.where(end > onset, end, onset + step), total)
     return onset, end
 
 
