@@ -7,7 +7,7 @@ import itertools
 import json
 import sys
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -16,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoresim.cli import run
+from scoresim.data.corpora.folder import items_of
 from scoresim.data.given import write_beats
-from scoresim.data.rubato import Written, play, wander
+from scoresim.data.pieces import read_piece
+from scoresim.data.rubato import Written, performed, play, wander
 from scoresim.score import pulse
 from scoresim.score.notate import notate
 from scoresim.score.notes import Score, notes_from_columns
@@ -84,6 +86,21 @@ def test_a_score_is_played_with_its_beats(seed, metre):
     assert (played.length > 0).all() and played.velocity.min() >= 1 and played.velocity.max() <= 127
     away = np.abs(played.onset[played.beat][:, None] - played.beats).min(axis=1)
     assert np.median(away) < 0.08 and (played.downbeat <= played.beat).all()
+
+
+def test_a_piece_is_read_as_somebody_plays_it_and_its_notes_know_which_they_were():
+    [item] = items_of(EXAMPLE, PurePosixPath(EXAMPLE.name))
+    piece = read_piece("folder", item, images=False)
+    for seed in range(4):
+        read, note = performed(piece, np.random.default_rng(seed))
+        again, _ = performed(piece, np.random.default_rng(seed))
+        assert np.array_equal(read.ids, again.ids)
+        assert (read.ids[:, 2] == piece.ids[note, 2]).all() and len(np.unique(note)) == len(note) == len(read)
+        assert 0.9 * len(piece) < len(read) <= len(piece)
+        assert not read.staff.any() and not read.lines and read.notation == "machine"
+        assert (read.id, read.work, read.composer) == (piece.id, piece.work, piece.composer)
+        along = np.corrcoef(read.onset, piece.onset[note])[0, 1]
+        assert along > 0.99 and not np.array_equal(read.ids, piece.ids[note])
 
 
 def test_an_upbeat_is_not_a_bar_and_its_beats_lead_to_the_bar():

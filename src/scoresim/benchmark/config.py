@@ -93,6 +93,13 @@ class FinetuneConfig:
             "help": "Sources that are learnt from and asked, for tasks of whole pieces; none is all of the task's."
         },
     )
+    played: bool = field(
+        default=False,
+        metadata={
+            "help": "Learn from notated pieces as somebody would play them, too, by rule and with estimated beats: for "
+            "heads that are asked of any MIDI file, from notes alone."
+        },
+    )
     augment: bool = field(
         default=True, metadata={"help": "Transpose and hurry training pieces where the task says that it may be done."}
     )

@@ -28,6 +28,7 @@ from scoresim.benchmark.config import FinetuneConfig, Inputs, filled, recipe_of
 from scoresim.benchmark.costs import cost
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, in_keys, labels_of, windows
+from scoresim.benchmark.played import with_played
 from scoresim.benchmark.states import blanked, keep
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, load_answers, save_answers, some
 from scoresim.checkpoint import HeadConfig, head_stands, load_head, locate, save_head, weights_of
@@ -183,7 +184,11 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
         merge_low_rank(sim)
     batches = batch_config(sim.config, config.batch_size)
     if isinstance(asked, PieceTask):
-        material = gather(asked.of_sources(config.sources), data, out / "pieces", images=config.inputs != "notes")
+        pictured, folder = config.inputs != "notes", out / "pieces"
+        if config.played and pictured:
+            raise BadInput("what is played has no picture; learn from playings (--played) with --inputs notes.")
+        material = gather(asked.of_sources(config.sources), data, folder, images=pictured)
+        material = with_played(material, folder) if config.played else material
         parts = prepare_pieces(material, batches, config)
     elif config.sources:
         raise BadInput(f"{task} is asked of a data set; --sources chooses among those of a task of whole pieces.")

@@ -211,7 +211,7 @@ def read_whole(corpus: str, item: Item, images: bool = False, sheets: bool = Fal
     engraving = Engraving(text, settings, str(item.path), bar_accidentals=item.format == "abc")
     score = engraving.reading.score
     tokens = encode(score, default_vocabulary())
-    piece = _of_score(score, tokens, np.full(len(score.notes), -1), about | {"notation": "composer"})
+    piece = of_score(score, tokens, np.full(len(score.notes), -1), about | {"notation": "composer"})
     piece = replace(piece, staves=tuple(staff.label for staff in score.staves))
     note = dict(zip(score.notes.id, tokens.of_note.tolist(), strict=True))
     if images:
@@ -232,7 +232,7 @@ def _from_midi(
     known = beats(item) if beats is not None else None
     score = quantized(midi, known)
     tokens = encode(score, default_vocabulary())
-    piece = replace(_of_score(score, tokens, track, about), tracks=names)
+    piece = replace(of_score(score, tokens, track, about), tracks=names)
     warnings: list[str] = []
     engraved: list[_Engraved] = []
     written: list[Sheet] = []
@@ -250,7 +250,7 @@ def _from_midi(
     return Whole(piece, midi, tokens.of_note, tuple(written) if sheets else ())
 
 
-def _of_score(score: Score, tokens: Tokens, track: Ints, about: dict[str, Any]) -> Piece:
+def of_score(score: Score, tokens: Tokens, track: Ints, about: dict[str, Any]) -> Piece:
     """The notes of a score as tokens; notes that are tied are one."""
     first = score.notes.take(tokens.note)
     starts = tokens.bar_starts / GRID

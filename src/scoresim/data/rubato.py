@@ -14,10 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scoresim.data.pieces import Piece
+from scoresim.data.pieces import Piece, of_score
 from scoresim.data.seen import DURATION, PITCH, SIGNATURE
+from scoresim.score.notate import quantized
+from scoresim.score.notes import Score, notes_from_columns
 from scoresim.score.timeline import beat_of
-from scoresim.score.tokens import FIRST, GRID, default_vocabulary
+from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, default_vocabulary, encode
 
 STEP = 0.25  # quarter notes from one value of the tempo to the next
 PACE, SPREAD = 90.0, 0.4  # beats per minute, and how far from that in natural logarithms
@@ -26,6 +28,7 @@ PACES = (35.0, 230.0)  # beats per minute, at least and at most, where another p
 TRIES = 20
 GRACE = 1 / GRID  # a grace note lasts one step of the grid
 NEAR = 1e-3  # quarter notes that are the same
+TICKS = 480  # of a recorded performance per half second
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -111,6 +114,7 @@ class Played(NamedTuple):
         beat, downbeat: [N] whether a note stands on a beat, and where a bar begins.
         beats: [K] seconds, increasing.
         down, compound: [K] of these beats, as of `Written.beats`.
+        note: [N] index of the written note that is played.
     """
 
     onset: Floats
@@ -122,6 +126,7 @@ class Played(NamedTuple):
     beats: Floats
     down: Bools
     compound: Bools
+    note: Ints
 
 
 def play(score: Written, rng: np.random.Generator) -> Played:
@@ -159,8 +164,40 @@ def play(score: Written, rng: np.random.Generator) -> Played:
     kept[0] = True
     return Played(
         onset[kept], length[kept], score.pitch[kept], velocity[kept],
-        (beat & ~early)[kept], (downbeat & ~early)[kept], time(places), down, compound,
+        (beat & ~early)[kept], (downbeat & ~early)[kept], time(places), down, compound, np.flatnonzero(kept),
     )  # fmt: skip
+
+
+def performed(piece: Piece, rng: np.random.Generator) -> tuple[Piece, Ints]:
+    """A piece as it would be read from MIDI of a performance of it, beats estimated, and where its notes come from.
+
+    Args:
+        piece: as written.
+        rng: how it is played.
+
+    Returns:
+        The piece as played by M notes, staves and voices unknown, with the name and the labels of the other; and for
+        each of them, [M], the index of the written one.
+
+    Raises:
+        ValueError: it has less than a note and two beats.
+        BadInput: it has too many notes or bars.
+    """
+    played = play(Written.of(piece), rng)
+    begin = np.maximum(np.round(played.onset * 2 * TICKS), 0).astype(np.int64)
+    notes = notes_from_columns(
+        onset=begin,
+        duration=np.maximum(np.round((played.onset + played.length) * 2 * TICKS).astype(np.int64) - begin, 1),
+        pitch=played.pitch,
+        velocity=played.velocity,
+        program=piece.ids[played.note, ATTRIBUTES.index("program")].astype(np.int64) - FIRST,
+    )
+    order = np.lexsort((notes.pitch, notes.onset))
+    score = quantized(Score(TICKS, notes.take(order), (), tempos=((0, 120.0),)))
+    tokens = encode(score, default_vocabulary())
+    about = {name: getattr(piece, name) for name in ("id", "corpus", "work", "split", "style", "composer", "title")}
+    read = of_score(score, tokens, np.full(len(order), -1), about | {"labels": piece.labels})
+    return read, played.note[order][tokens.note]
 
 
 def wander(rng: np.random.Generator, count: int, steps: float, deviation: float) -> Floats:
