@@ -26,9 +26,9 @@ import scoresim
 from scoresim.benchmark import baselines, metrics, tasks
 from scoresim.benchmark.metrics import Ints
 from scoresim.benchmark.piecewise import Material, gather, labels_of
-from scoresim.benchmark.played import play_all
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.data.pieces import Piece
+from scoresim.data.rubato import play_all
 from scoresim.data.seen import seen
 from scoresim.errors import BadInput
 from scoresim.understand import Sim

@@ -249,6 +249,7 @@ def test_a_performance_is_laid_along_its_score(script: Callable[[str], ModuleTyp
     song.tracks.append(track)
     song.dump_midi(tmp_path / "played.mid")
     [whole] = read_wholes([tmp_path / "played.mid"])
-    found = script("benchmarks/played_hands.py").found_in(score, whole)
+    note = script("benchmarks/performances.py").found_in(score, whole)
+    found = np.where(note >= 0, np.asarray(hand.label(score))[note], -1)
     pitch = whole.piece.ids[:, PITCH] - FIRST
     assert found.tolist() == np.where(pitch == 100, -1, pitch < 55).astype(int).tolist()

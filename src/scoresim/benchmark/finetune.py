@@ -179,16 +179,12 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
     else:
         sim, origin = checkpoints.load(locate(checkpoint)).model, weights_of(checkpoint)
     if config.on:
-        other, _ = load_head(Path(config.on), sim, origin)
-        sim = other.sim
+        sim = load_head(Path(config.on), sim, origin)[0].sim
         merge_low_rank(sim)
     batches = batch_config(sim.config, config.batch_size)
     if isinstance(asked, PieceTask):
-        pictured, folder = config.inputs != "notes", out / "pieces"
-        if config.played and pictured:
-            raise BadInput("what is played has no picture; learn from playings (--played) with --inputs notes.")
-        material = gather(asked.of_sources(config.sources), data, folder, images=pictured)
-        material = with_played(material, folder) if config.played else material
+        material = gather(asked.of_sources(config.sources), data, out / "pieces", images=config.inputs != "notes")
+        material = with_played(material, out / "pieces") if config.played else material
         parts = prepare_pieces(material, batches, config)
     elif config.sources:
         raise BadInput(f"{task} is asked of a data set; --sources chooses among those of a task of whole pieces.")
@@ -372,8 +368,7 @@ def kept_result(out: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
         raise BadInput(f"{out} holds another fine-tuning; choose another folder, or remove this one.")
     if not ((out / RESULT).is_file() and (out / ANSWERS).is_file()):
         return None
-    done: dict[str, Any] = read_json(out / RESULT)
-    return done
+    return dict(read_json(out / RESULT))
 
 
 def kind_of(task: Task | PieceTask) -> str:

@@ -1,4 +1,4 @@
-"""Scores played by rule, so that what listens for the beat can learn where it is.
+"""Scores played by rule, so that what listens for the beat, and heads that are asked of performances, can learn there.
 
 A tempo that wanders, slows where phrases end, waits and changes; onsets that are never quite together; chords that are
 rolled; notes held too long or not long enough; loud and soft. How much of each is drawn anew for every playing, and
@@ -8,16 +8,24 @@ et al., "Computational models of expressive music performance", Frontiers in Dig
 
 from __future__ import annotations
 
+import hashlib
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoresim.data.pieces import Piece, of_score
+from scoresim.data.pieces import TIMEOUT, Piece, load_piece, of_score, save_piece
 from scoresim.data.seen import DURATION, PITCH, SIGNATURE
+from scoresim.errors import ScoresimError
+from scoresim.files import replacing
+from scoresim.progress import Progress
 from scoresim.score.notate import quantized
 from scoresim.score.notes import Score, notes_from_columns
+from scoresim.score.sandbox import Failure, run_all
 from scoresim.score.timeline import beat_of
 from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, default_vocabulary, encode
 
@@ -29,10 +37,13 @@ TRIES = 20
 GRACE = 1 / GRID  # a grace note lasts one step of the grid
 NEAR = 1e-3  # quarter notes that are the same
 TICKS = 480  # of a recorded performance per half second
+PLAYING = 1  # format of files of playings; a new number makes old ones useless
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+_logger = logging.getLogger("scoresim")
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,3 +316,68 @@ def _loud(row: Ints, count: int, top: Bools, beat: Bools, downbeat: Bools, rng: 
         loud = loud + rng.uniform(0, 6) * beat + rng.uniform(0, 6) * downbeat
     out: Ints = np.clip(np.round(loud), 5, 127).astype(np.int64)
     return out
+
+
+class _Wanted(NamedTuple):
+    """A piece that is to be played, and where it goes."""
+
+    piece: Piece
+    file: Path
+
+    @property
+    def notes(self) -> Path:
+        """Where it stands which written note each played one was."""
+        return self.file.with_suffix(".npy")
+
+
+def chance(piece: Piece) -> np.random.Generator:
+    """What decides how a piece is played: the same for a piece of one name."""
+    return np.random.default_rng(list(f"{piece.corpus} {piece.id}".encode()))
+
+
+def play_all(pieces: Sequence[Piece], folder: Path, workers: int = 2) -> list[tuple[Piece, Piece, Ints]]:
+    """Pieces that were read from notation, each with itself as it is played by rule (`performed`).
+
+    Those without a beat, and those that have too many notes or bars, are left out, with a warning in the log.
+
+    Args:
+        pieces: what may be played; others are left out.
+        folder: where playings are kept from one call to the next.
+        workers: processes.
+
+    Returns:
+        As written, as played, and the index of the written note that each played one is.
+    """
+    wanted = []
+    for piece in pieces:
+        if piece.notation == "composer":
+            name = hashlib.sha256(f"{piece.corpus} {piece.id} ".encode() + piece.ids.tobytes()).hexdigest()[:24]
+            wanted.append(_Wanted(piece, folder / f"{name}-played{PLAYING}.npz"))
+    todo = [one for one in wanted if not one.file.is_file()]
+    with Progress("Playing", len(wanted), "pieces") as progress:
+        progress.advance(len(wanted) - len(todo))
+        for i, outcome in run_all(_play, todo, workers, TIMEOUT) if todo else ():
+            progress.advance()
+            if isinstance(outcome, Failure):
+                one = todo[i].piece
+                _logger.warning("%s: %s is not played: %s", one.corpus, one.id, outcome.reason)
+    return [
+        (one.piece, load_piece(one.file), np.load(one.notes, allow_pickle=False))
+        for one in wanted
+        if one.file.is_file()
+    ]
+
+
+def _play(wanted: _Wanted) -> None:
+    """Runs in a worker process.
+
+    Raises:
+        ValueError: it cannot be played.
+    """
+    try:
+        played, note = performed(wanted.piece, chance(wanted.piece))
+    except ScoresimError as error:
+        raise ValueError(str(error)) from None
+    with replacing(wanted.notes) as temporary, temporary.open("wb") as file:
+        np.save(file, note)
+    save_piece(wanted.file, played)

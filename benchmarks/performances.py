@@ -1,22 +1,24 @@
-"""Which hand plays a note, asked of performances: the head that comes with some weights, and rules, against the score.
+"""Which notes of a performance are melody, or which hand plays them: what heads and rules say, against the score.
 
-    python benchmarks/played_hands.py MODEL SCORES [--part test] [--most 4000]
+    python benchmarks/performances.py MODEL SCORES [--question hand] [--part test] [--most 4000] [--keep DIR]
 
 SCORES is ASAP's folder. Its performances are MIDI without staves; their scores have these. So the first performance of
 every score of the part with two staves is laid along the score by parangonar (Peter, ISMIR 2023; extra `bench`), and
-a note that it finds in the score has the staff that it has there; others are not asked. Head and rules are given the
-performance alone, on beats that are estimated. What the score repeats and the file does not write out is found once.
-Works of the part were seen by nobody in training, as scores or as performances. Performances of more than MOST notes
-are left out: laying one along its score takes seconds to a minute. Prints a table with 95 % intervals over works and
-ends with one line of JSON.
+a note that it finds in the score has the hand that it has there, or is melody where it is the highest of the upper
+staff there (as in `melody_all`); others are not asked. Head and rules are given the performance alone, on beats that
+are estimated. What the score repeats and the file does not write out is found once. Works of the part were seen by
+nobody in training, as scores or as performances. Performances of more than MOST notes are left out: laying one along
+its score takes seconds to a minute. Prints a table with 95 % intervals over works and ends with one line of JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -24,25 +26,28 @@ import numpy as np
 import scoresim
 from scoresim.benchmark import metrics
 from scoresim.benchmark.metrics import Ints
-from scoresim.benchmark.task import Answers, Figure
-from scoresim.benchmark.tasks import hand, hand_all
+from scoresim.benchmark.task import Answers
+from scoresim.benchmark.tasks import hand, hand_all, melody_all
 from scoresim.data import corpora
 from scoresim.data.corpora import Item
 from scoresim.data.given import known, read_wholes
 from scoresim.data.pieces import Piece, Whole, read_piece
 from scoresim.data.seen import read, seen
 from scoresim.errors import BadInput, ScoresimError
+from scoresim.files import replacing
 from scoresim.score.sandbox import Workers
 from scoresim.score.tokens import default_vocabulary
 from scoresim.understand import Sim
 from scoresim.understand.analysis import notes_of
 from scoresim.understand.heads import of_pieces
 
-MIDDLE_C, CHAIN = "split at middle C", "chain over the onsets"
+MIDDLE_C = "split at middle C"
+TASKS = {"hand": hand_all.TASK, "melody": melody_all.TASK}
+LABELS: dict[str, Callable[[Piece], Ints]] = {"hand": hand.label, "melody": melody_all.upper}
 
 
 def found_in(score: Piece, whole: Whole) -> Ints:
-    """[N] the staff as a class of every note of a performance that is found in its score; -1 of any other."""
+    """[N] the note of its score that every note of a performance is; -1 of one that is not found there."""
     import parangonar
 
     written, played = read(seen(score, ()), default_vocabulary()), notes_of(whole)
@@ -56,11 +61,19 @@ def found_in(score: Piece, whole: Whole) -> Ints:
     performed["pitch"], performed["velocity"] = played.pitch, played.velocity
     performed["id"] = [f"p{i}" for i in range(len(played))]
     np.random.seed(0)  # noqa: NPY002 - parangonar tries some of many ways, by the global state
-    labels, out = np.asarray(hand.label(score)), np.full(len(played), -1)
+    out = np.full(len(played), -1)
     for one in parangonar.AutomaticNoteMatcher()(of_score, performed):
         if one["label"] == "match":
-            out[int(one["performance_id"][1:])] = labels[int(one["score_id"][1:])]
+            out[int(one["performance_id"][1:])] = int(one["score_id"][1:])
     return out
+
+
+def kept(file: Path, made: Callable[[], Ints]) -> Ints:
+    """What is made, or was made before and kept in a file."""
+    if not file.is_file():
+        with replacing(file) as temporary, temporary.open("wb") as out:
+            np.save(out, made())
+    return np.asarray(np.load(file, allow_pickle=False))
 
 
 def firsts(scores: Path, part: str) -> Iterator[tuple[Item, Item]]:
@@ -73,25 +86,31 @@ def firsts(scores: Path, part: str) -> Iterator[tuple[Item, Item]]:
             yield item, played[PurePosixPath(item.id).parent]
 
 
-def said_of(sim: Sim, piece: Piece) -> dict[str, np.ndarray]:
-    """[N, 2] scores of the notes of a performance, by who says it."""
-    pair = seen(piece, hand_all.TASK.hidden)
+def said_of(sim: Sim, piece: Piece, question: str) -> dict[str, np.ndarray]:
+    """[N, classes] scores of the notes of a performance, by who says it."""
+    task, head = TASKS[question], sim.heads[question]
+    pair = seen(piece, task.hidden)
     with sim.reading():
-        [head] = of_pieces({"hand": sim.heads["hand"]}, [piece], sim.rows)["hand"]
-    return {sim.name: head, CHAIN: hand_all.chain(pair), MIDDLE_C: hand.split(pair)}
+        [said] = of_pieces({question: head}, [piece], sim.rows)[question]
+    found = {sim.name: said}
+    if task.rule is not None:
+        found[task.rule[0]] = task.rule[1](pair, head.config.classes)
+    return found | {MIDDLE_C: hand.split(pair)} if question == "hand" else found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("scores", type=Path)
+    parser.add_argument("--question", choices=tuple(TASKS), default="hand")
     parser.add_argument("--part", choices=("test", "valid"), default="test")
+    parser.add_argument("--keep", type=Path, default=Path("runs/performances"), help="where alignments are kept")
     parser.add_argument("--most", type=int, default=4000)
     given = parser.parse_args()
     warnings.filterwarnings("ignore", module="partitura|parangonar")
     sim = scoresim.load(given.model)
-    if "hand" not in sim.heads:
-        raise BadInput(f"{given.model} has no head for hands.")
+    if given.question not in sim.heads:
+        raise BadInput(f"{given.model} has no head for {given.question}.")
     truth: list[Ints] = []
     said: dict[str, list[np.ndarray]] = {}
     works: list[str] = []
@@ -104,14 +123,17 @@ def main() -> None:
             except (ScoresimError, ValueError) as error:
                 print(f"{played.id} is left out: {error}", flush=True)
                 continue
-            if hand.label(score).max() < 0 or len(whole.piece) > given.most:
+            labels = LABELS[given.question](score)
+            if labels.max() < 0 or len(whole.piece) > given.most:
                 print(f"{played.id} is left out: {len(whole.piece)} notes, {len(score.staves)} staves", flush=True)
                 continue
-            truth.append(found_in(score, whole))
+            name = hashlib.sha256(score.ids.tobytes() + whole.piece.ids.tobytes()).hexdigest()[:24]
+            note = kept(given.keep / f"{name}.npy", partial(found_in, score, whole))
+            truth.append(np.where(note >= 0, labels[note], -1))
             works.append(written.work)
-            for who, scores in said_of(sim, whole.piece).items():
+            for who, scores in said_of(sim, whole.piece, given.question).items():
                 said.setdefault(who, []).append(scores)
-            share = (truth[-1] >= 0).mean()
+            share = (note >= 0).mean()
             print(f"{played.id}: {len(whole.piece)} notes, {share:.0%} found in the score", flush=True)
     if not truth:
         raise BadInput(f"{given.scores} has no performance of the {given.part} part with a score of two staves.")
@@ -119,13 +141,16 @@ def main() -> None:
     lengths = [len(some) for some in truth]
     rows = []
     print(f"\n{len(truth)} performances of {len(set(works))} works, {given.part} part")
+    task, classes = TASKS[given.question], sim.heads[given.question].config.classes
     for who, some in said.items():
         answers = Answers(np.concatenate(truth), np.concatenate(some).astype(np.float32), np.repeat(index, lengths))
-        table = metrics.confusion(answers.truth, answers.predicted, 2, answers.work)
-        row = Figure("hands of performances, notes", "accuracy", table, metrics.accuracy).row() | {"who": who}
-        print(f"{who:24}{row['value']:7.3f}  {row['ci95'][0]:.3f} to {row['ci95'][1]:.3f} {row['n']:8}")
-        rows.append(row)
-    print(json.dumps({"benchmark": "played_hands", "part": given.part, "performances": len(truth), "rows": rows}))
+        for figure in task.evaluate(answers, classes):
+            row = figure.row() | {"who": who}
+            low, high = row["ci95"]
+            print(f"{who:24}{row['metric']:16}{row['value']:7.3f}  {low:.3f} to {high:.3f} {row['n']:8}")
+            rows.append(row)
+    about = {"benchmark": "performances", "question": given.question, "part": given.part, "performances": len(truth)}
+    print(json.dumps(about | {"rows": rows}))
 
 
 if __name__ == "__main__":
