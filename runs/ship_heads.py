@@ -4,21 +4,26 @@
 
 WEIGHTS is a folder of weights with their card, as `runs/ship.py` makes it (src/scoresim/weights/small-free). HEADS
 holds a folder for every head, named as its question (`melody`, `style-image`), with the `head.safetensors` of a
-`scoresim finetune` of *these* weights. A head of the same name is replaced; others stay. Beside weights that may be
+`scoresim finetune` of *these* weights. A head of the same name is replaced; others stay. One that was trained on what
+the head of its own name has added to the weights (--on) takes these additions over, and what stands on the old one
+stands on the new. Beside weights that may be
 used for anything no head is put that has learnt from sources of which that cannot be said.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from scoresim import checkpoint
 from scoresim.errors import BadInput
 from scoresim.files import replacing
+from scoresim.model.lowrank import merge_low_rank
 from scoresim.understand.heads import Head, load_heads
 
 FREE = {  # sources whose terms allow anything, at most with the name of the source: CC0, CC BY, MIT
@@ -56,6 +61,30 @@ def main() -> None:
     print(f"{given.weights}: {', '.join(heads)}")
 
 
+def taken_over(weights: Path, name: str, stage: Path) -> list[str]:
+    """Give a head on a stage the additions of that of its own name beside some weights, where it was trained on them.
+
+    Returns:
+        Names of the files of heads that stood on the old one: they stand on the new one from now on.
+    """
+    old = weights / checkpoint.HEADS / name
+    if not old.is_file() or checkpoint.head_stands(stage / name)[1] != (before := checkpoint.head_stands(old)[0]):
+        return []
+    model, origin = checkpoint.load(weights).model, checkpoint.weights_of(weights)
+    below, added = checkpoint.load_head(old, model, origin)
+    merge_low_rank(body := copy.deepcopy(below.sim))
+    tagger, config = checkpoint.load_head(stage / name, body, origin)
+    tagger.sim = below.sim
+    checkpoint.save_head(stage / name, tagger, replace(config, on="", rank=added.rank))
+    after, moved = checkpoint.head_stands(stage / name)[0], []
+    for file in sorted(stage.glob("*.safetensors")):
+        if file.name != name and checkpoint.head_stands(file)[1] == before:
+            other, about = checkpoint.load_head(file, body, origin)
+            checkpoint.save_head(file, other, replace(about, on=after))
+            moved.append(file.name)
+    return moved
+
+
 def put(weights: Path, heads: Path, free: bool) -> dict[str, Head]:
     """Copy heads beside weights: all of them, or none; the heads that are there then.
 
@@ -68,11 +97,12 @@ def put(weights: Path, heads: Path, free: bool) -> dict[str, Head]:
         stage.mkdir()
         for name, file in ({one.name: one for one in (weights / checkpoint.HEADS).glob("*")} | new).items():
             shutil.copy(file, stage / name)
+        moved = {other for name in new for other in taken_over(weights, name, stage)}
         found = load_heads(Path(folder), checkpoint.load(weights).model, checkpoint.weights_of(weights))
         for name, head in found.items():
             if free and (strings := sorted(set(head.config.corpora) - FREE)):
                 raise BadInput(f"{name} has learnt from {', '.join(strings)}, and {weights} may be used for anything.")
-        for name in new:
+        for name in {*new, *moved}:
             with replacing(weights / checkpoint.HEADS / name) as temporary:
                 shutil.copy(stage / name, temporary)
     return found

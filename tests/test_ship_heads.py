@@ -6,13 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import scoresim
 from scoresim.checkpoint import BUNDLED, HEADS
+from scoresim.data.given import read_wholes
 from scoresim.errors import BadInput
+from scoresim.understand.heads import of_pieces
 
 FIXTURES = Path(__file__).parent / "fixtures" / "corpora"
+EXAMPLE = Path(__file__).parents[1] / "examples" / "menuet.krn"
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +40,31 @@ def test_heads_are_put_beside_weights_with_those_that_they_stand_on(
     again = scoresim.load(tmp_path / "weights").heads
     shipped = scoresim.load("small").heads
     assert {name: head.config for name, head in again.items()} == {name: shipped[name].config for name in found}
+
+
+def test_a_head_that_learnt_on_the_additions_of_its_own_name_takes_them_over(
+    bare: Path, tmp_path: Path, script: Callable[[str], ModuleType]
+) -> None:
+    """Here that for loudness, which stands on the melody, is put in its place; what stood on the old says the same."""
+    weights, ship = tmp_path / "weights", script("runs/ship_heads.py")
+    shutil.copytree(bare / "weights", weights)
+    shutil.copytree(bare / "trained" / "melody", tmp_path / "old" / "melody")
+    for name in ("velocity", "hand"):
+        (tmp_path / "old" / name).mkdir()
+        shutil.copy(BUNDLED / "small" / HEADS / f"{name}.safetensors", tmp_path / "old" / name / "head.safetensors")
+    ship.put(weights, tmp_path / "old", free=False)
+    before = scoresim.load(weights)
+    shutil.copytree(bare / "trained" / "velocity", tmp_path / "new" / "melody")
+    found = ship.put(weights, tmp_path / "new", free=False)
+    assert found["melody"].config.on == "" and found["melody"].config.rank == before.heads["melody"].config.rank > 0
+    assert found["melody"].config.classes == before.heads["velocity"].config.classes
+    after = scoresim.load(weights)
+    assert after.heads["velocity"].body == after.heads["hand"].body == after.heads["melody"].body != ""
+    [piece] = [whole.piece for whole in read_wholes([EXAMPLE])]
+    said = [of_pieces(dict(sim.heads), [piece], sim.rows) for sim in (before, after)]
+    for name in ("velocity", "hand"):
+        np.testing.assert_allclose(said[0][name][0], said[1][name][0], atol=1e-5)
+    np.testing.assert_allclose(said[0]["velocity"][0], said[1]["melody"][0], atol=2e-3)
 
 
 def test_beside_weights_for_any_use_stand_no_heads_for_some(
