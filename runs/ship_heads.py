@@ -151,8 +151,8 @@ LIMITS = {
 where the left hand sings, it does not hear it.
 """,
     "composer": """Whoever is none of its ten is "another composer": of folk song, pop and old music it says so nearly
-always; a third of the Polish piano music of the time, and of game music, gets one of the ten names. Of the pieces of
-Chopin's in kern it calls more than a third another's. Performances it knows better than scores.
+always; of Polish piano music of the time a third, of game music three of seven pieces get one of the ten names. Of the
+pieces of Chopin's in kern it calls more than a third another's. Performances it knows better than scores.
 """,
     "style": """A style is one of its repertoires, whatever the file holds. Neighbours are mixed up: tunes of Irish and
 American books, songs of Germany and Lorraine, lead sheets of pop, jazz and rock: four of five lead sheets and half
