@@ -8,8 +8,9 @@
     python docs/make_results.py frozen OUT...         # results/frozen.{json,md}, the same of benchmarks with --frozen
     python docs/make_results.py frozen-heads OUT...   # results/frozen_heads.{json,md}, the same with --frozen-heads
     python docs/make_results.py heads FILE...         # results/heads.json from what benchmarks/heads.py printed
+    python docs/make_results.py played FILE...        # results/played.json, the same with --played
 
-The rows are those that `scoresim study` and `scoresim benchmark` wrote; nothing is typed by hand. Of the last four
+The rows are those that `scoresim study` and `scoresim benchmark` wrote; nothing is typed by hand. Of the last five
 each OUT and FILE adds its rows to those that stand there, or takes their place.
 """
 
@@ -381,14 +382,20 @@ def frozen_heads(folders: list[Path]) -> None:
     between("frozen heads", f"{table}\n\n{note}\n")
 
 
-def heads(files: list[Path]) -> None:
-    """What heads that ship know of each source, and the table of it."""
-    kept = ROOT / "results" / "heads.json"
+def printed(name: str, files: list[Path]) -> list[dict[str, Any]]:
+    """What benchmarks/heads.py printed into some files, with what stands in results/NAME.json, where it is written."""
+    kept = ROOT / "results" / f"{name}.json"
     rows = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else []
     for file in files:
         new = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])["rows"]
         rows = replaced(rows, new, ("task", "source", "who", "metric"))
     kept.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return rows
+
+
+def heads(files: list[Path]) -> None:
+    """What heads that ship know of each source, and the table of it."""
+    rows = printed("heads", files)
     note = (
         "* the head has learnt from this source. `python benchmarks/heads.py small FOLDER melody_all`; intervals and\n"
     )
@@ -420,6 +427,28 @@ def table_of_shipped(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def played(files: list[Path]) -> None:
+    """What heads that ship know of notated pieces, and of the same as they are played by rule, and the table of it."""
+    rows = printed("played", files)
+    note = "Works of the test parts. `python benchmarks/heads.py small FOLDER melody_all --played`; source by source:\n"
+    note += "[results/played.json](results/played.json)."
+    between("played", f"{table_of_played(rows)}\n\n{note}\n")
+
+
+def table_of_played(rows: list[dict[str, Any]]) -> str:
+    """The first metric of every task over all its sources, as written and as played, by its rule and by its head."""
+    lines = ["| question | metric | rule, written | played | `small`, written | played |", "|---|---|--:|--:|--:|--:|"]
+    first = {row["task"]: row["metric"] for row in reversed(rows)}
+    for task, metric in reversed(first.items()):
+        some = [row for row in rows if (row["task"], row["source"], row["metric"]) == (task, TOGETHER, metric)]
+        cells = dict.fromkeys((("rule", "written"), ("rule", "played"), ("small", "written"), ("small", "played")), "")
+        for row in some:
+            who, _, how = row["who"].rpartition(", ")
+            cells["small" if who == "small" else "rule", how] = f"{100 * row['value']:.1f}"
+        lines.append(f"| {task.partition('_')[0]} | {metric} | {' | '.join(cells.values())} |")
+    return "\n".join(lines)
+
+
 def between(mark: str, what: str) -> None:
     """Put something between the two marks of a table, on the page that has them."""
     begin, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
@@ -430,7 +459,7 @@ def between(mark: str, what: str) -> None:
 
 
 if __name__ == "__main__":
-    lists = (free, understanding, frozen, frozen_heads, heads)
+    lists = (free, understanding, frozen, frozen_heads, heads, played)
     given = [Path(name) for name in sys.argv[2:]]
     asked = {one.__name__.replace("_", "-"): one for one in lists}
     match sys.argv[1:2]:

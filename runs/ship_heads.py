@@ -167,10 +167,10 @@ that nobody had recorded: 100 phrases from video games.
 one that changes its key has one answer.
 """,
     "difficulty": """How hard a piece is to play is asked of piano music alone: of a song or a quartet the answer is
-that of notes that sound alike. It knows scores: of what was played it says 8 or 9 in six cases of seven. It has learnt
-from Bartok's Mikrokosmos, Chopin, and sonatas of Mozart and Beethoven, whose movements all have the grade of the
-sonata. The grades are Henle's, as listed for research by CIPI (Ramoneda et al., Expert Systems with Applications 238,
-2024) and Mikrokosmos-difficulty (Ramoneda et al., ICASSP 2022).
+that of notes that sound alike. It has learnt from the scores of Bartok's Mikrokosmos, Chopin, and sonatas of Mozart and
+Beethoven, whose movements all have the grade of the sonata; of such scores as they are played it knows as much. The
+grades are Henle's, as listed for research by CIPI (Ramoneda et al., Expert Systems with Applications 238, 2024) and
+Mikrokosmos-difficulty (Ramoneda et al., ICASSP 2022).
 """,
     "hand": """Hands have been learnt from the staves of scores: where they cross or help each other, it is the staff
 that is said. They stand on the reading of the melody: keep both files.

@@ -104,6 +104,15 @@ def test_the_table_of_heads_that_ship_is_made_of_what_is_published(make_results:
     )
 
 
+def test_the_table_of_what_is_played_is_made_of_what_is_published(make_results: ModuleType) -> None:
+    rows = json.loads((ROOT / "results" / "played.json").read_text(encoding="utf-8"))
+    shown = table(README, "played")
+    assert shown == make_results.table_of_played(rows)
+    lines = [line.strip("| ").split(" | ") for line in shown.splitlines()[2:]]
+    assert len(lines) == len({row["task"] for row in rows}) and all(len(line) == 6 for line in lines)
+    assert all(0 <= float(cell) <= 100 for line in lines for cell in line[2:])
+
+
 @pytest.mark.parametrize(("sources", "together", "shown"), [(8, True, 9), (9, True, 1), (9, False, 9)])
 def test_of_many_sources_only_what_is_known_of_all_is_shown(
     make_results: ModuleType, sources: int, together: bool, shown: int
