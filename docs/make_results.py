@@ -440,9 +440,10 @@ def table_of_played(rows: list[dict[str, Any]]) -> str:
     lines = ["| question | metric | rule, written | played | `small`, written | played |", "|---|---|--:|--:|--:|--:|"]
     first = {row["task"]: row["metric"] for row in reversed(rows)}
     for task, metric in reversed(first.items()):
-        some = [row for row in rows if (row["task"], row["source"], row["metric"]) == (task, TOGETHER, metric)]
+        some = [row for row in rows if (row["task"], row["metric"]) == (task, metric)]
+        whole = TOGETHER if any(row["source"] == TOGETHER for row in some) else some[0]["source"]
         cells = dict.fromkeys((("rule", "written"), ("rule", "played"), ("small", "written"), ("small", "played")), "")
-        for row in some:
+        for row in (row for row in some if row["source"] == whole and not row["who"].startswith("small-")):
             who, _, how = row["who"].rpartition(", ")
             cells["small" if who == "small" else "rule", how] = f"{100 * row['value']:.1f}"
         lines.append(f"| {task.partition('_')[0]} | {metric} | {' | '.join(cells.values())} |")

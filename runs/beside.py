@@ -27,6 +27,7 @@ from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.beside_notes import beside_notes
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.piecewise import gather, labels_of, windows
+from scoresim.benchmark.played import with_played
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.data.pieces import Piece
 from scoresim.data.rows import BatchConfig
@@ -73,6 +74,7 @@ def main() -> None:
     if set(known.config.corpora) < set(task.corpora):
         task = task.of_sources(known.config.corpora)
     material = gather(task, given.data, given.out / "pieces", images=False)
+    material = with_played(material, given.out / "pieces") if known.config.played else material
     if material.classes != known.config.classes:
         raise BadInput(f"{given.name} knows other classes than the sources in {given.data} have.")
     known.tagger.counted = None

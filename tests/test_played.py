@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +18,10 @@ from scoresim.benchmark.task import PieceTask
 from scoresim.benchmark.tasks import difficulty_all, hand_all, melody_all
 from scoresim.data import rubato
 from scoresim.data.corpora.folder import items_of
-from scoresim.data.pieces import Line, Piece, read_piece
+from scoresim.data.pieces import Piece, read_piece
 from scoresim.data.seen import PITCH
 from scoresim.errors import BadInput
+from scoresim.score.sandbox import Failure
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "menuet.krn"
 
@@ -67,26 +70,64 @@ def test_what_was_played_once_is_not_played_again(
 
 
 def test_what_has_no_beat_and_what_was_heard_is_not_played(
-    minuet: Piece, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    minuet: Piece, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = {name: getattr(minuet, name)[:1] for name in ("ids", "onset", "bar", "velocity", "track", "staff", "voice")}
     bar = dataclasses.replace(minuet, **one, bar_onset=np.array([0.0, 1.0]))
     heard = dataclasses.replace(minuet, notation="machine")
     with caplog.at_level(logging.WARNING, "scoresim"):
         assert rubato.play_all([bar, heard], tmp_path, workers=1) == []
-    assert "two beats" in caplog.text and len(caplog.records) == 1
+        assert "two beats" in caplog.text and len(caplog.records) == 1
+        monkeypatch.setattr(rubato, "run_all", None)
+        assert rubato.play_all([bar, heard], tmp_path, workers=1) == [], "it is not tried again"
+        assert len(caplog.records) == 2
+    with pytest.raises(BadInput, match="hand_all was read from notation"):
+        played.with_played(material(hand_all.TASK, heard), tmp_path)
 
 
-def test_pictures_are_refused(minuet: Piece, tmp_path: Path) -> None:
-    line = Line(0, np.zeros((1, 4), np.float32), np.zeros((0, 5), np.float32), b"", 1, 1, 2)
-    drawn = material(hand_all.TASK, dataclasses.replace(minuet, lines=(line,)))
+def test_what_failed_among_others_is_tried_once_more_alone(
+    minuet: Piece, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def crowded(function: Callable[[Any], Any], tasks: list[Any], workers: int, _: float) -> Iterator[tuple[int, Any]]:
+        tried.append(workers)
+        for i, task in enumerate(tasks):
+            yield i, Failure("killed twice", may_be_load=True) if len(tried) == 1 else function(task)
+
+    monkeypatch.setattr(rubato, "run_all", crowded)
+    [(_, playing, note)] = rubato.play_all([minuet], tmp_path, workers=2)
+    assert tried == [2, 1] and len(playing) == len(note)
+
+
+def test_a_playing_knows_what_is_known_of_its_piece_today(minuet: Piece, tmp_path: Path) -> None:
+    [(_, first, note)] = rubato.play_all([minuet], tmp_path, workers=1)
+    today = dataclasses.replace(minuet, labels={"henle": "5"}, split="valid", work="another")
+    [(_, playing, _)] = rubato.play_all([today], tmp_path, workers=1)
+    np.testing.assert_array_equal(first.ids, playing.ids)
+    assert (playing.labels, playing.split, playing.work) == (today.labels, "valid", "another")
+    np.testing.assert_array_equal(minuet.ids[note, PITCH], playing.ids[:, PITCH])
+    [file] = tmp_path.glob("*.npy")
+    file.write_bytes(b"nothing")
+    with pytest.raises(BadInput, match="is damaged"):
+        rubato.play_all([minuet], tmp_path, workers=1)
+    file.unlink()
+    with pytest.raises(BadInput, match="is damaged"):
+        rubato.play_all([minuet], tmp_path, workers=1)
+
+
+def test_playings_are_refused_where_they_cannot_be_had(tmp_path: Path) -> None:
+    """Before anything is read: there is no data in the folder."""
     with pytest.raises(BadInput, match="--inputs notes"):
-        played.with_played(drawn, tmp_path)
+        finetune.finetune("hand_all", None, tmp_path, tmp_path, FinetuneConfig(played=True, size="tiny"))
+    with pytest.raises(BadInput, match="--played are for tasks of whole pieces"):
+        config = FinetuneConfig(inputs="notes", played=True, size="tiny")
+        finetune.finetune("top_staff", None, tmp_path, tmp_path, config)
 
 
 def test_a_head_learns_from_playings(minuet: Piece, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     some = material(hand_all.TASK, minuet)
-    monkeypatch.setattr(finetune, "gather", lambda *_, **__: some)
+    monkeypatch.setattr(played, "gather", lambda *_, **__: some)
     config = FinetuneConfig(inputs="notes", played=True, size="tiny", steps=2, windows=1, validations=1)
     found = finetune.finetune("hand_all", None, tmp_path, tmp_path, config)
     assert found["finetune"]["played"] and found["items"] == len(minuet)

@@ -166,6 +166,7 @@ class HeadConfig:
         weights: SHA-256 of the weights it stands on.
         figures: of its test part: rows of what, metric, value, ci95, n.
         corpora: that it was trained on.
+        played: whether it has learnt from notated pieces as they are played by rule, too.
         on: digest of the head whose additions it stands on, as they are; "" where it stands on the weights alone.
     """
 
@@ -189,6 +190,7 @@ class HeadConfig:
     rule: str = ""
     rule_weight: float = 0.0
     features: str = ""
+    played: bool = False
 
 
 def save_head(path: Path, tagger: Tagger, config: HeadConfig) -> None:

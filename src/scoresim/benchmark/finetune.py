@@ -27,8 +27,8 @@ from scoresim.benchmark.beside_notes import beside_notes
 from scoresim.benchmark.config import FinetuneConfig, Inputs, filled, recipe_of
 from scoresim.benchmark.costs import cost
 from scoresim.benchmark.metrics import Ints
-from scoresim.benchmark.piecewise import PARTS, Material, answers, gather, in_keys, labels_of, windows
-from scoresim.benchmark.played import with_played
+from scoresim.benchmark.piecewise import PARTS, Material, answers, in_keys, labels_of, windows
+from scoresim.benchmark.played import asked_with
 from scoresim.benchmark.states import blanked, keep
 from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, load_answers, save_answers, some
 from scoresim.checkpoint import HeadConfig, head_stands, load_head, locate, save_head, weights_of
@@ -183,11 +183,10 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
         merge_low_rank(sim)
     batches = batch_config(sim.config, config.batch_size)
     if isinstance(asked, PieceTask):
-        material = gather(asked.of_sources(config.sources), data, out / "pieces", images=config.inputs != "notes")
-        material = with_played(material, out / "pieces") if config.played else material
+        material = asked_with(asked.of_sources(config.sources), data, out / "pieces", config)
         parts = prepare_pieces(material, batches, config)
-    elif config.sources:
-        raise BadInput(f"{task} is asked of a data set; --sources chooses among those of a task of whole pieces.")
+    elif config.sources or config.played:
+        raise BadInput(f"{task} is asked of a data set; --sources and --played are for tasks of whole pieces.")
     else:
         parts = prepare(asked, Kept(shards.open(data)), batches, config)
     return fit(parts, sim, origin, config, out)
@@ -274,6 +273,7 @@ def head_config(
         context=config.context,
         views=config.views,
         narrow=config.context_width,
+        played=config.played,
         rank=config.rank,
         temperature=more.temperature,
         rule=more.rule,

@@ -34,7 +34,7 @@ from scoresim.score.read import check_abc, read_text, read_tracks
 from scoresim.score.sandbox import Failure, run_all
 from scoresim.score.tokens import GRID, Tokens, default_vocabulary, encode
 
-FORMAT, FROM_MIDI = 2, 3  # of files of pieces, from notation and from MIDI; a new number makes old ones useless
+FORMAT, FROM_MIDI = 2, 4  # of files of pieces, from notation and from MIDI; a new number makes old ones useless
 TIMEOUT = 300.0  # seconds for a piece
 NOTE_COLUMNS = ("bar", "velocity", "track", "staff", "voice")
 ARRAYS = ("ids", "onset", "bar_onset")

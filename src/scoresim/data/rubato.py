@@ -13,14 +13,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoresim.data.pieces import TIMEOUT, Piece, load_piece, of_score, save_piece
+from scoresim.data.pieces import FROM_MIDI, TIMEOUT, Piece, load_piece, of_score, save_piece
 from scoresim.data.seen import DURATION, PITCH, SIGNATURE
-from scoresim.errors import ScoresimError
+from scoresim.errors import BadInput
 from scoresim.files import replacing
 from scoresim.progress import Progress
 from scoresim.score.notate import quantized
@@ -206,8 +206,7 @@ def performed(piece: Piece, rng: np.random.Generator) -> tuple[Piece, Ints]:
     order = np.lexsort((notes.pitch, notes.onset))
     score = quantized(Score(TICKS, notes.take(order), (), tempos=((0, 120.0),)))
     tokens = encode(score, default_vocabulary())
-    about = {name: getattr(piece, name) for name in ("id", "corpus", "work", "split", "style", "composer", "title")}
-    read = of_score(score, tokens, np.full(len(order), -1), about | {"labels": piece.labels})
+    read = of_score(score, tokens, np.full(len(order), -1), known_of(piece))
     return read, played.note[order][tokens.note]
 
 
@@ -329,6 +328,29 @@ class _Wanted(NamedTuple):
         """Where it stands which written note each played one was."""
         return self.file.with_suffix(".npy")
 
+    @property
+    def refusal(self) -> Path:
+        """Where it stands why it cannot be played."""
+        return self.file.with_suffix(".refused.txt")
+
+    def read(self) -> tuple[Piece, Piece, Ints]:
+        """As written, as played, with what is known of the piece now, and which note each played one was.
+
+        Raises:
+            BadInput: a file is damaged.
+        """
+        try:
+            note = np.load(self.notes, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise BadInput(f"{self.notes} is damaged ({error}); remove it and {self.file}, and run again.") from error
+        return self.piece, replace(load_piece(self.file), **known_of(self.piece)), note
+
+
+def known_of(piece: Piece) -> dict[str, Any]:
+    """What is known of a piece, however it is played."""
+    names = ("id", "corpus", "work", "split", "style", "composer", "title", "labels")
+    return {name: getattr(piece, name) for name in names}
+
 
 def chance(piece: Piece) -> np.random.Generator:
     """What decides how a piece is played: the same for a piece of one name."""
@@ -338,7 +360,8 @@ def chance(piece: Piece) -> np.random.Generator:
 def play_all(pieces: Sequence[Piece], folder: Path, workers: int = 2) -> list[tuple[Piece, Piece, Ints]]:
     """Pieces that were read from notation, each with itself as it is played by rule (`performed`).
 
-    Those without a beat, and those that have too many notes or bars, are left out, with a warning in the log.
+    What cannot be played, as a piece without a beat, is left out, with a warning in the log; it is not tried again.
+    What may have failed because the machine was crowded is tried once more when nothing else runs.
 
     Args:
         pieces: what may be played; others are left out.
@@ -347,37 +370,42 @@ def play_all(pieces: Sequence[Piece], folder: Path, workers: int = 2) -> list[tu
 
     Returns:
         As written, as played, and the index of the written note that each played one is.
+
+    Raises:
+        BadInput: what is kept there is damaged.
     """
     wanted = []
     for piece in pieces:
         if piece.notation == "composer":
             name = hashlib.sha256(f"{piece.corpus} {piece.id} ".encode() + piece.ids.tobytes()).hexdigest()[:24]
-            wanted.append(_Wanted(piece, folder / f"{name}-played{PLAYING}.npz"))
-    todo = [one for one in wanted if not one.file.is_file()]
+            wanted.append(_Wanted(piece, folder / f"{name}-played{FROM_MIDI}-{PLAYING}.npz"))
+    todo = [one for one in wanted if not one.file.is_file() and not one.refusal.is_file()]
     with Progress("Playing", len(wanted), "pieces") as progress:
         progress.advance(len(wanted) - len(todo))
-        for i, outcome in run_all(_play, todo, workers, TIMEOUT) if todo else ():
-            progress.advance()
-            if isinstance(outcome, Failure):
-                one = todo[i].piece
-                _logger.warning("%s: %s is not played: %s", one.corpus, one.id, outcome.reason)
-    return [
-        (one.piece, load_piece(one.file), np.load(one.notes, allow_pickle=False))
-        for one in wanted
-        if one.file.is_file()
-    ]
+        again: list[_Wanted] = []
+        for some, count in ((todo, workers), (again, 1)):
+            for i, outcome in run_all(_play, some, count, TIMEOUT) if some else ():
+                if isinstance(outcome, Failure) and outcome.may_be_load and some is todo:
+                    again.append(some[i])
+                    continue
+                progress.advance()
+                if isinstance(outcome, Failure):
+                    with replacing(some[i].refusal) as temporary:
+                        temporary.write_text(outcome.reason, encoding="utf-8")
+    for one in wanted:
+        if one.refusal.is_file():
+            reason = one.refusal.read_text(encoding="utf-8")
+            _logger.warning("%s: %s is not played: %s", one.piece.corpus, one.piece.id, reason)
+    return [one.read() for one in wanted if one.file.is_file()]
 
 
 def _play(wanted: _Wanted) -> None:
     """Runs in a worker process.
 
     Raises:
-        ValueError: it cannot be played.
+        BadInput, ValueError: it cannot be played.
     """
-    try:
-        played, note = performed(wanted.piece, chance(wanted.piece))
-    except ScoresimError as error:
-        raise ValueError(str(error)) from None
+    played, note = performed(wanted.piece, chance(wanted.piece))
     with replacing(wanted.notes) as temporary, temporary.open("wb") as file:
         np.save(file, note)
     save_piece(wanted.file, played)
