@@ -74,7 +74,9 @@ def main() -> None:
     if set(known.config.corpora) < set(task.corpora):
         task = task.of_sources(known.config.corpora)
     material = gather(task, given.data, given.out / "pieces", images=False)
-    material = with_played(material, given.out / "pieces") if known.config.played else material
+    if known.config.played:
+        material = with_played(material, given.out / "pieces")
+        task = material.task  # which knows the classes of what is played
     if material.classes != known.config.classes:
         raise BadInput(f"{given.name} knows other classes than the sources in {given.data} have.")
     known.tagger.counted = None
