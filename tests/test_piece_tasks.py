@@ -388,7 +388,7 @@ def test_some_sources_of_a_task_may_be_chosen(tmp_path: Path) -> None:
     config = FinetuneConfig(inputs="notes", sources=("kern_chopin",))
     with pytest.raises(BadInput, match="meter has no source kern_chopin"):
         finetune("meter", None, tmp_path / "meter", FIXTURES, config)
-    with pytest.raises(BadInput, match="style is asked of a data set; --sources chooses"):
+    with pytest.raises(BadInput, match="style is asked of a data set; --sources and --played"):
         finetune("style", None, tmp_path / "style", FIXTURES, config)
 
 
