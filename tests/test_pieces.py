@@ -112,7 +112,7 @@ def test_a_crowded_machine_leaves_no_piece_out(songs: Path, tmp_path: Path, monk
             late = len(calls) == 1 and i == 0
             yield i, Failure("it took too long", may_be_load=True) if late else function(task)
 
-    monkeypatch.setattr("scoresim.data.pieces.run_all", crowded)
+    monkeypatch.setattr("scoresim.data.made.run_all", crowded)
     assert len(pieces("pop909", items, tmp_path / "kept", images=False)) == 2
     assert calls == [(2, 2), (1, 1)]
 

@@ -16,7 +16,7 @@ from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.piecewise import Material, cut_part, labels_of
 from scoresim.benchmark.task import PieceTask
 from scoresim.benchmark.tasks import difficulty_all, hand_all, melody_all
-from scoresim.data import rubato
+from scoresim.data import made, rubato
 from scoresim.data.corpora.folder import items_of
 from scoresim.data.pieces import Piece, read_piece
 from scoresim.data.seen import PITCH
@@ -62,7 +62,7 @@ def test_what_was_played_once_is_not_played_again(
 ) -> None:
     some = material(hand_all.TASK, minuet)
     first = played.with_played(some, tmp_path, workers=1)
-    monkeypatch.setattr(rubato, "run_all", None)
+    monkeypatch.setattr(made, "run_all", None)
     again = played.with_played(some, tmp_path, workers=1)
     assert first.identity == again.identity
     np.testing.assert_array_equal(first.parts["train"][1].ids, again.parts["train"][1].ids)
@@ -78,7 +78,7 @@ def test_what_has_no_beat_and_what_was_heard_is_not_played(
     with caplog.at_level(logging.WARNING, "scoresim"):
         assert rubato.play_all([bar, heard], tmp_path, workers=1) == []
         assert "two beats" in caplog.text and len(caplog.records) == 1
-        monkeypatch.setattr(rubato, "run_all", None)
+        monkeypatch.setattr(made, "run_all", None)
         assert rubato.play_all([bar, heard], tmp_path, workers=1) == [], "it is not tried again"
         assert len(caplog.records) == 2
     with pytest.raises(BadInput, match="hand_all was read from notation"):
@@ -95,7 +95,7 @@ def test_what_failed_among_others_is_tried_once_more_alone(
         for i, task in enumerate(tasks):
             yield i, Failure("killed twice", may_be_load=True) if len(tried) == 1 else function(task)
 
-    monkeypatch.setattr(rubato, "run_all", crowded)
+    monkeypatch.setattr(made, "run_all", crowded)
     [(_, playing, note)] = rubato.play_all([minuet], tmp_path, workers=2)
     assert tried == [2, 1] and len(playing) == len(note)
 

@@ -22,20 +22,18 @@ from numpy.typing import NDArray
 from scoresim.data import corpora
 from scoresim.data.corpora import Item
 from scoresim.data.curate import seeded
+from scoresim.data.made import make_all, refusal
 from scoresim.data.pair import png
 from scoresim.data.parts import part_name
 from scoresim.errors import BadInput, ScoresimError
 from scoresim.files import replacing
-from scoresim.progress import Progress
 from scoresim.score.engrave import EngraveConfig, Engraving, Layout, vary
 from scoresim.score.notate import notate_all, quantized
 from scoresim.score.notes import DRUMS, Ints, Score
 from scoresim.score.read import check_abc, read_text, read_tracks
-from scoresim.score.sandbox import Failure, run_all
 from scoresim.score.tokens import GRID, Tokens, default_vocabulary, encode
 
 FORMAT, FROM_MIDI = 2, 4  # of files of pieces, from notation and from MIDI; a new number makes old ones useless
-TIMEOUT = 300.0  # seconds for a piece
 NOTE_COLUMNS = ("bar", "velocity", "track", "staff", "voice")
 ARRAYS = ("ids", "onset", "bar_onset")
 
@@ -374,22 +372,10 @@ def pieces(corpus: str, items: Sequence[Item], folder: Path, images: bool = True
         workers: processes.
     """
     wanted = [Wanted(corpus, item, folder / _name(corpus, item, images), images) for item in items]
-    todo = [one for one in wanted if not one.file.is_file() and not _refusal(one).is_file()]
-    with Progress(f"Reading {corpus}", len(wanted), "pieces") as progress:
-        progress.advance(len(wanted) - len(todo))
-        again: list[Wanted] = []
-        for some, count in ((todo, workers), (again, 1)):
-            for i, outcome in run_all(make_piece, some, count, TIMEOUT) if some else ():
-                if isinstance(outcome, Failure) and outcome.may_be_load and some is todo:
-                    again.append(some[i])
-                    continue
-                progress.advance()
-                if isinstance(outcome, Failure):
-                    with replacing(_refusal(some[i])) as temporary:
-                        temporary.write_text(outcome.reason, encoding="utf-8")
+    make_all(make_piece, wanted, f"Reading {corpus}", workers)
     for one in wanted:
-        if _refusal(one).is_file():
-            reason = _refusal(one).read_text(encoding="utf-8")
+        if refusal(one.file).is_file():
+            reason = refusal(one.file).read_text(encoding="utf-8")
             _logger.warning("%s: %s is left out: %s", corpus, one.item.id, reason)
     return [load_piece(one.file) for one in wanted if one.file.is_file()]
 
@@ -398,10 +384,6 @@ def _name(corpus: str, item: Item, images: bool) -> str:
     """A name that changes when the item or its file does."""
     kind = "lines" if images else "notes"
     return f"{Path(part_name(corpus, item)).stem}-{kind}{FROM_MIDI if item.format == 'midi' else FORMAT}.npz"
-
-
-def _refusal(wanted: Wanted) -> Path:
-    return wanted.file.with_suffix(".refused.txt")
 
 
 def make_piece(wanted: Wanted) -> None:

@@ -18,14 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scoresim.data.pieces import FROM_MIDI, TIMEOUT, Piece, load_piece, of_score, save_piece
+from scoresim.data.made import make_all, refusal
+from scoresim.data.pieces import FROM_MIDI, Piece, load_piece, of_score, save_piece
 from scoresim.data.seen import DURATION, PITCH, SIGNATURE
 from scoresim.errors import BadInput
 from scoresim.files import replacing
-from scoresim.progress import Progress
 from scoresim.score.notate import quantized
 from scoresim.score.notes import Score, notes_from_columns
-from scoresim.score.sandbox import Failure, run_all
 from scoresim.score.timeline import beat_of
 from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, default_vocabulary, encode
 
@@ -328,11 +327,6 @@ class _Wanted(NamedTuple):
         """Where it stands which written note each played one was."""
         return self.file.with_suffix(".npy")
 
-    @property
-    def refusal(self) -> Path:
-        """Where it stands why it cannot be played."""
-        return self.file.with_suffix(".refused.txt")
-
     def read(self) -> tuple[Piece, Piece, Ints]:
         """As written, as played, with what is known of the piece now, and which note each played one was.
 
@@ -379,22 +373,10 @@ def play_all(pieces: Sequence[Piece], folder: Path, workers: int = 2) -> list[tu
         if piece.notation == "composer":
             name = hashlib.sha256(f"{piece.corpus} {piece.id} ".encode() + piece.ids.tobytes()).hexdigest()[:24]
             wanted.append(_Wanted(piece, folder / f"{name}-played{FROM_MIDI}-{PLAYING}.npz"))
-    todo = [one for one in wanted if not one.file.is_file() and not one.refusal.is_file()]
-    with Progress("Playing", len(wanted), "pieces") as progress:
-        progress.advance(len(wanted) - len(todo))
-        again: list[_Wanted] = []
-        for some, count in ((todo, workers), (again, 1)):
-            for i, outcome in run_all(_play, some, count, TIMEOUT) if some else ():
-                if isinstance(outcome, Failure) and outcome.may_be_load and some is todo:
-                    again.append(some[i])
-                    continue
-                progress.advance()
-                if isinstance(outcome, Failure):
-                    with replacing(some[i].refusal) as temporary:
-                        temporary.write_text(outcome.reason, encoding="utf-8")
+    make_all(_play, wanted, "Playing", workers)
     for one in wanted:
-        if one.refusal.is_file():
-            reason = one.refusal.read_text(encoding="utf-8")
+        if refusal(one.file).is_file():
+            reason = refusal(one.file).read_text(encoding="utf-8")
             _logger.warning("%s: %s is not played: %s", one.piece.corpus, one.piece.id, reason)
     return [one.read() for one in wanted if one.file.is_file()]
 
