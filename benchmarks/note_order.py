@@ -27,8 +27,9 @@ import torch
 
 from scoresim import checkpoint
 from scoresim.benchmark.config import FinetuneConfig
-from scoresim.benchmark.finetune import fit, fit_module, prepare_pieces
+from scoresim.benchmark.finetune import fit, fit_module
 from scoresim.benchmark.midibert import MidiBert
+from scoresim.benchmark.parts import prepare_pieces
 from scoresim.benchmark.piecewise import Material, gather
 from scoresim.benchmark.tasks import melody
 from scoresim.benchmark.tasks._midibert import on_sixteenths, read_off

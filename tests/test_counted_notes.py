@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from scoresim.benchmark import beside_notes as module
+from scoresim.benchmark import finetune
 from scoresim.benchmark.beside import WEIGHTS, Beside
 from scoresim.benchmark.beside_notes import OfWindows, beside_notes, learn_notes, together
 from scoresim.benchmark.config import FinetuneConfig
@@ -22,8 +23,9 @@ from scoresim.checkpoint import COUNTED, HeadConfig, load_head, save_head
 from scoresim.data.batches import Windows
 from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
+from scoresim.files import read_json
 from scoresim.model.counted import APART, KERNEL, CountedNotes, Overall, Standardised
-from scoresim.model.sim import SIM, SIMConfig
+from scoresim.model.sim import SIM, SIZES, SIMConfig
 from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import default_vocabulary
 from scoresim.understand import note_features
@@ -211,6 +213,40 @@ def test_a_training_on_other_pieces_is_refused(
     other = dataclasses.replace(melody, identity="of other pieces")
     with pytest.raises(BadInput, match="learnt of other pieces or features"):
         learn_notes(other, cut_training(melody), weights, tmp_path, 0)
+
+
+def test_networks_go_on_from_what_they_know(
+    melody: Material, weights: np.ndarray, short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = cut_training(melody)
+    first, counts = learn_notes(melody, cut, weights, tmp_path / "first", 0)
+    monkeypatch.setattr(module, "LR", 1e-9)
+    further, _ = learn_notes(melody, cut, weights, tmp_path / "further", 0, first)
+    np.testing.assert_allclose(together(further, counts), together(first, counts), atol=1e-4)
+    assert read_json(tmp_path / "further" / module.CONFIG)["goes_on"]
+    torch.manual_seed(0)
+    wider = CountedNotes(len(first.mean), len(melody.classes), 2 * melody.task.width, module.MEMBERS)
+    anew, _ = learn_notes(melody, cut, weights, tmp_path / "anew", 0, wider)
+    assert not np.allclose(together(anew, counts), together(first, counts), atol=0.1), "what has another shape is left"
+    with pytest.raises(BadInput, match="learnt of other pieces or features"):
+        learn_notes(melody, cut, weights, tmp_path / "anew", 0, first)
+
+
+@pytest.mark.parametrize("of_this_task", [True, False])
+def test_a_head_takes_over_the_networks_of_the_head_that_it_stands_on(
+    melody: Material, short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_this_task: bool
+) -> None:
+    monkeypatch.setattr(finetune, "asked_with", lambda *_: melody)
+    config = dataclasses.replace(CONFIG, size="tiny", steps=1, validations=1)
+    finetune.finetune("melody", None, tmp_path / "below", tmp_path, dataclasses.replace(config, rank=2))
+    below = tmp_path / "below" / "head.safetensors"
+    if not of_this_task:
+        torch.manual_seed(0)
+        tagger, about = load_head(below, SIM(SIZES["tiny"], default_vocabulary().sizes), "scratch tiny")
+        save_head(below, tagger, dataclasses.replace(about, task="voice"))
+    finetune.finetune("melody", None, tmp_path / "on", tmp_path, dataclasses.replace(config, on=str(below)))
+    assert read_json(tmp_path / "on" / "counted" / module.CONFIG).get("goes_on", False) == of_this_task
+    assert (tmp_path / "on" / "head.safetensors").is_file()
 
 
 def test_a_feature_that_was_the_same_in_all_notes_says_nothing() -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from scoresim.benchmark import piece_baselines
 from scoresim.benchmark.beside import WEIGHTS, beside
 from scoresim.benchmark.config import FinetuneConfig
-from scoresim.benchmark.finetune import prepare_pieces
+from scoresim.benchmark.parts import prepare_pieces
 from scoresim.benchmark.piece_baselines import Items, rules
 from scoresim.benchmark.piecewise import KEYS_LEARNT, Material, in_keys
 from scoresim.benchmark.task import Answers, PieceTask

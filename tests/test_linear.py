@@ -15,8 +15,8 @@ import torch
 from scoresim import checkpoint
 from scoresim.benchmark import linear, run
 from scoresim.benchmark.config import BenchmarkConfig, FinetuneConfig
-from scoresim.benchmark.finetune import prepare_pieces
 from scoresim.benchmark.linear import LinearProbe, probe
+from scoresim.benchmark.parts import prepare_pieces
 from scoresim.benchmark.piecewise import Material, answers
 from scoresim.benchmark.task import PieceTask, load_answers
 from scoresim.data.batches import batch_config

@@ -10,8 +10,9 @@ from torch.nn import functional as F
 
 from scoresim.benchmark import midibert
 from scoresim.benchmark.config import FinetuneConfig
-from scoresim.benchmark.finetune import fit_module, prepare_pieces
+from scoresim.benchmark.finetune import fit_module
 from scoresim.benchmark.midibert import NEW, SAME, MidiBert, with_new_bars
+from scoresim.benchmark.parts import prepare_pieces
 from scoresim.benchmark.piecewise import Material
 from scoresim.benchmark.tasks import melody
 from scoresim.data.pieces import Piece

@@ -12,7 +12,8 @@ import pytest
 
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.config import FinetuneConfig
-from scoresim.benchmark.finetune import finetune, fit, prepare_pieces
+from scoresim.benchmark.finetune import finetune, fit
+from scoresim.benchmark.parts import prepare_pieces
 from scoresim.benchmark.piecewise import Material, gather, present, root_of, windows
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.benchmark.tasks import (

@@ -19,7 +19,8 @@ from scoresim import checkpoint
 from scoresim.benchmark import beside_notes, finetune, metrics, piece_baselines, piecewise, run, tasks
 from scoresim.benchmark.beside import Beside
 from scoresim.benchmark.config import RECIPES, BenchmarkConfig, FinetuneConfig, filled
-from scoresim.benchmark.finetune import fit, prepare_pieces, resolved
+from scoresim.benchmark.finetune import fit, resolved
+from scoresim.benchmark.parts import prepare_pieces
 from scoresim.benchmark.piecewise import Material, answers, gather, windows
 from scoresim.benchmark.task import Answers, PieceTask, load_answers
 from scoresim.checkpoint import HeadConfig, head_stands, load_head, save_head

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from scoresim import checkpoint
 from scoresim.benchmark import run, states
 from scoresim.benchmark.config import BenchmarkConfig, FinetuneConfig
-from scoresim.benchmark.finetune import Blanks, fit, prepare_pieces
+from scoresim.benchmark.finetune import Blanks, fit
+from scoresim.benchmark.parts import prepare_pieces
 from scoresim.benchmark.piecewise import Material, answers, windows
 from scoresim.benchmark.states import keep, unique_passages
 from scoresim.benchmark.task import PieceTask, load_answers

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.benchmark import metrics
-from scoresim.benchmark.finetune import Parts
 from scoresim.benchmark.metrics import Floats, Ints
+from scoresim.benchmark.parts import Parts
 from scoresim.benchmark.task import Answers, Data, Task
 from scoresim.data.shards import Split
 from scoresim.errors import BadInput

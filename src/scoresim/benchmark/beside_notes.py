@@ -1,7 +1,8 @@
 """What answers beside a head about notes: features of every note, read along their line (decisions 0023 to 0025).
 
-Small networks of convolutions learn them, in the one training loop, on the windows of the head. What they say together
-of a whole piece is added to what the head says, by a weight that the validation part chooses.
+Small networks of convolutions learn them, in the one training loop, on the windows of the head; those of a head that
+learns more of its question begin with what they know (decision 0029). What they say together of a whole piece is added
+to what the head says, by a weight that the validation part chooses.
 """
 
 from __future__ import annotations
@@ -59,7 +60,13 @@ class OfWindows(nn.Module):
 
 
 def beside_notes(
-    material: Material, windows: Windows, weights: NDArray[np.float32], said: Answers, out: Path, seed: int
+    material: Material,
+    windows: Windows,
+    weights: NDArray[np.float32],
+    said: Answers,
+    out: Path,
+    seed: int,
+    start: CountedNotes | None = None,
 ) -> Beside:
     """What a head about notes gains from features: the weight that makes the notes of the validation part likeliest.
 
@@ -70,6 +77,7 @@ def beside_notes(
         said: by the head, of the notes of the validation part.
         out: folder of the training; one that was stopped goes on.
         seed: of the training.
+        start: networks that the training goes on from, where they read and say the same; None for new ones.
 
     Returns:
         No rule where the training part has one class alone.
@@ -77,7 +85,7 @@ def beside_notes(
     labels = labels_of(material, "train")
     if len(np.unique(labels[labels >= 0])) < 2:
         return weighed(Beside("", 0.0, 1.0, notes=True), said, (0.0,))
-    learnt, counts = learn_notes(material, windows, weights, out, seed)
+    learnt, counts = learn_notes(material, windows, weights, out, seed, start)
     tested = note_counts(material.parts["test"], material.task.hidden)
     of_parts = {"valid": counts, "test": tested}
     scores = {part: together(learnt, some) for part, some in of_parts.items()}
@@ -85,9 +93,16 @@ def beside_notes(
 
 
 def learn_notes(
-    material: Material, windows: Windows, weights: NDArray[np.float32], out: Path, seed: int
+    material: Material,
+    windows: Windows,
+    weights: NDArray[np.float32],
+    out: Path,
+    seed: int,
+    start: CountedNotes | None = None,
 ) -> tuple[CountedNotes, NoteCounts]:
     """What has learnt from the features of the notes of a training part, and the features of the validation part.
+
+    See `beside_notes`.
 
     Raises:
         BadInput: the training part has fewer than two classes, or the folder holds another training.
@@ -103,6 +118,10 @@ def learn_notes(
     steps = round(np.clip(EPOCHS * len(known.windows) / WINDOWS, FEWEST, MOST))
     about = {"task": task.name, "material": material.identity, "features": asked.identity, "steps": steps, "seed": seed}
     about |= {"members": MEMBERS, "width": task.width, "moved": True}
+    shapes = _shapes(CountedNotes(measured.shape[1], classes, task.width, MEMBERS))
+    before = start.members if start is not None and _shapes(start) == shapes else None
+    if before is not None:
+        about |= {"goes_on": True}
     if (out / CONFIG).is_file() and read_json(out / CONFIG) != about:
         raise BadInput(f"{out} holds what was learnt of other pieces or features; remove it, or choose another folder.")
     write_json(out / CONFIG, about)
@@ -116,7 +135,7 @@ def learn_notes(
 
     settings = TrainConfig(
         steps=steps,
-        lr=LR,
+        lr=LR if before is None else LR / 2,
         warmup=max(steps // 10, 1),
         log_every=max(steps // 20, 1),
         validate_every=max(steps // VALIDATIONS, 1),
@@ -128,12 +147,19 @@ def learn_notes(
         torch.manual_seed(own)
         member = AlongLine(measured.shape[1], classes, task.width)
         member.measure(measured)
+        if before is not None:
+            member.load_state_dict(before[number].state_dict())
         here, chooses = out / str(number), partial(likely, CountedNotes.of([member]))
         train(OfWindows(member), [objective], known, replace(settings, seed=own), here, chooses, keep_best=True)
         members.append(member.cpu().requires_grad_(False).eval())
     counted = CountedNotes.of(members)
     _logger.info("features of notes: loss of the validation part %.4f", -likely(counted))
     return counted, asked
+
+
+def _shapes(counted: CountedNotes) -> dict[str, torch.Size]:
+    """Of all that some networks know."""
+    return {name: tensor.shape for name, tensor in counted.state_dict().items()}
 
 
 def together(counted: CountedNotes, counts: NoteCounts) -> Floats:

@@ -122,7 +122,7 @@ class FinetuneConfig:
         default="",
         metadata={
             "help": "Train the head alone, on what another head has added to the weights (its head.safetensors): both "
-            "are then asked on one reading."
+            "are then asked on one reading. What reads features beside one for the same task, of notes, learns more."
         },
     )
     frozen: bool = field(

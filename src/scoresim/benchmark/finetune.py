@@ -8,15 +8,13 @@ stay as they are (`rank`, `frozen`, `on`), `head.safetensors`: what stands on th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,22 +24,19 @@ from scoresim.benchmark.beside import beside
 from scoresim.benchmark.beside_notes import beside_notes
 from scoresim.benchmark.config import FinetuneConfig, Inputs, filled, recipe_of
 from scoresim.benchmark.costs import cost
-from scoresim.benchmark.metrics import Ints
-from scoresim.benchmark.piecewise import PARTS, Material, answers, in_keys, labels_of, windows
+from scoresim.benchmark.parts import Parts, prepare, prepare_pieces
 from scoresim.benchmark.played import asked_with
 from scoresim.benchmark.states import blanked, keep
-from scoresim.benchmark.task import Answers, Data, Figure, Kept, PieceTask, Task, View, load_answers, save_answers, some
+from scoresim.benchmark.task import Answers, Kept, PieceTask, Task, load_answers, save_answers
 from scoresim.checkpoint import HeadConfig, head_stands, load_head, locate, save_head, weights_of
 from scoresim.data import shards
 from scoresim.data.batches import Passages, Windows, batch_config
-from scoresim.data.pair import Pair
-from scoresim.data.rows import BatchConfig
 from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json
+from scoresim.model.counted import Counted, CountedNotes
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.lowrank import add_low_rank, merge_low_rank
 from scoresim.model.note_encoder import NoteInput
-from scoresim.model.precision import reading
 from scoresim.model.sim import SIM, SIZES
 from scoresim.model.tagger import Known, Tagger
 from scoresim.score.tokens import default_vocabulary
@@ -51,7 +46,6 @@ from scoresim.training.state import load_weights, read_tensors, save_weights
 
 RESULT, ANSWERS, WEIGHTS, CONFIG = "finetune.json", "answers.npz", "tagger.safetensors", "config.json"
 HEAD, READ = "head.safetensors", "read"
-READ_AT_ONCE = 64
 
 
 class Blanks(nn.Module):
@@ -65,94 +59,6 @@ class Blanks(nn.Module):
         """Logits [B, N, classes]."""
         out: Tensor = self.tagger(notes if isinstance(notes, Known) else blanked(notes), image, window)
         return out
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """A data set as a learnt task asks for it.
-
-    Attributes:
-        task: the task.
-        classes: names of the classes.
-        train, valid, test: the passages, or the windows of pieces, of each part.
-        labels: classes of all items of the training part.
-        identity: of the data set.
-        material: the pieces, of a task of whole pieces.
-    """
-
-    task: Task | PieceTask
-    classes: tuple[str, ...]
-    train: Passages
-    valid: Passages
-    test: Passages
-    labels: Ints
-    identity: str
-    material: Material | None = None
-
-    def answers(self, module: nn.Module, part: str, inputs: str) -> Answers:
-        """What a trained head says about a part."""
-        asked: Passages = getattr(self, part)
-        if isinstance(asked, Windows) and self.material is not None:
-            return answers(module, asked, self.material.parts[part], inputs)
-        return predict(module, asked, inputs, self.task.name, self.task.level)
-
-    def select(self, found: Answers) -> float:
-        """The figure that chooses among states."""
-        return self.task.select(found) if isinstance(self.task, Task) else self.task.select(found, self.classes)
-
-    def evaluate(self, found: Answers, elsewhere: Mapping[str, Answers] | None = None) -> list[Figure]:
-        """All figures; those of the pieces of other sources last, where their answers are given."""
-        if isinstance(self.task, Task):
-            return self.task.evaluate(found)
-        figures = self.task.evaluate(found, self.classes)
-        for place in self.task.elsewhere:
-            if elsewhere is not None and place.name in elsewhere:
-                figures += self.task.evaluate(elsewhere[place.name], self.classes, place)
-        return figures
-
-    def elsewhere(self, module: nn.Module, config: FinetuneConfig, inputs: str) -> dict[str, Answers]:
-        """What a trained head says about the pieces of other sources, by name, of a task that names some."""
-        found = {}
-        for place, material in self.material.elsewhere if self.material is not None else ():
-            asked = windows(material, "test", self.test.config, config)
-            found[place.name] = answers(module, asked, material.parts["test"], inputs)
-        return found
-
-
-def prepare(task: Task, data: Data, batches: BatchConfig, config: FinetuneConfig) -> Parts:
-    """The passages of a data set that a task can ask, as tensors with labels.
-
-    Raises:
-        BadInput: a part has no passage for this task.
-    """
-    classes = task.classes(data.split("train"))
-    passages: dict[str, Passages] = {}
-    views: dict[str, View] = {}
-    most = {"train": 0, "valid": config.max_valid, "test": config.max_test}
-
-    def labels(pair: Pair) -> dict[str, Any]:
-        found = task.labels(pair, classes)
-        return {task.name: found if task.level == "note" else int(found[0])}
-
-    for part, limit in most.items():
-        split = data.split(part)
-        views[part] = View(split, some(task.rows(split, classes), limit, seed=0))
-        if not views[part].rows:
-            raise BadInput(f"the {part} part has no passage for the task {task.name}; build a larger data set.")
-        passages[part] = Passages(views[part], batches, labels)
-    train = np.concatenate([task.labels(pair, classes) for pair in views["train"]])
-    identity = hashlib.sha256(json.dumps(data.manifest, sort_keys=True).encode()).hexdigest()
-    return Parts(task, classes, passages["train"], passages["valid"], passages["test"], train, identity)
-
-
-def prepare_pieces(material: Material, batches: BatchConfig, config: FinetuneConfig) -> Parts:
-    """The windows of a task of whole pieces, as tensors with labels."""
-    if config.augment and config.inputs == "notes":
-        material = in_keys(material)
-    parts = {part: windows(material, part, batches, config) for part in PARTS}
-    labels = labels_of(material, "train")
-    identity = f"{material.identity} {config.notes or material.task.notes}"
-    return Parts(material.task, material.classes, **parts, labels=labels, identity=identity, material=material)
 
 
 def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: FinetuneConfig) -> dict[str, Any]:
@@ -178,8 +84,10 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
         sim, origin = SIM(SIZES[config.size], default_vocabulary().sizes), f"scratch {config.size}"
     else:
         sim, origin = checkpoints.load(locate(checkpoint)).model, weights_of(checkpoint)
+    start = None
     if config.on:
-        sim = load_head(Path(config.on), sim, origin)[0].sim
+        below, about = load_head(Path(config.on), sim, origin)
+        sim, start = below.sim, below.counted if about.task == task else None
         merge_low_rank(sim)
     batches = batch_config(sim.config, config.batch_size)
     if isinstance(asked, PieceTask):
@@ -189,17 +97,24 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
         raise BadInput(f"{task} is asked of a data set; --sources and --played are for tasks of whole pieces.")
     else:
         parts = prepare(asked, Kept(shards.open(data)), batches, config)
-    return fit(parts, sim, origin, config, out)
+    return fit(parts, sim, origin, config, out, start=start)
 
 
 def fit(
-    parts: Parts, sim: SIM, origin: str, config: FinetuneConfig, out: Path, read: Path | None = None
+    parts: Parts,
+    sim: SIM,
+    origin: str,
+    config: FinetuneConfig,
+    out: Path,
+    read: Path | None = None,
+    start: Counted | CountedNotes | None = None,
 ) -> dict[str, Any]:
     """Fine-tune a model (it is changed) on prepared parts; see `finetune`.
 
     Args:
         origin: identity of the weights that it starts from.
         read: folder of what frozen weights have said of the pieces, for runs of a table, which leave no head; or None.
+        start: what answers beside a head for this task that it stands on, and learns more; None for none.
     """
     torch.manual_seed(config.seed)
     config = resolved(parts, config)
@@ -230,7 +145,7 @@ def fit(
     ships = module is tagger and read is None and bool(config.frozen or config.rank or config.on)
     if ships and not (out / HEAD).is_file():
         load_weights(tagger, read_tensors(out / WEIGHTS)[0])  # a run that was killed here goes on without training
-        about = head_config(parts, tagger, origin, config, result, out)
+        about = head_config(parts, tagger, origin, config, result, out, start)
         save_head(out / HEAD, tagger, replace(about, on=on))
     shutil.rmtree(out / READ, ignore_errors=True)
     return result
@@ -249,7 +164,13 @@ def known(parts: Parts, tagger: Tagger, origin: str, config: FinetuneConfig, fol
 
 
 def head_config(
-    parts: Parts, tagger: Tagger, origin: str, config: FinetuneConfig, result: dict[str, Any], out: Path
+    parts: Parts,
+    tagger: Tagger,
+    origin: str,
+    config: FinetuneConfig,
+    result: dict[str, Any],
+    out: Path,
+    start: Counted | CountedNotes | None = None,
 ) -> HeadConfig:
     """What a trained head is for, with what answers beside it from now on; the validation part says how sure it is."""
     task = parts.task
@@ -257,7 +178,8 @@ def head_config(
     said = parts.answers(tagger, "valid", config.inputs)
     if given is not None and task.level == "note" and isinstance(parts.train, Windows):
         weights = metrics.class_weights(parts.labels, len(parts.classes), given.task.balance)
-        more = beside_notes(given, parts.train, weights, said, out / "counted", config.seed)
+        begun = start if isinstance(start, CountedNotes) else None
+        more = beside_notes(given, parts.train, weights, said, out / "counted", config.seed, begun)
     else:
         more = beside(given, said, config.notes)
     tagger.counted = more.counted
@@ -384,29 +306,6 @@ def resolved(parts: Parts, config: FinetuneConfig) -> FinetuneConfig:
     together = parts.train.config.batch_size if isinstance(parts.train, Windows) else 0
     asked = replace(config, steps=config.steps or steps, windows=config.windows or together)
     return filled(asked, kind)
-
-
-def predict(module: nn.Module, passages: Passages, inputs: str, task: str, level: str) -> Answers:
-    """What a trained head says about all passages, read in batches of like size; padding is left out."""
-    device = next(module.parameters()).device
-    order = np.argsort(passages.size, kind="stable")
-    found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    module.eval()
-    with reading(device):
-        for start in range(0, len(order), READ_AT_ONCE):
-            batch = passages.gather(order[start : start + READ_AT_ONCE]).to(device)
-            logits = module(*batch.inputs(inputs)).float().cpu().numpy()
-            labels = batch.labels[task].cpu().numpy()
-            for b, i in enumerate(batch.index.tolist()):
-                truth, said = np.atleast_1d(labels[b]), np.atleast_2d(logits[b])
-                found[i] = truth[truth >= 0], said[truth >= 0]
-    works, _ = metrics.groups_of(passages.source.column("work"))
-    rows = range(len(passages))
-    return Answers(
-        truth=np.concatenate([found[i][0] for i in rows]).astype(np.int64),
-        scores=np.concatenate([found[i][1] for i in rows]).astype(np.float32),
-        work=np.concatenate([np.full(len(found[i][0]), works[i]) for i in rows]),
-    )
 
 
 def blank(task: Task | PieceTask, inputs: Inputs) -> bool:

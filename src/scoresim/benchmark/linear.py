@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from scoresim.benchmark import metrics
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.costs import cost
-from scoresim.benchmark.finetune import CONFIG, Parts, blank, conclude, kept_result
+from scoresim.benchmark.finetune import CONFIG, blank, conclude, kept_result
 from scoresim.benchmark.metrics import Ints
+from scoresim.benchmark.parts import Parts
 from scoresim.benchmark.states import blanked
 from scoresim.benchmark.task import Answers, PieceTask
 from scoresim.data.batches import Windows

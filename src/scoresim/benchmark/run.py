@@ -28,20 +28,9 @@ from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import baselines, linear, metrics, piece_baselines, tasks
 from scoresim.benchmark.config import SYSTEMS, BenchmarkConfig, FinetuneConfig, Inputs, ProbeConfig
 from scoresim.benchmark.costs import UNKNOWN, Cost, mean_cost
-from scoresim.benchmark.finetune import (
-    ANSWERS,
-    READ,
-    RESULT,
-    Parts,
-    blank,
-    finetune,
-    fit,
-    fit_module,
-    load_elsewhere,
-    prepare,
-    prepare_pieces,
-)
+from scoresim.benchmark.finetune import ANSWERS, READ, RESULT, blank, finetune, fit, fit_module, load_elsewhere
 from scoresim.benchmark.midibert import MidiBert
+from scoresim.benchmark.parts import Parts, prepare, prepare_pieces
 from scoresim.benchmark.piecewise import gather
 from scoresim.benchmark.places import absent, data_of, there
 from scoresim.benchmark.rows import Row, describe, markdown, published_rows, row_of, stamped
