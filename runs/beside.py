@@ -1,12 +1,13 @@
 """Let a head about notes that stands beside some weights take features of notes along, as it is (decision 0022).
 
-    python runs/beside.py WEIGHTS DATA NAME OUT
+    python runs/beside.py WEIGHTS DATA NAME OUT [--further]
 
 WEIGHTS is a folder of weights with heads beside them (src/scoresim/weights/small), DATA the folder of the sources of
 the head's task, NAME the head, OUT a folder for the training of what reads the features; one that was stopped goes on.
 The head is asked about the validation part, features are weighed against it there, and the head is written anew; what
-stands on it stands on the new one. `scoresim finetune` does the same for a head that it trains. Afterwards the card
-wants `python runs/ship_heads.py WEIGHTS EMPTY`.
+stands on it stands on the new one. Networks begin from nothing; with --further from those that the head has, as those
+of the melody of `small` have begun (docs/decisions/0029). `scoresim finetune` does the same for a head that it trains.
+Afterwards the card wants `python runs/ship_heads.py WEIGHTS EMPTY`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 import scoresim
 from scoresim import checkpoint
 from scoresim.benchmark import metrics, tasks
-from scoresim.benchmark.beside_notes import beside_notes
+from scoresim.benchmark.beside_notes import beside_notes, trained_before
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.piecewise import gather, labels_of, windows
 from scoresim.benchmark.played import with_played
@@ -59,6 +60,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("name")
     parser.add_argument("out", type=Path)
+    parser.add_argument("--further", action="store_true", help="train the networks that the head has further")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder = given.weights / checkpoint.HEADS
@@ -79,12 +81,13 @@ def main() -> None:
         task = material.task  # which knows the classes of what is played
     if material.classes != known.config.classes:
         raise BadInput(f"{given.name} knows other classes than the sources in {given.data} have.")
+    start = trained_before(known, material) if given.further else None
     known.tagger.counted = None
     alone = replace(known, config=replace(known.config, rule="", rule_weight=0.0, features="", temperature=1.0))
     said = {part: asked(sim, alone, material.parts[part], task) for part in ("valid", "test")}
     weights = metrics.class_weights(labels_of(material, "train"), len(material.classes), task.balance)
     cut = windows(material, "train", BatchConfig(images=False), FinetuneConfig(inputs="notes"))
-    more = beside_notes(material, cut, weights, said["valid"], given.out / "counted", seed=0)
+    more = beside_notes(material, cut, weights, said["valid"], given.out / "counted", 0, start)
     model, origin = checkpoint.load(given.weights).model, checkpoint.weights_of(given.weights)
     path = folder / f"{given.name}.safetensors"
     before = checkpoint.head_stands(path)[0]

@@ -132,7 +132,7 @@ def row(name: str, head: Head, weights: Path) -> str:
     shown = [row for i, row in enumerate(config.figures) if i < 4 or (config.rule and config.rule in row["what"])]
     said = "; ".join(f"{row['what']}: {row['metric']} {row['value']:.3f}" for row in shown)
     asked = QUESTIONS.get(name, config.task)
-    also = "; as written and as played by rule" if config.played else ""
+    also = "; notated ones as written and as played by rule" if config.played else ""
     return f"| {name} | {asked} | {config.inputs} | {', '.join(config.corpora)}{also} | {said} | {size / 1e6:.1f} MB |"
 
 

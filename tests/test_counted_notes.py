@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from scoresim.benchmark import beside_notes as module
 from scoresim.benchmark import finetune
 from scoresim.benchmark.beside import WEIGHTS, Beside
-from scoresim.benchmark.beside_notes import OfWindows, beside_notes, learn_notes, together
+from scoresim.benchmark.beside_notes import OfWindows, beside_notes, learn_notes, together, trained_before
 from scoresim.benchmark.config import FinetuneConfig
 from scoresim.benchmark.metrics import class_weights
 from scoresim.benchmark.piecewise import Material, labels_of, windows
@@ -221,32 +223,47 @@ def test_networks_go_on_from_what_they_know(
     cut = cut_training(melody)
     first, counts = learn_notes(melody, cut, weights, tmp_path / "first", 0)
     monkeypatch.setattr(module, "LR", 1e-9)
-    further, _ = learn_notes(melody, cut, weights, tmp_path / "further", 0, first)
+    fewer = dataclasses.replace(melody, parts={**melody.parts, "train": melody.parts["train"][:1]})
+    further, _ = learn_notes(fewer, cut_training(fewer), weights, tmp_path / "further", 0, first)
     np.testing.assert_allclose(together(further, counts), together(first, counts), atol=1e-4)
-    assert read_json(tmp_path / "further" / module.CONFIG)["goes_on"]
-    torch.manual_seed(0)
-    wider = CountedNotes(len(first.mean), len(melody.classes), 2 * melody.task.width, module.MEMBERS)
-    anew, _ = learn_notes(melody, cut, weights, tmp_path / "anew", 0, wider)
-    assert not np.allclose(together(anew, counts), together(first, counts), atol=0.1), "what has another shape is left"
-    with pytest.raises(BadInput, match="learnt of other pieces or features"):
-        learn_notes(melody, cut, weights, tmp_path / "anew", 0, first)
+    assert torch.equal(further.mean, first.mean), "features mean what they meant"
+    anew, _ = learn_notes(fewer, cut_training(fewer), weights, tmp_path / "anew", 0)
+    assert not torch.equal(anew.mean, first.mean)
+    assert not np.allclose(together(anew, counts), together(first, counts), atol=0.1)
+    rates = {}
+    for name in ("further", "anew"):
+        lines = (tmp_path / name / "0" / "log.jsonl").read_text().splitlines()
+        rates[name] = max(json.loads(line).get("lr", 0.0) for line in lines)
+    assert rates["further"] == pytest.approx(rates["anew"] / 2)
+    with pytest.raises(BadInput, match="or from elsewhere"):
+        learn_notes(fewer, cut_training(fewer), weights, tmp_path / "further", 0, anew)
 
 
-@pytest.mark.parametrize("of_this_task", [True, False])
+@pytest.mark.parametrize("other", [{}, {"task": "voice"}, {"features": "others"}, {"hidden": ("pitch",)}], ids=str)
 def test_a_head_takes_over_the_networks_of_the_head_that_it_stands_on(
-    melody: Material, short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_this_task: bool
+    melody: Material, short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: dict[str, Any]
 ) -> None:
+    """If they are for the same task, see the same and read the same features: then it has learnt from their sources."""
     monkeypatch.setattr(finetune, "asked_with", lambda *_: melody)
     config = dataclasses.replace(CONFIG, size="tiny", steps=1, validations=1)
     finetune.finetune("melody", None, tmp_path / "below", tmp_path, dataclasses.replace(config, rank=2))
     below = tmp_path / "below" / "head.safetensors"
-    if not of_this_task:
-        torch.manual_seed(0)
-        tagger, about = load_head(below, SIM(SIZES["tiny"], default_vocabulary().sizes), "scratch tiny")
-        save_head(below, tagger, dataclasses.replace(about, task="voice"))
+    torch.manual_seed(config.seed)
+    sim = SIM(SIZES["tiny"], default_vocabulary().sizes)
+    tagger, about = load_head(below, sim, "scratch tiny")
+    save_head(below, tagger, dataclasses.replace(about, corpora=("elsewhere",), played=True, **other))
     finetune.finetune("melody", None, tmp_path / "on", tmp_path, dataclasses.replace(config, on=str(below)))
-    assert read_json(tmp_path / "on" / "counted" / module.CONFIG).get("goes_on", False) == of_this_task
-    assert (tmp_path / "on" / "head.safetensors").is_file()
+    assert ("goes_on_from" in read_json(tmp_path / "on" / "counted" / module.CONFIG)) == (not other)
+    _, found = load_head(tmp_path / "on" / "head.safetensors", sim, "scratch tiny")
+    assert ("elsewhere" in found.corpora, found.played) == (not other, not other)
+    assert set(about.corpora) <= set(found.corpora)
+
+
+def test_a_head_without_networks_has_none_to_train_further(melody: Material) -> None:
+    tagger = Tagger(SIM(SMALL, default_vocabulary().sizes), "note", len(melody.classes))
+    sizes = {"notes": 64, "lines": 1, "context": 0, "rank": 0}
+    config = HeadConfig("melody", "note", melody.classes, "notes", (), bars=True, temperature=1.0, weights="", **sizes)
+    assert trained_before(Head(tagger, config), melody) is None
 
 
 def test_a_feature_that_was_the_same_in_all_notes_says_nothing() -> None:

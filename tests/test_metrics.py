@@ -175,6 +175,7 @@ def test_temperature_makes_confidence_as_large_as_it_should_be() -> None:
     truth = (rng.random((4000, 1)) > chance.cumsum(axis=1)).sum(axis=1)
     assert metrics.temperature(truth, logits) == pytest.approx(1, abs=0.1)
     assert metrics.temperature(truth, 3 * logits) == pytest.approx(3, abs=0.3)
+    assert metrics.temperature(truth, 20 * logits) == pytest.approx(20, abs=2)
     assert metrics.temperature(np.full(4000, -1), logits) == 1.0
     assert metrics.temperature(np.r_[truth, -1], np.r_[3 * logits, [[9, 9, 9]]]) == pytest.approx(3, abs=0.3)
 

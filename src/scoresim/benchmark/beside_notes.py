@@ -7,6 +7,7 @@ to what the head says, by a weight that the validation part chooses.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import replace
 from functools import partial
@@ -31,7 +32,7 @@ from scoresim.model.image_encoder import ImageInput
 from scoresim.model.tagger import Known
 from scoresim.training.loop import TrainConfig, train
 from scoresim.training.objectives import HeadObjective
-from scoresim.understand.heads import counted_notes
+from scoresim.understand.heads import Head, counted_notes
 from scoresim.understand.note_features import NoteCounts, note_counts
 
 EPOCHS, FEWEST, MOST = 5.0, 200, 3000  # steps: passes over the training windows, at least and at most
@@ -77,7 +78,7 @@ def beside_notes(
         said: by the head, of the notes of the validation part.
         out: folder of the training; one that was stopped goes on.
         seed: of the training.
-        start: networks that the training goes on from, where they read and say the same; None for new ones.
+        start: networks that are trained further (see `trained_before`); None for new ones.
 
     Returns:
         No rule where the training part has one class alone.
@@ -118,12 +119,12 @@ def learn_notes(
     steps = round(np.clip(EPOCHS * len(known.windows) / WINDOWS, FEWEST, MOST))
     about = {"task": task.name, "material": material.identity, "features": asked.identity, "steps": steps, "seed": seed}
     about |= {"members": MEMBERS, "width": task.width, "moved": True}
-    shapes = _shapes(CountedNotes(measured.shape[1], classes, task.width, MEMBERS))
-    before = start.members if start is not None and _shapes(start) == shapes else None
-    if before is not None:
-        about |= {"goes_on": True}
+    if start is not None:
+        about |= {"goes_on_from": _digest(start)}
     if (out / CONFIG).is_file() and read_json(out / CONFIG) != about:
-        raise BadInput(f"{out} holds what was learnt of other pieces or features; remove it, or choose another folder.")
+        raise BadInput(
+            f"{out} holds what was learnt of other pieces or features, or from elsewhere; remove it, or choose another."
+        )
     write_json(out / CONFIG, about)
     objective = HeadObjective(task.name, "notes", torch.from_numpy(weights))
     truth = labels_of(material, "valid")
@@ -135,7 +136,7 @@ def learn_notes(
 
     settings = TrainConfig(
         steps=steps,
-        lr=LR if before is None else LR / 2,
+        lr=LR if start is None else LR / 2,
         warmup=max(steps // 10, 1),
         log_every=max(steps // 20, 1),
         validate_every=max(steps // VALIDATIONS, 1),
@@ -146,9 +147,10 @@ def learn_notes(
         own = MEMBERS * seed + number
         torch.manual_seed(own)
         member = AlongLine(measured.shape[1], classes, task.width)
-        member.measure(measured)
-        if before is not None:
-            member.load_state_dict(before[number].state_dict())
+        if start is None:
+            member.measure(measured)
+        else:  # with mean and deviation of the features as they were measured then
+            member.load_state_dict(start.members[number].state_dict())
         here, chooses = out / str(number), partial(likely, CountedNotes.of([member]))
         train(OfWindows(member), [objective], known, replace(settings, seed=own), here, chooses, keep_best=True)
         members.append(member.cpu().requires_grad_(False).eval())
@@ -157,9 +159,26 @@ def learn_notes(
     return counted, asked
 
 
-def _shapes(counted: CountedNotes) -> dict[str, torch.Size]:
+def trained_before(below: Head, material: Material) -> CountedNotes | None:
+    """Networks beside a head that can be trained further for a task: they read the same features of the same notes, and
+    say the same classes; None where there are none.
+    """
+    task, counted = material.task, below.tagger.counted
+    if below.config.task != task.name or not isinstance(counted, CountedNotes):
+        return None
+    features = note_counts(material.parts["valid"][:1], task.hidden)
+    fresh = CountedNotes(features.features[0].shape[1], len(material.classes), task.width, MEMBERS)
+    shapes = [{name: one.shape for name, one in some.state_dict().items()} for some in (counted, fresh)]
+    known, asked = (below.config.features, below.config.classes), (features.identity, material.classes)
+    fits = known == asked and set(below.config.hidden) == set(task.hidden) and shapes[0] == shapes[1]
+    _logger.info("features of notes: networks of the head below %s", "are trained further" if fits else "do not fit")
+    return counted if fits else None
+
+
+def _digest(counted: CountedNotes) -> str:
     """Of all that some networks know."""
-    return {name: tensor.shape for name, tensor in counted.state_dict().items()}
+    tensors = counted.state_dict().values()
+    return hashlib.sha256(b"".join(one.cpu().numpy().tobytes() for one in tensors)).hexdigest()[:16]
 
 
 def together(counted: CountedNotes, counts: NoteCounts) -> Floats:

@@ -122,7 +122,8 @@ class FinetuneConfig:
         default="",
         metadata={
             "help": "Train the head alone, on what another head has added to the weights (its head.safetensors): both "
-            "are then asked on one reading. What reads features beside one for the same task, of notes, learns more."
+            "are then asked on one reading. Read from notes alone, the networks of features beside a head for the same "
+            "task are trained further."
         },
     )
     frozen: bool = field(

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from scoresim import checkpoint as checkpoints
 from scoresim.benchmark import metrics, tasks
 from scoresim.benchmark.beside import beside
-from scoresim.benchmark.beside_notes import beside_notes
+from scoresim.benchmark.beside_notes import beside_notes, trained_before
 from scoresim.benchmark.config import FinetuneConfig, Inputs, filled, recipe_of
 from scoresim.benchmark.costs import cost
 from scoresim.benchmark.parts import Parts, prepare, prepare_pieces
@@ -33,7 +33,6 @@ from scoresim.data import shards
 from scoresim.data.batches import Passages, Windows, batch_config
 from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json
-from scoresim.model.counted import Counted, CountedNotes
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.lowrank import add_low_rank, merge_low_rank
 from scoresim.model.note_encoder import NoteInput
@@ -43,6 +42,7 @@ from scoresim.score.tokens import default_vocabulary
 from scoresim.training.loop import TrainConfig, train
 from scoresim.training.objectives import HeadObjective
 from scoresim.training.state import load_weights, read_tensors, save_weights
+from scoresim.understand.heads import Head
 
 RESULT, ANSWERS, WEIGHTS, CONFIG = "finetune.json", "answers.npz", "tagger.safetensors", "config.json"
 HEAD, READ = "head.safetensors", "read"
@@ -84,10 +84,9 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
         sim, origin = SIM(SIZES[config.size], default_vocabulary().sizes), f"scratch {config.size}"
     else:
         sim, origin = checkpoints.load(locate(checkpoint)).model, weights_of(checkpoint)
-    start = None
-    if config.on:
-        below, about = load_head(Path(config.on), sim, origin)
-        sim, start = below.sim, below.counted if about.task == task else None
+    below = Head(*load_head(Path(config.on), sim, origin)) if config.on else None
+    if below is not None:
+        sim = below.tagger.sim
         merge_low_rank(sim)
     batches = batch_config(sim.config, config.batch_size)
     if isinstance(asked, PieceTask):
@@ -97,7 +96,7 @@ def finetune(task: str, checkpoint: Path | None, out: Path, data: Path, config: 
         raise BadInput(f"{task} is asked of a data set; --sources and --played are for tasks of whole pieces.")
     else:
         parts = prepare(asked, Kept(shards.open(data)), batches, config)
-    return fit(parts, sim, origin, config, out, start=start)
+    return fit(parts, sim, origin, config, out, below=below)
 
 
 def fit(
@@ -107,14 +106,14 @@ def fit(
     config: FinetuneConfig,
     out: Path,
     read: Path | None = None,
-    start: Counted | CountedNotes | None = None,
+    below: Head | None = None,
 ) -> dict[str, Any]:
     """Fine-tune a model (it is changed) on prepared parts; see `finetune`.
 
     Args:
         origin: identity of the weights that it starts from.
         read: folder of what frozen weights have said of the pieces, for runs of a table, which leave no head; or None.
-        start: what answers beside a head for this task that it stands on, and learns more; None for none.
+        below: the head that it stands on; the networks beside one for the same task are trained further.
     """
     torch.manual_seed(config.seed)
     config = resolved(parts, config)
@@ -145,7 +144,7 @@ def fit(
     ships = module is tagger and read is None and bool(config.frozen or config.rank or config.on)
     if ships and not (out / HEAD).is_file():
         load_weights(tagger, read_tensors(out / WEIGHTS)[0])  # a run that was killed here goes on without training
-        about = head_config(parts, tagger, origin, config, result, out, start)
+        about = head_config(parts, tagger, origin, config, result, out, below)
         save_head(out / HEAD, tagger, replace(about, on=on))
     shutil.rmtree(out / READ, ignore_errors=True)
     return result
@@ -170,19 +169,20 @@ def head_config(
     config: FinetuneConfig,
     result: dict[str, Any],
     out: Path,
-    start: Counted | CountedNotes | None = None,
+    below: Head | None = None,
 ) -> HeadConfig:
     """What a trained head is for, with what answers beside it from now on; the validation part says how sure it is."""
     task = parts.task
-    given = parts.material if config.inputs == "notes" else None
+    given, start = parts.material if config.inputs == "notes" else None, None
     said = parts.answers(tagger, "valid", config.inputs)
     if given is not None and task.level == "note" and isinstance(parts.train, Windows):
         weights = metrics.class_weights(parts.labels, len(parts.classes), given.task.balance)
-        begun = start if isinstance(start, CountedNotes) else None
-        more = beside_notes(given, parts.train, weights, said, out / "counted", config.seed, begun)
+        start = trained_before(below, given) if below is not None else None
+        more = beside_notes(given, parts.train, weights, said, out / "counted", config.seed, start)
     else:
         more = beside(given, said, config.notes)
     tagger.counted = more.counted
+    begun = below.config if below is not None and start is not None else None  # what its networks have learnt from, too
     return HeadConfig(
         task=task.name,
         level=task.level,
@@ -195,7 +195,7 @@ def head_config(
         context=config.context,
         views=config.views,
         narrow=config.context_width,
-        played=config.played,
+        played=config.played or (begun is not None and begun.played),
         rank=config.rank,
         temperature=more.temperature,
         rule=more.rule,
@@ -203,7 +203,7 @@ def head_config(
         features=more.features,
         weights=origin,
         figures=(*result["figures"], *more.rows(given, load_answers(out / ANSWERS))),
-        corpora=tuple(sorted(set(parts.train.source.column("corpus")))),
+        corpora=tuple(sorted({*parts.train.source.column("corpus"), *(begun.corpora if begun is not None else ())})),
     )
 
 

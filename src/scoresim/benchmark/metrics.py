@@ -284,14 +284,14 @@ def temperature(truth: Ints, scores: NDArray[np.floating[Any]]) -> float:
         scores: [M, C] logits or log-probabilities.
 
     Returns:
-        One of 61 values from 1/8 to 8; 1 without items.
+        One of 91 values from 1/8 to 64; 1 without items.
     """
     known = truth >= 0
     if not known.any():
         return 1.0
     right, logits = truth[known], np.asarray(scores[known], dtype=np.float64)
     losses = []
-    tried = np.geomspace(1 / 8, 8, 61)
+    tried = np.geomspace(1 / 8, 64, 91)
     for value in tried:
         scaled = logits / value
         highest = scaled.max(axis=1, keepdims=True)
