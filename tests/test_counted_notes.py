@@ -340,5 +340,5 @@ def test_what_ships_reads_features_as_it_was_taught_to(melody: Material) -> None
     assert isinstance(head.tagger.counted, CountedNotes)
     counts = note_counts(melody.parts["test"][:1], head.config.hidden)
     [said] = counted_notes(head.tagger.counted, head.config.features, counts)
-    expected = [[-14.96399974822998, -14.338000297546387, 0.0], [0.0, -14.152999877929688, -8.505000114440918], [0.0, -15.177000045776367, -10.340999603271484]]
+    expected = [[-14.964, -14.338, 0.0], [0.0, -14.153, -8.505], [0.0, -15.177, -10.341]]
     assert said[[0, 7, 20]] == pytest.approx(np.array(expected), abs=5e-3)
