@@ -75,6 +75,39 @@ def test_a_work_is_in_one_part_whichever_book_it_is_in(monkeypatch: pytest.Monke
     assert [alone[name] for name in "156"] == ["valid", "test", "train"]
 
 
+def test_some_sources_alone_are_asked_in_the_parts_that_all_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def book(*items_of: tuple[str, str, str]) -> list[Item]:
+        return [item(*one) for one in items_of]
+
+    books = {
+        "one": book(("1", "x", "train"), ("2", "y", "train"), ("3", "z", "train"), ("4", "w", "valid")),
+        "two": book(("5", "x", "test"), ("6", "v", "test"), ("7", "u", "train")),
+    }
+    seeds = dict(zip("1234567", (1, 2, 3, 4, 1, 2, 5), strict=True))  # 6 is 2 under another name
+
+    def read(name: str, items: list[Item], *others: object) -> list[Piece]:
+        return [replace(piece(one.id, seeds[one.id]), corpus=name) for one in items]
+
+    fakes = {
+        name: SimpleNamespace(find=lambda folder: folder, items=lambda root, some=some: some)
+        for name, some in books.items()
+    }
+    monkeypatch.setattr(piecewise.corpora, "get", fakes.get)
+    monkeypatch.setattr(piecewise, "pieces", read)
+    task = replace(style_all.TASK, corpora=tuple(books), classes=("reel",), label=style_all.label)
+
+    def found(task: PieceTask) -> dict[str, str]:
+        parts = piecewise.gather(task, tmp_path, tmp_path, images=False).parts
+        return {one.id: part for part, some in parts.items() for one in some}
+
+    assert found(task) == {"1": "test", "3": "train", "4": "valid", "5": "test", "6": "test", "7": "train"}
+    assert found(task.of_sources(["one"])) == {"1": "test", "3": "train", "4": "valid"}
+    with pytest.raises(BadInput, match="the valid part has no piece"):
+        found(task.of_sources(["two"]))
+
+
 def test_styles_of_few_works_are_not_asked_and_large_ones_are_thinned() -> None:
     few = [piece(str(i), i, "waltz") for i in range(style_all.FEWEST_WORKS - 1)]
     many = [piece(str(i), i, "jig") for i in range(style_all.FEWEST_WORKS)]
@@ -129,6 +162,8 @@ def test_styles_and_composers_are_asked_of_all_sources_but_a_few(name: str) -> N
     large = {"giantmidi", "lakh", "maestro", "pdmx", "pop1k7"}  # that nobody has here
     assert sorted(task.corpora) == sorted(set(corpora.names()) - others - large - {"folder"})
     assert task.shared
-    with pytest.raises(BadInput, match="share works"):
-        task.of_sources(("asap", "nottingham"))
+    some = task.of_sources(("nottingham", "asap"))
+    assert (some.corpora, some.kept) == (task.corpora, ("asap", "nottingham"))
+    with pytest.raises(BadInput, match="has no source folder; its sources"):
+        task.of_sources(("asap", "folder"))
     assert task.of_sources(()) is task

@@ -145,6 +145,8 @@ def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, worke
                 parts[part_of[piece.id]].append(piece if task.prepared is None else task.prepared(piece))
     if task.shared:
         parts = without_copies(parts)
+    if task.kept:
+        parts = {part: [piece for piece in some if piece.corpus in task.kept] for part, some in parts.items()}
     classes = task.classes if isinstance(task.classes, tuple) else task.classes(parts["train"])
     parts = {part: [p for p in some if np.max(task.label(p, classes)) >= 0] for part, some in parts.items()}
     for part, some in parts.items():

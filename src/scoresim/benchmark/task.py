@@ -13,9 +13,8 @@ notation" beside its inputs.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from zipfile import BadZipFile
@@ -106,7 +105,7 @@ class View:
 
     def __getitem__(self, index: int) -> Pair:
         pair = self.source[self.rows[index]]
-        return dataclasses.replace(pair, notes=with_one_program(pair.notes))
+        return replace(pair, notes=with_one_program(pair.notes))
 
     def __iter__(self) -> Iterator[Pair]:
         return (self[i] for i in range(len(self)))
@@ -152,7 +151,7 @@ class Answers:
         """
         if not (np.array_equal(self.truth, other.truth) and np.array_equal(self.work, other.work)):
             raise ValueError("answers about different items")
-        return dataclasses.replace(self, scores=(self.log_probabilities + other.log_probabilities).astype(np.float32))
+        return replace(self, scores=(self.log_probabilities + other.log_probabilities).astype(np.float32))
 
     @property
     def log_probabilities(self) -> Floats:
@@ -294,13 +293,11 @@ class PieceTask:
         label: [N] class of every note of a piece, below 0 for none; or the one class of a piece, below 0 for none.
         measures: metrics.
         obtain: how a user comes to the data, in a sentence.
-        hidden: attributes of notes that no system may see.
-        notes: of a window.
+        hidden: attributes of notes that no system may see; notes: of a window.
         least: notes that the last window of a piece needs to be asked.
         transposes: whether a transposed piece has the same labels; hurries: the same for a faster one.
         balance: weight of a class in the loss: its share to the power of minus this.
-        pictured: whether there is an image that may be seen.
-        composers: whether the image is the composer's notation and not engraved from MIDI.
+        pictured: whether an image may be seen; composers: whether it is the composer's notation, not made from MIDI.
         published: figures of others.
         elsewhere: pieces of other sources that the trained head answers too, where they are there.
         rule: name of a rule without learning, and what it says of notes as a system may see them: [N, C] scores of
@@ -310,6 +307,7 @@ class PieceTask:
             follow from the old one.
         width: of the networks that read features of its notes (decision 0025).
         shared: whether its sources share works, and music under other names (`piecewise.asked`, `without_copies`).
+        kept: sources whose pieces are asked, where works are shared: all say in which part one is. () is all.
     """
 
     name: str
@@ -336,6 +334,7 @@ class PieceTask:
     turned: Callable[[Piece, int], Piece] | None = None
     width: int = 64
     shared: bool = False
+    kept: tuple[str, ...] = ()
 
     @property
     def items(self) -> str:
@@ -346,13 +345,14 @@ class PieceTask:
         """The same question about pieces of some of its sources alone; of all, where none is chosen.
 
         Raises:
-            BadInput: the task has no such source, or some alone would put their works into other parts.
+            BadInput: the task has no such source.
         """
         if unknown := sorted(set(chosen) - set(self.corpora)):
             raise BadInput(f"{self.name} has no source {', '.join(unknown)}; its sources: {', '.join(self.corpora)}.")
-        if chosen and self.shared:
-            raise BadInput(f"the sources of {self.name} share works; it is learnt from all of them, without --sources.")
-        return dataclasses.replace(self, corpora=tuple(n for n in self.corpora if n in chosen)) if chosen else self
+        if not chosen:
+            return self
+        kept = tuple(name for name in self.corpora if name in chosen)
+        return replace(self, kept=kept) if self.shared else replace(self, corpora=kept)
 
     def select(self, answers: Answers, classes: Sequence[str]) -> float:
         """The first metric over all items."""
