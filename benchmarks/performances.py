@@ -18,7 +18,6 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -68,12 +67,19 @@ def found_in(score: Piece, whole: Whole) -> Ints:
     return out
 
 
-def kept(file: Path, made: Callable[[], Ints]) -> Ints:
-    """What is made, or was made before and kept in a file."""
+def laid_along(score: Piece, whole: Whole, keep: Path) -> Ints:
+    """As `found_in`, or as it was found before and kept in a folder: by what is played, however it was read."""
+    played = notes_of(whole)
+    order = np.lexsort((played.pitch, played.seconds))
+    moments = np.round(1000 * played.seconds[order]).astype(np.int64)
+    pitch = played.pitch[order].astype(np.int64)
+    file = keep / f"{hashlib.sha256(score.ids.tobytes() + moments.tobytes() + pitch.tobytes()).hexdigest()[:24]}.npy"
     if not file.is_file():
         with replacing(file) as temporary, temporary.open("wb") as out:
-            np.save(out, made())
-    return np.asarray(np.load(file, allow_pickle=False))
+            np.save(out, found_in(score, whole)[order])
+    note = np.empty(len(order), dtype=np.int64)
+    note[order] = np.load(file, allow_pickle=False)
+    return note
 
 
 def firsts(scores: Path, part: str) -> Iterator[tuple[Item, Item]]:
@@ -127,8 +133,7 @@ def main() -> None:
             if labels.max() < 0 or len(whole.piece) > given.most:
                 print(f"{played.id} is left out: {len(whole.piece)} notes, {len(score.staves)} staves", flush=True)
                 continue
-            name = hashlib.sha256(score.ids.tobytes() + whole.piece.ids.tobytes()).hexdigest()[:24]
-            note = kept(given.keep / f"{name}.npy", partial(found_in, score, whole))
+            note = laid_along(score, whole, given.keep)
             truth.append(np.where(note >= 0, labels[note], -1))
             works.append(written.work)
             for who, scores in said_of(sim, whole.piece, given.question).items():

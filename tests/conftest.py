@@ -265,7 +265,11 @@ def script() -> Callable[[str], ModuleType]:
         spec = importlib.util.spec_from_file_location(f"script_{file.stem}", file)
         assert spec is not None and spec.loader is not None
         module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up
-        spec.loader.exec_module(module)
+        sys.path.insert(0, str(file.parent))  # as when it is run
+        try:
+            spec.loader.exec_module(module)
+        finally:
+            sys.path.remove(str(file.parent))
         return module
 
     return load

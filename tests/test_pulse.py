@@ -21,12 +21,14 @@ from scoresim.data.corpora.folder import items_of
 from scoresim.data.given import write_beats
 from scoresim.data.pieces import read_piece
 from scoresim.data.rubato import Written, performed, play, wander
+from scoresim.errors import BadInput
 from scoresim.score import pulse
+from scoresim.score.convolutions import FEATURES, network, of_arrays
 from scoresim.score.notate import notate
 from scoresim.score.notes import Score, notes_from_columns
 from scoresim.score.onsets import onsets, rows
 from scoresim.score.performance import seconds
-from scoresim.score.pulse_network import FEATURES, PERIODS, WEIGHTS, Said, network, of_arrays
+from scoresim.score.pulse_network import DILATIONS, PERIODS, WEIGHTS, Said, said_by
 from scoresim.score.read import bars_from_signatures, read_midi
 from scoresim.score.timeline import followed
 
@@ -76,12 +78,8 @@ def agreement(truth: np.ndarray, found: np.ndarray) -> float:
 @given(seed=st.integers(0, 10_000), metre=st.sampled_from([(2, 4), (3, 4), (4, 4), (6, 8), (9, 8), (3, 8)]))
 @example(seed=83, metre=(3, 8))
 def test_a_score_is_played_with_its_beats(seed, metre):
-    """Without swing, which in metres of eighths moves beats, too (log of 2026-11-30, "a melody that is played")."""
     score = dance(12, metre, seed)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rubato, "_swung", lambda onset, _: onset)
-        played = play(score, np.random.default_rng(seed))
-        again = play(score, np.random.default_rng(seed))
+    played, again = (play(score, np.random.default_rng(seed)) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(played, again, strict=True))
     places, down, compound = score.beats()
     assert len(played.beats) == len(places) and down.sum() == 12
@@ -96,11 +94,15 @@ def test_a_score_is_played_with_its_beats(seed, metre):
 @given(seed=st.integers(0, 10_000))
 def test_eighths_that_are_swung_come_late_and_quarters_do_not(seed):
     written = np.arange(0, 8, 0.25)
-    swung = rubato._swung(written, np.random.default_rng(seed))
+    like = dance(8, (4, 4))
+    score = dataclasses.replace(like, onset=written)
+    swung = rubato._swung(score, np.random.default_rng(seed))
     assert (np.diff(swung) > 0).all()
     np.testing.assert_allclose(swung[::4], written[::4], atol=1e-9)
     late = swung[2::4] - written[2::4]
     assert np.allclose(late, late[0]) and (late[0] == 0 or 0.02 <= late[0] <= 0.17)
+    eighths = dataclasses.replace(score, signatures=((6, 8),) * 8)
+    assert np.array_equal(rubato._swung(eighths, np.random.default_rng(seed)), written)
 
 
 def test_a_piece_is_read_as_somebody_plays_it_and_its_notes_know_which_they_were():
@@ -150,7 +152,8 @@ NOTES = st.lists(
 def test_any_notes_have_finite_features_whatever_their_order(notes, seed):
     onset, length, pitch, velocity = (np.array(column) for column in zip(*notes, strict=True))
     there = onsets(onset, length, pitch, velocity)
-    assert np.isfinite(there.table).all() and there.table.shape == (len(there.times), len(network().mean))
+    assert np.isfinite(there.table).all()
+    assert there.table.shape == (len(there.times), len(network(WEIGHTS, DILATIONS).mean))
     assert (np.diff(there.times) > 0).all() and len(there.row) == len(notes)
     order = np.random.default_rng(seed).permutation(len(notes))
     other = onsets(onset[order], length[order], pitch[order], velocity[order])
@@ -218,44 +221,47 @@ def test_the_network_says_what_the_module_says_that_learnt(script):
     torch = pytest.importorskip("torch")
     learning = script("runs/pulse.py")
     torch.manual_seed(0)
-    module = learning.Pulse(len(network().mean)).eval()
-    features = np.random.default_rng(0).normal(size=(50, len(network().mean))).astype(np.float32)
+    count = len(network(WEIGHTS, DILATIONS).mean)
+    module = learning.pulse(count).eval()
+    features = np.random.default_rng(0).normal(size=(50, count)).astype(np.float32)
     with torch.no_grad():
         asked = module(torch.from_numpy(features)[None], torch.ones(1, 50))[0].numpy()
-    here = of_arrays(module.arrays())(features)
+    here = said_by(of_arrays(module.arrays(), DILATIONS)(features))
     assert np.allclose(here.beat, asked[:, 0], atol=0.02) and np.allclose(here.compound, asked[:, 2], atol=0.02)
     assert np.exp(here.period).sum(axis=1) == pytest.approx(np.ones(50), abs=1e-4)
 
 
-def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch, script):
+@pytest.mark.parametrize("name", ["pulse", "division"])
+def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch, script, name):
     pytest.importorskip("torch")
-    learning = script("runs/pulse.py")
-    playings = learning.Playings([dance(40, (3, 4), seed) for seed in range(3)], np.full(3, 1 / 3))
-    monkeypatch.setattr(learning, "scores", lambda *_: {"train": playings, "valid": playings})
-    monkeypatch.setattr(learning, "STRETCHES", 2)
-    monkeypatch.setattr(learning, "JUDGED", 2)
+    learning = script(f"runs/{name}.py")
+    along = sys.modules["along"]
+    scores = [dance(40, (3, 4), seed) for seed in range(3)], np.full(3, 1 / 3)
+    monkeypatch.setattr(along, "read", lambda *_: {"train": scores, "valid": scores})
+    monkeypatch.setattr(along, "STRETCHES", 2)
+    monkeypatch.setattr(along, "JUDGED", 2)
     monkeypatch.setattr(learning, "LENGTH", 64)
 
     def learn(out: str, *options: str) -> dict[str, np.ndarray]:
         file = tmp_path / f"{out}.npz"
-        monkeypatch.setattr(sys, "argv", ["pulse", str(CORPORA), str(tmp_path / out), "--weights", str(file), *options])
+        monkeypatch.setattr(sys, "argv", [name, str(CORPORA), str(tmp_path / out), "--weights", str(file), *options])
         learning.main()
         return dict(np.load(file))
 
     whole = learn("whole", "--steps", "6")
-    stream = learning.Playings.stream
+    stream = along.Playings.stream
 
     def broken(playings, seed, start):
         yield from itertools.islice(stream(playings, seed, start), 3)
-        raise learning.BadInput("the disk is gone")
+        raise BadInput("the disk is gone")
 
-    with monkeypatch.context() as gone, pytest.raises(learning.BadInput, match="the disk is gone"):
-        gone.setattr(learning.Playings, "stream", broken)
+    with monkeypatch.context() as gone, pytest.raises(BadInput, match="the disk is gone"):
+        gone.setattr(along.Playings, "stream", broken)
         learn("halves", "--steps", "6")
     halves = learn("halves", "--steps", "6")
-    assert whole.keys() == halves.keys() and all(np.array_equal(whole[name], halves[name]) for name in whole)
-    thin = learning.Playings([dance(2, (2, 4))], np.ones(1))
-    with pytest.raises(learning.BadInput, match="no score of 40 notes"):
+    assert whole.keys() == halves.keys() and all(np.array_equal(whole[key], halves[key]) for key in whole)
+    thin = along.Playings([dance(2, (2, 4))], np.ones(1), learning.row, learning.BARS)
+    with pytest.raises(BadInput, match="no score of 40 notes"):
         thin.one(np.random.default_rng(0))
 
 

@@ -36,7 +36,7 @@ TRIES = 20
 GRACE = 1 / GRID  # a grace note lasts one step of the grid
 NEAR = 1e-3  # quarter notes that are the same
 TICKS = 480  # of a recorded performance per half second
-PLAYING = 1  # format of files of playings; a new number makes old ones useless
+PLAYING = 2  # format of files of playings; a new number makes old ones useless
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -113,6 +113,12 @@ class Written:
             compound.append(np.full(len(some), three))
         return np.concatenate(places), np.concatenate(down), np.concatenate(compound)
 
+    def metres(self, places: Floats) -> tuple[tuple[int, int, int], ...]:
+        """Of beats at [K] quarter notes: each at which the time signature changes, by its index, and what to."""
+        bar = np.searchsorted(self.bar_onset, places + NEAR, side="right") - 1
+        some = [self.signatures[min(number, len(self.signatures) - 1)] for number in bar.tolist()]
+        return tuple((at, *metre) for at, metre in enumerate(some) if not at or metre != some[at - 1])
+
 
 class Played(NamedTuple):
     """A performance of N notes, and its K beats.
@@ -125,6 +131,7 @@ class Played(NamedTuple):
         beats: [K] seconds, increasing.
         down, compound: [K] of these beats, as of `Written.beats`.
         note: [N] index of the written note that is played.
+        place: [N] quarter notes at which it is meant to begin: those of the score, or somewhat earlier in pop songs.
     """
 
     onset: Floats
@@ -137,6 +144,7 @@ class Played(NamedTuple):
     down: Bools
     compound: Bools
     note: Ints
+    place: Floats
 
 
 def play(score: Written, rng: np.random.Generator) -> Played:
@@ -166,7 +174,7 @@ def play(score: Written, rng: np.random.Generator) -> Played:
     np.maximum.at(high, row, score.pitch)
     np.minimum.at(low, row, score.pitch)
     top, bottom = score.pitch == high[row], score.pitch == low[row]
-    onset = time(_swung(score.onset, rng)) + _uneven(score, row, top, bottom, rng)
+    onset = time(_swung(score, rng)) + _uneven(score, row, top, bottom, rng)
     full = time(score.onset + score.duration) - time(score.onset)
     length = _held(onset, full, time(places), rng)
     velocity = _loud(row, len(moments), top, beat & ~early, downbeat & ~early, rng)
@@ -175,6 +183,7 @@ def play(score: Written, rng: np.random.Generator) -> Played:
     return Played(
         onset[kept], length[kept], score.pitch[kept], velocity[kept],
         (beat & ~early)[kept], (downbeat & ~early)[kept], time(places), down, compound, np.flatnonzero(kept),
+        score.onset[kept],
     )  # fmt: skip
 
 
@@ -260,9 +269,10 @@ def _clock(score: Written, places: Floats, rng: np.random.Generator, steady: boo
     return grid, np.r_[0.0, np.cumsum((seconds[1:] + seconds[:-1]) / 2 * STEP)] + rng.uniform(0.1, 2.0)
 
 
-def _swung(onset: Floats, rng: np.random.Generator) -> Floats:
-    """Onsets in quarter notes, seldom with eighths of unequal length."""
-    if rng.random() >= 0.07:
+def _swung(score: Written, rng: np.random.Generator) -> Floats:
+    """Onsets in quarter notes, seldom with eighths of unequal length; never where a beat may be no quarter note."""
+    onset = score.onset
+    if rng.random() >= 0.07 or any(denominator > 4 for _, denominator in score.signatures):
         return onset
     first, part = rng.uniform(0.52, 0.67), onset % 1
     return np.floor(onset) + np.where(part < 0.5, 2 * first * part, first + 2 * (part - 0.5) * (1 - first))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scoresim.score.notes import Bar, Beats, Score
 from scoresim.score.onsets import onsets
 from scoresim.score.performance import seconds
-from scoresim.score.pulse_network import PERIODS, Said, network
+from scoresim.score.pulse_network import PERIODS, Said, listen
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -56,7 +56,7 @@ def beats(midi: Score) -> Beats:
     begin = seconds(midi, midi.notes.onset)
     length = seconds(midi, midi.notes.onset + midi.notes.duration) - begin
     there = onsets(begin, length, midi.notes.pitch, midi.notes.velocity)
-    said = network()(there.table)
+    said = listen(there.table)
     found = path(there.times, said)
     if len(found) < 2:
         found = there.times[0] + 0.6 * np.arange(4)
