@@ -1,13 +1,12 @@
 """Train the network that hears how a beat is divided (`scoresim.score.division`), and put it in its place.
 
-    python runs/division.py DATA OUT [--steps 4000] [--seed 0] [--sources NAME ...] [--weights FILE]
+    python runs/division.py DATA OUT [--steps 5000] [--seed 0] [--sources NAME ...] [--weights FILE]
 
 DATA is the folder of the sources, OUT a folder for the training; one that was stopped goes on. What it learns from:
-`runs/along.py`. Half of the playings come with their beats, a quarter with these moved to the nearest onset, sometimes
-at half or twice the tempo, and a quarter with what the network that hears beats finds in them. The truth is the
-coarsest division of a cell on which all of its notes stand in the score. The state that is best on playings of the
-validation parts is written to FILE (src/scoresim/score/division.npz). `python benchmarks/rounding.py SCORES` says what
-it is worth. Half an hour on one core.
+`runs/along.py`. Half of the playings come with their beats, half with these moved to the nearest onset, sometimes at
+half or twice the tempo. The truth is the coarsest division of a cell on which all of its notes stand in the score. The
+state that is best on playings of the validation parts is written to FILE (src/scoresim/score/division.npz).
+`python benchmarks/rounding.py SCORES` says what it is worth. Nine minutes on one core.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from torch.nn import functional as F
 
 import scoresim.score
 from scoresim.data.rubato import GRACE, NEAR, TICKS, Played, Written, play
-from scoresim.score import pulse
 from scoresim.score.division import DILATIONS, DIVISIONS, WEIGHTS, features, table
 from scoresim.score.notes import Beats, Score, notes_from_columns
 from scoresim.score.quantize import together
@@ -34,11 +32,9 @@ from scoresim.training.tally import Tally
 WIDTH = 48
 LENGTH = 192  # cells of a stretch
 BARS = (16, 100)  # of a stretch of a score, at least and at most
-KNOWN, FOUND = 0.5, 0.25  # share of the playings whose beats are known, and are found by the network
+KNOWN = 0.5  # share of the playings whose beats are known
 TOGETHER = 0.07  # seconds within which a beat moves to an onset
 OCTAVE = 0.2  # share at half the tempo, and at twice
-LATTICE = 12  # places of a quarter note at which a beat may be found
-BEYOND = 20  # beats before the first and after the last
 OFF = 8  # ticks that a note may lie beside its place
 NOBODY = -1.0  # there is nothing to be divided
 
@@ -72,12 +68,8 @@ class FindDivisions:
 def row(score: Written, rng: np.random.Generator) -> Row:
     """`LENGTH` cells of a performance."""
     played = play(score, rng)
-    how = rng.random()
-    if how < KNOWN:
-        heard, name = known(score, played), "beats"
-    else:
-        heard, name = (found(score, played) if how < KNOWN + FOUND else moved(score, played, rng)), "estimated"
-    return cut(cells(score, played, heard, name), LENGTH, rng)
+    heard = known(score, played) if rng.random() < KNOWN else moved(score, played, rng)
+    return cut(cells(score, played, heard), LENGTH, rng)
 
 
 def known(score: Written, played: Played) -> Heard:
@@ -108,30 +100,15 @@ def moved(score: Written, played: Played, rng: np.random.Generator) -> Heard:
     return _increasing(times, places, np.arange(len(times)) % count == 0, (3 * count, 8) if three else (count, 4))
 
 
-def found(score: Written, played: Played) -> Heard:
-    """The beats that are found."""
-    beats = pulse.beats(_performance(played))
-    times, places = (_further(some) for some in (played.beats, score.beats()[0]))
-    at = np.round(np.interp(beats.seconds, times, places) * LATTICE) / LATTICE
-    return _increasing(beats.seconds, at, beats.downbeat, beats.signatures[0][1:])
-
-
 def _increasing(times: np.ndarray, places: np.ndarray, down: np.ndarray, metre: tuple[int, int]) -> Heard:
     """Beats without those that are no later, or no later in the score, than the one before."""
     kept = np.r_[True, (np.diff(times) > NEAR) & (np.diff(places) > NEAR)]
     return Heard(Beats(times[kept], down[kept], ((0, *metre),)), places[kept])
 
 
-def _further(some: np.ndarray) -> np.ndarray:
-    """Beats, with `BEYOND` more before and after."""
-    more = np.arange(1, BEYOND + 1)
-    return np.r_[some[0] - (some[1] - some[0]) * more[::-1], some, some[-1] + (some[-1] - some[-2]) * more]
-
-
-def _performance(played: Played, more: np.ndarray | None = None) -> Score:
+def _performance(played: Played, more: np.ndarray) -> Score:
     """MIDI of what is played, in its order, and of some moments after that."""
-    onset = played.onset if more is None else np.r_[played.onset, more]
-    empty = np.zeros(len(onset) - len(played.onset), dtype=np.int64)
+    onset, empty = np.r_[played.onset, more], np.zeros(len(more), dtype=np.int64)
     notes = notes_from_columns(
         onset=np.maximum(np.round(onset * 2 * TICKS), 0).astype(np.int64),
         duration=np.maximum(np.round(np.r_[played.length, empty] * 2 * TICKS), 1).astype(np.int64),
@@ -141,9 +118,9 @@ def _performance(played: Played, more: np.ndarray | None = None) -> Score:
     return Score(TICKS, notes, (), tempos=((0, 120.0),))
 
 
-def cells(score: Written, played: Played, heard: Heard, how: str) -> Row:
+def cells(score: Written, played: Played, heard: Heard) -> Row:
     """Of the cells between some beats: features, and the number of their division in `DIVISIONS`."""
-    line = from_beats(_performance(played, heard.beats.seconds), heard.beats, how)
+    line = from_beats(_performance(played, heard.beats.seconds), heard.beats, "beats")
     count = len(played.onset)
     inside = (played.place >= heard.places[0] - NEAR) & (played.place <= heard.places[-1] + NEAR)
     truth = np.interp(played.place, heard.places, line.onset[count:])
@@ -170,7 +147,7 @@ def coarsest(line: Timeline, onset: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    given = asked(__doc__, 4000, Path(scoresim.score.__file__).parent / WEIGHTS)
+    given = asked(__doc__, 5000, Path(scoresim.score.__file__).parent / WEIGHTS)
     one = from_beats(
         Score(TICKS, notes_from_columns(onset=np.array([0]), duration=np.array([1]), pitch=np.array([60])), ()),
         Beats(np.arange(4.0), np.zeros(4, dtype=bool)),
