@@ -85,9 +85,9 @@ def test_what_anyone_may_use_has_learnt_from_nothing_else() -> None:
     assert {source for head in heads for source in head.config.corpora} <= {row[0].strip("| ") for row in rows}
 
 
-def test_weights_for_any_use_match_find_and_hear_melodies() -> None:
+def test_weights_for_any_use_match_find_and_hear_melodies_and_hands() -> None:
     sim = scoresim.load("small-free")
-    assert sim.weights != scoresim.load("small").weights and set(sim.heads) == {"melody"}
+    assert sim.weights != scoresim.load("small").weights and set(sim.heads) == {"hand", "melody"}
     found = sim.analyze(ROOT / "examples" / "menuet.krn", ROOT / "examples" / "menuet.png")
     assert found.match is not None and found.match.probability > 0.5
     assert found.notes is not None and found.notes.melody is not None
