@@ -5,10 +5,12 @@
 SCORES is ASAP's folder. As in `benchmarks/performances.py`, whose alignments are kept in FOLDER, the first performance
 of every score of the part with two staves is laid along the score. A note that is found there is right if it begins as
 many quarter notes after the middle of the onset before (in the score) as it does there; ornaments that are written out,
-rolled chords and mistakes of the alignment count as wrong. A performance may be written at a quarter to four times the
-tempo of the score. Once with the beats of the score, which lie in between what is found, and once with those that are
-estimated. Performances that share less than four fifths of their notes with the score are left out. Mean over
-performances, 95 % intervals over works. Ends with one line of JSON.
+rolled chords and mistakes of the alignment count as wrong; notes of one pitch that fall together when the performance
+is read are asked as one. A performance may be written at a quarter to four times the tempo of the score. Once with the
+beats of the score, interpolated between the notes that are found, and once with those that are estimated. Performances
+of more than MOST notes are left out, and those that share less than four fifths of their notes with the score. Mean
+over performances, 95 % intervals over works; --each prints each of them. Needs the extra `bench`. Ends with one line
+of JSON.
 """
 
 from __future__ import annotations

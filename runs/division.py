@@ -6,7 +6,7 @@ DATA is the folder of the sources, OUT a folder for the training; one that was s
 `runs/along.py`. Half of the playings come with their beats, half with these moved to the nearest onset, sometimes at
 half or twice the tempo. The truth is the coarsest division of a cell on which all of its notes stand in the score. The
 state that is best on playings of the validation parts is written to FILE (src/scoresim/score/division.npz).
-`python benchmarks/rounding.py SCORES` says what it is worth. Nine minutes on one core.
+`python benchmarks/rounding.py SCORES` says what it is worth. Eight to nine minutes on one core.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 import scoresim.score
 from scoresim.data.rubato import GRACE, NEAR, TICKS, Played, Written, play
-from scoresim.score.division import DILATIONS, DIVISIONS, WEIGHTS, features, table
+from scoresim.score.division import DILATIONS, DIVISIONS, WEIGHTS, features, possible, table
 from scoresim.score.notes import Beats, Score, notes_from_columns
 from scoresim.score.quantize import together
 from scoresim.score.timeline import Timeline, from_beats
@@ -138,11 +138,11 @@ def coarsest(line: Timeline, onset: np.ndarray) -> np.ndarray:
     size = np.diff(line.cells)[cell]
     part = (at - line.cells[cell]) / size
     out = np.full(count, NOBODY)
-    there = np.isin(np.arange(count), cell)
+    there = np.isin(np.arange(count), cell)[:, None] & possible(line.cells, np.asarray(DIVISIONS))
     for number in np.argsort(DIVISIONS)[::-1]:
         parts = DIVISIONS[number]
         off = np.abs(part * parts - np.round(part * parts)) / parts * size > OFF
-        out[there & ~np.isin(np.arange(count), cell[off])] = number
+        out[there[:, number] & ~np.isin(np.arange(count), cell[off])] = number
     return out
 
 

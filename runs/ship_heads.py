@@ -139,7 +139,8 @@ def row(name: str, head: Head, weights: Path) -> str:
 PRECISION = "half precision, with heads for questions that\nmusicians ask."
 TABLE = """### Heads
 Each trained on the notes or pictures of the sources named, and asked about the test parts of the same sources; of
-other music their confidence means less.
+other music their confidence means less. Figures are of the day of the training; results/heads.json has those of MIDI
+as it is read now.
 
 | head | question | reads | learnt from | test part | size |
 |---|---|---|---|---|--:|

@@ -104,7 +104,7 @@ def test_some_sources_alone_are_asked_in_the_parts_that_all_say(
 
     assert found(task) == {"1": "test", "3": "train", "4": "valid", "5": "test", "6": "test", "7": "train"}
     assert found(task.of_sources(["one"])) == {"1": "test", "3": "train", "4": "valid"}
-    with pytest.raises(BadInput, match="the valid part has no piece"):
+    with pytest.raises(BadInput, match="the valid part of two has no piece"):
         found(task.of_sources(["two"]))
 
 

@@ -8,7 +8,9 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import symusic
 
 import scoresim
 from scoresim import checkpoint
@@ -85,7 +87,7 @@ def test_what_anyone_may_use_has_learnt_from_nothing_else() -> None:
     assert {source for head in heads for source in head.config.corpora} <= {row[0].strip("| ") for row in rows}
 
 
-def test_weights_for_any_use_match_find_and_hear_melodies_and_hands() -> None:
+def test_weights_for_any_use_match_find_and_hear_melodies_and_hands(tmp_path: Path) -> None:
     sim = scoresim.load("small-free")
     assert sim.weights != scoresim.load("small").weights and set(sim.heads) == {"hand", "melody"}
     found = sim.analyze(ROOT / "examples" / "menuet.krn", ROOT / "examples" / "menuet.png")
@@ -93,6 +95,19 @@ def test_weights_for_any_use_match_find_and_hear_melodies_and_hands() -> None:
     assert found.notes is not None and found.notes.melody is not None
     upper = found.notes.staff == 1
     assert found.notes.melody[upper].mean() > 0.5 > found.notes.melody[~upper].mean()
+    written = sim.hands(ROOT / "examples" / "menuet.krn", tmp_path / "hands.mid").notes
+    midi = symusic.Score(tmp_path / "hands.mid")
+    together = symusic.Track("Piano")
+    for track in midi.tracks:
+        together.notes.extend(track.notes)
+    midi.tracks = [together]
+    midi.dump_midi(tmp_path / "one.mid")
+    heard = sim.analyze(tmp_path / "one.mid").notes
+    assert written is not None and heard is not None and written.right is not None and heard.right is not None
+    assert heard.staff is None or not heard.staff.any(), "MIDI does not say it"
+    order = [np.lexsort((some.pitch, some.seconds)) for some in (written, heard)]
+    assert (written.pitch[order[0]] == heard.pitch[order[1]]).all()
+    assert np.mean((written.right >= 0.5)[order[0]] == (heard.right >= 0.5)[order[1]]) > 0.9
 
 
 def test_every_head_stands_on_them_and_says_what_it_knows() -> None:

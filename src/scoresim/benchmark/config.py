@@ -90,7 +90,8 @@ class FinetuneConfig:
     sources: tuple[str, ...] = field(
         default=(),
         metadata={
-            "help": "Sources that are learnt from and asked, for tasks of whole pieces; none is all of the task's."
+            "help": "Sources that are learnt from and asked, for tasks of whole pieces; none is all of the "
+            "task's. Where sources share works, all have to be there."
         },
     )
     played: bool = field(

@@ -123,7 +123,7 @@ def without_copies(parts: dict[str, list[Piece]]) -> dict[str, list[Piece]]:
 
 
 def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, workers: int = 2) -> Material:
-    """Read the pieces of a task.
+    """Read the pieces of a task; where it asks some of its sources alone (`task.kept`), the others say the parts.
 
     Args:
         task: what is asked.
@@ -151,7 +151,8 @@ def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, worke
     parts = {part: [p for p in some if np.max(task.label(p, classes)) >= 0] for part, some in parts.items()}
     for part, some in parts.items():
         if not some:
-            raise BadInput(f"the {part} part has no piece for the task {task.name}. {task.obtain}")
+            of = f" of {', '.join(task.kept)}" if task.kept else ""
+            raise BadInput(f"the {part} part{of} has no piece for the task {task.name}. {task.obtain}")
     content = [
         [part, p.corpus, p.id, hashlib.sha256(p.ids.tobytes()).hexdigest()] for part in PARTS for p in parts[part]
     ]

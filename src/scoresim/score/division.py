@@ -1,9 +1,9 @@
 """Into how many parts every cell of a performance is divided, as a small network hears it.
 
 A triplet played freely lies as near to the grid of 16ths as to its own: what tells them apart is how fast it would be,
-what stands in the cells around, and what a whole piece is made of. A network of convolutions along the cells (fifty
+what stands in the cells around, and what a whole piece is made of. A network of convolutions along the cells (seventy
 thousand numbers, learnt by `runs/division.py` from scores that were played by rule) is told what each division would
-cost, where the notes of the cell lie, how long it lasts and where it stands in its bar.
+cost, where the notes of the cell lie, how long it lasts, and whether a bar begins there, of what kind of metre.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ WEIGHTS = "division.npz"
 DILATIONS = (1, 2, 4, 8, 1, 2)
 DIVISIONS = (1, 2, 4, 3, 8, 6, 16, 12)  # parts of a cell
 PLACES = 24  # of a cell, at which its notes are counted
-COLLISION = 2.5  # cost of an onset that is thrown together with another,
-FARTHEST = 30.0  # of all notes that lie far from a division,
-IMPOSSIBLE = 100.0  # of a division that is finer than anything that is written,
-MOST = 60.0  # and of a division, at most, as it is told
+COLLISION = 2.5  # cost of an onset that is thrown together with another
+FARTHEST = 30.0  # the most that one note costs
+IMPOSSIBLE = 100.0  # cost of a division that cannot be written in its cell
+MOST = 60.0  # the most that the network is told
 JITTER = 0.03  # seconds by which players miss
 NOISE = (0.03, 0.15)  # the same as a share of a cell, at least and at most
 FASTEST = 0.05  # seconds of a cell, at least

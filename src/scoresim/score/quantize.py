@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scoresim.score.division import divisions, misfit, place
+from scoresim.score.division import FASTEST, divisions, misfit, place
 from scoresim.score.timeline import QUARTER, SHORTEST, Floats, Timeline
 
 Ints = NDArray[np.int64]
@@ -50,7 +50,7 @@ def together(line: Timeline) -> Floats:
     times = line.onset[order]
     cell, _, size = place(line, times)
     length = line.beat_seconds[cell]
-    limit = np.where(np.isnan(length), CHORD_TICKS / 2, np.minimum(CHORD / np.maximum(length, 0.05), 0.12) * size)
+    limit = np.where(np.isnan(length), CHORD_TICKS / 2, np.minimum(CHORD / np.maximum(length, FASTEST), 0.12) * size)
     run = np.r_[0, np.cumsum(np.diff(times) > limit[1:])] if len(times) else np.zeros(0, np.int64)
     # a run that has grown longer than twice the limit is a slide over the keys, and is cut there
     first = np.r_[True, np.diff(run) > 0]
