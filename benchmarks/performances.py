@@ -92,6 +92,23 @@ def firsts(scores: Path, part: str) -> Iterator[tuple[Item, Item]]:
             yield item, played[PurePosixPath(item.id).parent]
 
 
+def readable(scores: Path, part: str, most: int) -> Iterator[tuple[Item, Item, Piece, Whole]]:
+    """As `firsts`, each with what it is read as; what cannot be read, or has more notes, is left out and named."""
+    with Workers(1) as workers:
+        for written, played in firsts(scores, part):
+            try:
+                score = read_piece("asap", written, images=False)
+                [whole] = read_wholes([played.path], workers=workers)
+                whole = known(whole, played.path)
+            except (ScoresimError, ValueError) as error:
+                print(f"{played.id} is left out: {error}", flush=True)
+                continue
+            if len(whole.piece) > most:
+                print(f"{played.id} is left out: {len(whole.piece)} notes", flush=True)
+                continue
+            yield written, played, score, whole
+
+
 def said_of(sim: Sim, piece: Piece, question: str) -> dict[str, np.ndarray]:
     """[N, classes] scores of the notes of a performance, by who says it."""
     task, head = TASKS[question], sim.heads[question]
@@ -120,26 +137,18 @@ def main() -> None:
     truth: list[Ints] = []
     said: dict[str, list[np.ndarray]] = {}
     works: list[str] = []
-    with Workers(1) as workers:
-        for written, played in firsts(given.scores, given.part):
-            try:
-                score = read_piece("asap", written, images=False)
-                [whole] = read_wholes([played.path], workers=workers)
-                whole = known(whole, played.path)
-            except (ScoresimError, ValueError) as error:
-                print(f"{played.id} is left out: {error}", flush=True)
-                continue
-            labels = LABELS[given.question](score)
-            if labels.max() < 0 or len(whole.piece) > given.most:
-                print(f"{played.id} is left out: {len(whole.piece)} notes, {len(score.staves)} staves", flush=True)
-                continue
-            note = laid_along(score, whole, given.keep)
-            truth.append(np.where(note >= 0, labels[note], -1))
-            works.append(written.work)
-            for who, scores in said_of(sim, whole.piece, given.question).items():
-                said.setdefault(who, []).append(scores)
-            share = (note >= 0).mean()
-            print(f"{played.id}: {len(whole.piece)} notes, {share:.0%} found in the score", flush=True)
+    for written, played, score, whole in readable(given.scores, given.part, given.most):
+        labels = LABELS[given.question](score)
+        if labels.max() < 0:
+            print(f"{played.id} is left out: {len(score.staves)} staves", flush=True)
+            continue
+        note = laid_along(score, whole, given.keep)
+        truth.append(np.where(note >= 0, labels[note], -1))
+        works.append(written.work)
+        for who, scores in said_of(sim, whole.piece, given.question).items():
+            said.setdefault(who, []).append(scores)
+        share = (note >= 0).mean()
+        print(f"{played.id}: {len(whole.piece)} notes, {share:.0%} found in the score", flush=True)
     if not truth:
         raise BadInput(f"{given.scores} has no performance of the {given.part} part with a score of two staves.")
     index, _ = metrics.groups_of(works)

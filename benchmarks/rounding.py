@@ -22,17 +22,15 @@ from pathlib import Path
 
 import numpy as np
 from beats import SHARED, increasing
-from performances import firsts, laid_along
+from performances import laid_along, readable
 
 from scoresim.benchmark import metrics
-from scoresim.data.given import known, read_wholes
-from scoresim.data.pieces import Whole, read_piece
+from scoresim.data.pieces import Whole
 from scoresim.data.rubato import Written
-from scoresim.errors import BadInput, ScoresimError
+from scoresim.errors import BadInput
 from scoresim.score import pulse
 from scoresim.score.notes import Beats, Score, notes_from_columns
 from scoresim.score.quantize import quantize
-from scoresim.score.sandbox import Workers
 from scoresim.score.timeline import QUARTER, from_beats
 from scoresim.understand.analysis import notes_of
 
@@ -82,35 +80,22 @@ def main() -> None:
     given = parser.parse_args()
     warnings.filterwarnings("ignore", module="partitura|parangonar")
     table, works = [], []
-    with Workers(1) as workers:
-        for written, played in firsts(given.scores, given.part):
-            try:
-                score = read_piece("asap", written, images=False)
-                [whole] = read_wholes([played.path], workers=workers)
-                whole = known(whole, played.path)
-            except (ScoresimError, ValueError) as error:
-                print(f"{played.id} is left out: {error}", flush=True)
-                continue
-            if not len(score) or len(whole.piece) > given.most:
-                print(f"{played.id} is left out: {len(whole.piece)} notes", flush=True)
-                continue
-            note = laid_along(score, whole, given.keep)
-            if (note >= 0).mean() < SHARED:
-                print(f"{played.id} is left out: {(note >= 0).mean():.0%} of its notes are in the score", flush=True)
-                continue
-            quarters = np.where(note >= 0, score.onset[note], np.nan)
-            midi = midi_of(whole)
-            ways = {
-                "beats": beats_of(Written.of(score), quarters, midi.notes.onset / (2 * TICKS)),
-                "estimated": pulse.beats(midi),
-            }
-            figures = [
-                right(quantize(from_beats(midi, beats, how))[0] / QUARTER, quarters) for how, beats in ways.items()
-            ]
-            table.append(figures)
-            works.append(written.work)
-            if given.each:
-                print(f"{played.id:70}" + "".join(f"{figure:8.3f}" for figure in figures), flush=True)
+    for written, played, score, whole in readable(given.scores, given.part, given.most):
+        note = laid_along(score, whole, given.keep)
+        if (note >= 0).mean() < SHARED:
+            print(f"{played.id} is left out: {(note >= 0).mean():.0%} of its notes are in the score", flush=True)
+            continue
+        quarters = np.where(note >= 0, score.onset[note], np.nan)
+        midi = midi_of(whole)
+        ways = {
+            "beats": beats_of(Written.of(score), quarters, midi.notes.onset / (2 * TICKS)),
+            "estimated": pulse.beats(midi),
+        }
+        figures = [right(quantize(from_beats(midi, beats, how))[0] / QUARTER, quarters) for how, beats in ways.items()]
+        table.append(figures)
+        works.append(written.work)
+        if given.each:
+            print(f"{played.id:70}" + "".join(f"{figure:8.3f}" for figure in figures), flush=True)
     if not table:
         raise BadInput(f"{given.scores} has no performance of the {given.part} part with a score.")
     groups, count = metrics.groups_of(works)
