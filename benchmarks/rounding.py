@@ -91,7 +91,10 @@ def main() -> None:
             "beats": beats_of(Written.of(score), quarters, midi.notes.onset / (2 * TICKS)),
             "estimated": pulse.beats(midi),
         }
-        figures = [right(quantize(from_beats(midi, beats, how))[0] / QUARTER, quarters) for how, beats in ways.items()]
+        figures = [
+            right(quantize(from_beats(midi, beats, how), midi.notes.pitch)[0] / QUARTER, quarters)
+            for how, beats in ways.items()
+        ]
         table.append(figures)
         works.append(written.work)
         if given.each:

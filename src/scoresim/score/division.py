@@ -3,7 +3,9 @@
 A triplet played freely lies as near to the grid of 16ths as to its own: what tells them apart is how fast it would be,
 what stands in the cells around, and what a whole piece is made of. A network of convolutions along the cells (seventy
 thousand numbers, learnt by `runs/division.py` from scores that were played by rule) is told what each division would
-cost, where the notes of the cell lie, how long it lasts, and whether a bar begins there, of what kind of metre.
+cost, where the notes of the cell lie, how long it lasts, and whether a bar begins there, of what kind of metre. Of
+trills and tremolos it thinks too coarsely: what would put a note on the place of another of its pitch, where only one
+of both could be written, costs extra.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ DILATIONS = (1, 2, 4, 8, 1, 2)
 DIVISIONS = (1, 2, 4, 3, 8, 6, 16, 12)  # parts of a cell
 PLACES = 24  # of a cell, at which its notes are counted
 COLLISION = 2.5  # cost of an onset that is thrown together with another
+DOUBLE = 10.0  # off the odds of a division, for a note on the place of another of its pitch
 FARTHEST = 30.0  # the most that one note costs
 IMPOSSIBLE = 100.0  # cost of a division that cannot be written in its cell
 MOST = 60.0  # the most that the network is told
@@ -32,15 +35,16 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def divisions(line: Timeline, onset: Floats) -> Ints:
+def divisions(line: Timeline, onset: Floats, pitch: Ints) -> Ints:
     """[C] parts of every cell of a performance.
 
     Args:
         line: where its cells lie; how long each lasts is known.
         onset: [N] ticks of its notes, chords on one time.
+        pitch: [N] of its notes.
     """
     parts = np.asarray(DIVISIONS)
-    said = network(WEIGHTS, DILATIONS)(table(line, onset))
+    said = network(WEIGHTS, DILATIONS)(table(line, onset)) - DOUBLE * doubles(line, onset, pitch, parts)
     best: Ints = np.where(possible(line.cells, parts), said, -np.inf).argmax(axis=1)
     out: Ints = parts[best]
     return out
@@ -109,6 +113,26 @@ def misfit(line: Timeline, cell: Ints, part: Floats, parts: Ints, noise: Floats)
         used = np.bincount(np.unique(slot.astype(np.int64) + cell * SPOTS) // SPOTS, minlength=count)
         cost[:, g] = wrong + COLLISION * np.maximum(apart - used, 0)
     return cost + np.where(possible(line.cells, parts), 0.0, IMPOSSIBLE)
+
+
+def doubles(line: Timeline, onset: Floats, pitch: Ints, parts: Ints) -> Floats:
+    """[C, G] how many notes of a cell every division puts on the place of the next of their pitch, chords apart.
+
+    Args:
+        line, onset, pitch: as of `divisions`; where the next note lies in the next cell, that is divided likewise.
+        parts: [G] divisions.
+    """
+    order = np.lexsort((onset, pitch))
+    cell, part, _ = place(line, onset)
+    again = (np.diff(pitch[order]) == 0) & (np.diff(onset[order]) > 0)
+    before, after = order[:-1][again], order[1:][again]
+    out = np.zeros((len(line.cells) - 1, len(parts)))
+    for column, grid in zip(out.T, parts, strict=True):
+        slot = np.round(part * grid)
+        inside = (cell[before] == cell[after]) & (slot[before] == slot[after])
+        over = (cell[before] + 1 == cell[after]) & (slot[before] == grid) & (slot[after] == 0)
+        column += np.bincount(cell[before[inside | over]], minlength=len(out))
+    return out
 
 
 def _spots(cell: Ints, part: Floats) -> Ints:

@@ -58,7 +58,7 @@ def quantized(midi: Score, beats: Beats | None = None) -> Score:
         BadInput: it has no notes, or too many notes or bars.
     """
     line = _checked(midi, beats)
-    onset, end = quantize(line)
+    onset, end = quantize(line, midi.notes.pitch)
     bar = np.searchsorted([bar.onset for bar in line.bars], onset, side="right") - 1
     notes = replace(midi.notes, onset=onset, duration=end - onset, bar=bar)
     played = seconds(midi, midi.notes.onset)
@@ -119,7 +119,7 @@ def _plan(midi: Score, beats: Beats | None, left: NDArray[np.bool_] | None = Non
         raise BadInput(f"{name} has no notes but percussion; there is nothing to write down.")
     notes = midi.notes.take(kept)
     line = _checked(replace(midi, notes=notes), beats)
-    onset, end = quantize(line)
+    onset, end = quantize(line, notes.pitch)
     starts = np.asarray([bar.onset for bar in line.bars])
     bar = np.searchsorted(starts, onset, side="right") - 1
     quarters = onset / QUARTER

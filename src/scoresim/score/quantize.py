@@ -23,14 +23,18 @@ CHORD = 0.045  # seconds: onsets closer than that are one chord
 CHORD_TICKS = QUARTER / 24  # the same where no seconds are known
 
 
-def quantize(line: Timeline) -> tuple[Ints, Ints]:
+def quantize(line: Timeline, pitch: Ints) -> tuple[Ints, Ints]:
     """Onsets and ends of all notes on the notation's grid: two arrays [N] in ticks, end > onset.
+
+    Args:
+        line: where they lie.
+        pitch: [N] of the notes.
 
     Where the ends of the notes are what was written, they take part in the choice; in a performance they are only
     rounded to the division that the onsets chose.
     """
     spread = together(line)
-    chosen = _written(line, spread) if line.how == "grid" else divisions(line, spread)
+    chosen = _written(line, spread) if line.how == "grid" else divisions(line, spread, pitch)
     onset = _rounded(line, spread, chosen)
     end = _rounded(line, line.end, chosen)
     total = int(line.cells[-1])
