@@ -25,7 +25,7 @@ help:
 	@echo "make demo     analyze a score and its scan with the weights that come along, in half a minute ($(DEMO))"
 	@echo "make test     the test suite, in three to six minutes; test-slow: what takes longer than five seconds"
 	@echo "make check    lint, format, types, floors, then both"
-	@echo "make study    build pairs, pre-train, fine-tune, benchmark and report, in a quarter of an hour ($(STUDY))"
+	@echo "make study    build pairs, pre-train, fine-tune, benchmark and report, in six to ten minutes ($(STUDY))"
 	@echo "make full     the same with everything that is available, hours ($(FULL))"
 	@echo "make data     the largest data set: music21's corpus and the public sets in DATA=$(DATA), an hour (OUT=$(OUT))"
 	@echo "make smoke    the smallest study, under a minute ($(SMOKE))"

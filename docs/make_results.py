@@ -354,8 +354,9 @@ def understanding(folders: list[Path]) -> None:
     """The tables of trained heads."""
     rows, compared = added("understanding", folders)
     publish("understanding", "What heads know", UNDERSTANDING, rows, compared)
-    note = "Percent right of the test part, mean of three seeds (95 % interval over works); all rows and the paired\n"
-    note += "tests: [results/understanding.md](results/understanding.md)."
+    note = "Percent right of the test part (composer, emotion: of windows of 512 notes), mean of three seeds\n"
+    note += "(95 % interval over works); all rows and the paired tests:\n"
+    note += "[results/understanding.md](results/understanding.md)."
     between("understanding", f"{table_of_heads(rows)}\n\n{note}\n")
 
 
@@ -394,36 +395,44 @@ def printed(name: str, files: list[Path]) -> list[dict[str, Any]]:
 
 
 def heads(files: list[Path]) -> None:
-    """What heads that ship know of each source, and the table of it."""
+    """What heads that ship know of each source, and the tables of it: of all sources together, and one by one."""
     rows = printed("heads", files)
-    note = (
-        "* the head has learnt from this source. `python benchmarks/heads.py small FOLDER melody_all`; intervals and\n"
-    )
-    note += "other metrics: [results/heads.json](results/heads.json)."
-    between("heads", f"{table_of_shipped(rows)}\n\n{note}\n")
+    command = "`python benchmarks/heads.py small FOLDER melody_all`"
+    note = f"{command}; intervals and other metrics: [results/heads.json](results/heads.json), source by source:\n"
+    note += "[docs/results.md](docs/results.md#heads-that-ship-source-by-source)."
+    between("heads", f"{table_of_shipped(rows, together=True)}\n\n{note}\n")
+    note = f"* the head has learnt from this source. {command}; intervals and other metrics:\n"
+    note += "[results/heads.json](results/heads.json)."
+    between("heads by source", f"{table_of_shipped(rows, together=False)}\n\n{note}\n")
 
 
-def table_of_shipped(rows: list[dict[str, Any]]) -> str:
-    """The first metric of every source, by the rule of the task and by the heads of both sets of weights.
+def table_of_shipped(rows: list[dict[str, Any]], together: bool) -> str:
+    """The first metric by the rule of the task and by the heads of both sets of weights.
 
-    Of a task of more than `MOST_SOURCES` sources what it knows of all of them together.
+    Args:
+        rows: of results/heads.json.
+        together: of all sources of a task together, else of each of them, if they are no more than `MOST_SOURCES`.
     """
-    lines = ["| question | source | metric | rule | `small` | `small-free` | n |", "|---|---|---|--:|--:|--:|--:|"]
     first = {row["task"]: row["metric"] for row in reversed(rows)}
     some = [row for row in rows if row["metric"] == first[row["task"]]]
     asked = list(dict.fromkeys((row["task"], row["source"]) for row in some))
     sources = Counter(task for task, source in asked if source != TOGETHER)
-    many = {task for task, source in asked if source == TOGETHER and sources[task] > MOST_SOURCES}
+    lines = ["| question | metric | rule | `small` | `small-free` | sources | n |", "|---|---|--:|--:|--:|--:|--:|"]
+    if not together:
+        lines = ["| question | source | metric | rule | `small` | `small-free` | n |", "|---|---|---|--:|--:|--:|--:|"]
     for task, source in asked:
-        if task in many and source != TOGETHER:
+        if together != (source == TOGETHER) or (not together and sources[task] > MOST_SOURCES):
             continue
         cells = dict.fromkeys(("rule", "small", "small-free"), "")
         for row in some:
             if (row["task"], row["source"]) == (task, source):
-                who, star = (row["who"], " *" * row["learnt"]) if row["who"] in cells else ("rule", "")
+                learnt = " *" * (row["learnt"] and not together)
+                who, star = (row["who"], learnt) if row["who"] in cells else ("rule", "")
                 cells[who], n = f"{100 * row['value']:.1f}{star}", row["n"]
-        question = task.partition("_")[0]
-        lines.append(f"| {question} | {source} | {first[task]} | {' | '.join(cells.values())} | {n} |")
+        values = " | ".join(cells.values())
+        names = (task.partition("_")[0],) if together else (task.partition("_")[0], source)
+        more = (sources[task], n) if together else (n,)
+        lines.append(f"| {' | '.join(names)} | {first[task]} | {values} | {' | '.join(map(str, more))} |")
     return "\n".join(lines)
 
 

@@ -93,30 +93,30 @@ def test_the_table_of_trained_heads_is_made_of_what_is_published(make_results: M
 
 def test_the_table_of_heads_that_ship_is_made_of_what_is_published(make_results: ModuleType) -> None:
     rows = json.loads((ROOT / "results" / "heads.json").read_text(encoding="utf-8"))
-    shown = table(README, "heads")
-    assert shown == make_results.table_of_shipped(rows)
-    lines = [line.split(" | ") for line in shown.splitlines()[2:]]
-    assert all(len(line) == 7 for line in lines)
-    asked = {(row["task"], row["source"]) for row in rows}
+    shown, each = table(README, "heads"), table(RESULTS, "heads by source")
+    assert shown == make_results.table_of_shipped(rows, together=True)
+    assert each == make_results.table_of_shipped(rows, together=False)
+    first, second = ([line.split(" | ") for line in some.splitlines()[2:]] for some in (shown, each))
+    assert all(len(line) == 7 for line in first + second)
+    assert len(first) == len({row["task"] for row in rows}), "one line for each question"
+    asked = {(row["task"], row["source"]) for row in rows if row["source"] != "all of them"}
     many = [task for task, _ in asked if task in ("style_all", "composer_all")]
-    assert len(many) > 40 and len(lines) == len(asked) - len(many) + 2, (
-        "of styles and composers one line stands for all"
-    )
+    assert len(many) > 40 and len(second) == len(asked) - len(many), "styles and composers are not shown by source"
 
 
 def test_the_table_of_what_is_played_is_made_of_what_is_published(make_results: ModuleType) -> None:
     rows = json.loads((ROOT / "results" / "played.json").read_text(encoding="utf-8"))
-    shown = table(README, "played")
+    shown = table(RESULTS, "played")
     assert shown == make_results.table_of_played(rows)
     lines = [line.strip("| ").split(" | ") for line in shown.splitlines()[2:]]
     assert len(lines) == len({row["task"] for row in rows}) and all(len(line) == 6 for line in lines)
     assert all(0 <= float(cell) <= 100 for line in lines for cell in line[2:])
 
 
-@pytest.mark.parametrize(("sources", "together", "shown"), [(8, True, 9), (9, True, 1), (9, False, 9)])
-def test_of_many_sources_only_what_is_known_of_all_is_shown(
-    make_results: ModuleType, sources: int, together: bool, shown: int
-) -> None:
-    names = [*map(str, range(sources)), *(["all of them"] if together else [])]
+@pytest.mark.parametrize(("sources", "shown"), [(8, 8), (9, 0)])
+def test_of_many_sources_only_what_is_known_of_all_is_shown(make_results: ModuleType, sources: int, shown: int) -> None:
     row = {"task": "style_all", "metric": "accuracy", "who": "small", "learnt": True, "value": 0.5, "n": 1}
-    assert len(make_results.table_of_shipped([row | {"source": name} for name in names]).splitlines()) == 2 + shown
+    rows = [row | {"source": name} for name in (*map(str, range(sources)), "all of them")]
+    assert len(make_results.table_of_shipped(rows, together=False).splitlines()) == 2 + shown
+    lines = make_results.table_of_shipped(rows, together=True).splitlines()
+    assert lines[2:] == [f"| style | accuracy |  | 50.0 |  | {sources} | 1 |"]

@@ -21,7 +21,10 @@ def benchmark(
     ] = (),
     /,
     *,
-    checkpoint: Annotated[Path, Parameter(help="Folder that scoresim pretrain wrote.")],
+    checkpoint: Annotated[
+        Path,
+        Parameter(help="small or small-free, a folder that scoresim pretrain wrote, or hf:owner/name."),
+    ],
     out: Annotated[Path, Parameter(help="Folder for results.json.")] = Path("benchmark-results"),
     config: Annotated[BenchmarkConfig, Parameter(name="*")] = _BENCHMARK,
     json: Json = False,

@@ -81,7 +81,10 @@ def export(
 
 def finetune(
     task: Annotated[str, Parameter(help="Name of a task that is learnt, such as melody, composer or style.")],
-    checkpoint: Annotated[str, Parameter(help="Folder that scoresim pretrain wrote, or the word scratch.")],
+    checkpoint: Annotated[
+        str,
+        Parameter(help="small or small-free, a folder of weights, hf:owner/name, or the word scratch."),
+    ],
     out: Annotated[Path, Parameter(help="Folder for the fine-tuned model and its scores.")],
     /,
     *,
