@@ -100,7 +100,11 @@ read; of rows before 2026-11-28 it is not known.
 """
 MOST_SOURCES = 8  # of a task that stand one by one in its table
 TOGETHER = "all of them"  # what benchmarks/heads.py calls all sources of a task
-KNOWN = (  # of frozen weights: the title of a column, how its pre-training begins, and its inputs
+RULE = tuple(f"none ({name}" for name in ("counted from", "split at", "key profiles", "skyline", "falls of the pitch"))
+KNOWN: tuple[tuple[str, str | tuple[str, ...], str], ...] = (
+    # of frozen weights: the title of a column, how its pre-training begins, and its inputs
+    ("most frequent", "none (majority class)", "nothing"),
+    ("rule", RULE, "notes"),
     ("features", "none (hand-crafted features)", "notes"),
     ("untrained", "none (from scratch)", "notes"),
     ("MIDI alone", MIDI, "notes"),

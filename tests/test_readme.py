@@ -46,7 +46,7 @@ def test_the_readme_commands_run_one_after_the_other(tmp_path: Path, drawn_tune:
         code = block.split("```")[0]
         done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0 and done.stdout, f"{code}\n{done.stderr[-2000:]}"
-    report = (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
+    report = (tmp_path / "runs" / "results" / "report.html").read_text(encoding="utf-8")
     assert "<html" in report and 'src="http' not in report
-    rows = json.loads((tmp_path / "results" / "results.json").read_text(encoding="utf-8"))
+    rows = json.loads((tmp_path / "runs" / "results" / "results.json").read_text(encoding="utf-8"))
     assert {row["what"].split()[0] for row in rows}
