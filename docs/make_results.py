@@ -401,7 +401,7 @@ def printed(name: str, files: list[Path]) -> list[dict[str, Any]]:
 def heads(files: list[Path]) -> None:
     """What heads that ship know of each source, and the tables of it: of all sources together, and one by one."""
     rows = printed("heads", files)
-    command = "`python benchmarks/heads.py small FOLDER melody_all`"
+    command = "`python benchmarks/heads.py MODEL FOLDER TASK`, say `small` and `melody_all`"
     note = f"{command}; intervals and other metrics: [results/heads.json](results/heads.json), source by source:\n"
     note += "[docs/results.md](docs/results.md#heads-that-ship-source-by-source)."
     between("heads", f"{table_of_shipped(rows, together=True)}\n\n{note}\n")
@@ -443,7 +443,7 @@ def table_of_shipped(rows: list[dict[str, Any]], together: bool) -> str:
 def played(files: list[Path]) -> None:
     """What heads that ship know of notated pieces, and of the same as they are played by rule, and the table of it."""
     rows = printed("played", files)
-    note = "Works of the test parts. `python benchmarks/heads.py small FOLDER melody_all --played`; source by source:\n"
+    note = "Works of the test parts. `python benchmarks/heads.py small FOLDER TASK --played`; source by source:\n"
     note += "[results/played.json](results/played.json)."
     between("played", f"{table_of_played(rows)}\n\n{note}\n")
 
