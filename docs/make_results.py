@@ -76,7 +76,7 @@ LINES = (  # of heads: the title of a line, how its pre-training begins, and its
     ("*published: MidiBERT-Piano*", "published: MidiBERT-Piano", "notes"),
 )
 UNDERSTANDING = """Heads on `small` and beside it, by the recipes of [docs/benchmark.md](../docs/benchmark.md),
-trained on one H100, three seeds each (on a CPU `tune_type`, and with one seed `velocity_midibert` and
+trained on one H100, three seeds each (on a CPU `tune_type` and `difficulty`, and with one seed `velocity_midibert` and
 `melody_midibert`, that with three times as many steps), with 95 % intervals over works. Every row names its command;
 MIDI is the checkpoint of the same network pre-trained on MIDI alone with as many passages.
 Features and rules are made on a CPU.
