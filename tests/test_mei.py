@@ -106,6 +106,29 @@ def test_a_tie_that_does_not_meet_its_end_goes_to_the_note_that_does() -> None:
     assert heads == {"a": "a", "b": "a", "c": "a", "x": "x"}
 
 
+def test_two_voices_that_hold_one_pitch_each_hold_their_own() -> None:
+    def bar(number: int) -> str:
+        layers = "".join(f'<layer n="{n}">{note("c5", "1", f"v{n}b{number}")}</layer>' for n in (1, 2))
+        return f'<measure xml:id="q{number}" n="{number}"><staff xml:id="r{number}" n="1">{layers}</staff>'
+
+    ties = "".join(f'<tie startid="#v{n}b1" endid="#v{n}b2"/>' for n in (1, 2))
+    text = mei().replace("<section>", f"<section>{bar(1)}{ties}</measure>{bar(2)}</measure>")
+    score = read_mei(text).score
+    heads = {score.notes.id[i]: score.notes.id[h] for i, h in enumerate(tied_chains(score.notes).tolist())}
+    assert heads == {"v1b1": "v1b1", "v2b1": "v2b1", "v1b2": "v1b1", "v2b2": "v2b1"}
+
+
+def test_a_tempo_holds_from_its_beat_on() -> None:
+    tempos = "".join(f'<tempo midi.bpm="{bpm}" tstamp="{beat}"/>' for bpm, beat in ((180, 3), (60, 1)))
+    four = "".join(note("c4", "4", f"n{i}") for i in range(4))
+    score = read_mei(mei(four, after=tempos)).score
+    assert [(score.quarters(tick), bpm) for tick, bpm in score.tempos] == [(0, 60.0), (2, 180.0)]
+    odd = read_mei(mei(four, after='<tempo midi.bpm="90" tstamp="soon"/><tempo midi.bpm="70" tstamp="nan"/>')).score
+    assert [tick for tick, _ in odd.tempos] == [0, 0]
+    between = read_mei(mei(note("c4", "1", "a"), note("c4", "1", "b"), after='<tempo midi.bpm="90" tstamp="1.5"/>')).score
+    assert [between.quarters(tick) for tick, _ in between.tempos] == [1, 5]
+
+
 def test_a_tie_may_cross_to_another_staff() -> None:
     text = mei(note("c4", "1", "a"), note("c4", "1", "b", 'staff="2"'), after='<tie startid="#a" endid="#b"/>')
     score = read_mei(text).score

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from scoresim.errors import BadInput
 from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.mei import read_mei
-from scoresim.score.notate import Notation, notate, notate_all
+from scoresim.score.notate import Notation, notate, notate_all, quantized
 from scoresim.score.notes import DRUMS, Bar, Beats, Score, notes_from_columns, spelled, tied_chains
 from scoresim.score.read import bars_from_signatures
 
@@ -255,3 +256,18 @@ def test_what_sounds_over_the_border_of_two_pieces_shows_its_accidental_in_both(
     assert len(pieces) == 2
     for piece in pieces:
         assert re.findall(r'<note [^>]*pname="f"[^>]* accid="s"/>', piece.mei)
+
+
+@pytest.mark.parametrize("cut", [90, 150, 210, 330, 390, 450])
+def test_what_is_left_of_a_bar_that_is_cut_anywhere_is_written_as_long_as_it_is(cut):
+    """A new signature in the middle of a beat: a last cell of 11/16 of a quarter, say, cannot be divided into 16ths."""
+    end = 3 + cut / 480
+    rows = [(number / 4, 1 / 4, 60 + number % 7) for number in range(int(4 * end))]
+    rows += [(end + beat, 1, 72) for beat in range(3)]
+    bars = bars_from_signatures([(0, 4, 4), (3 * 480 + cut, 3, 4)], 6 * 480 + cut - 1, 480)
+    music = replace(midi(rows), bars=bars)
+    score = read_mei(notate(music).mei).score
+    lengths = [Fraction(bar.duration, score.resolution) for bar in score.bars]
+    found = quantized(music)
+    assert lengths == [Fraction(end), 3]
+    assert [found.notes.onset[i] / found.resolution for i in range(len(rows))] == [row[0] for row in rows]

@@ -108,7 +108,6 @@ def pack(data: Place | str, out: Place | str, config: PackConfig | None = None, 
         "format": FORMAT,
     }
     identity |= {"rows": {name: getattr(rows, name) for name in SHAPE}, "source": pairs.hash}
-    folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         kept = read_json(folder / "pack.json") if (folder / "pack.json").is_file() else None
         if kept not in (None, identity) or (kept is None and (folder / MANIFEST).is_file()):

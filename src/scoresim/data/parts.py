@@ -98,7 +98,8 @@ def part_name(corpus: str, item: Item) -> str:
     """
     state = item.path.stat()
     content = _content(item.path, state.st_size, state.st_mtime_ns)
-    key = (corpus, item.id, item.work, item.part_of_file, item.split, content)
+    said = (item.style, item.composer, item.title, sorted(item.labels.items()))
+    key = (corpus, item.id, item.work, item.part_of_file, item.split, content, said)
     return hashlib.sha256(repr(key).encode("utf-8", "backslashreplace")).hexdigest()[:24] + ".parquet"
 
 

@@ -33,7 +33,7 @@ from scoresim.score.notes import DRUMS, Ints, Score
 from scoresim.score.read import check_abc, read_text, read_tracks
 from scoresim.score.tokens import GRID, Tokens, default_vocabulary, encode
 
-FORMAT, FROM_MIDI = 2, 6  # of files of pieces, from notation and from MIDI; a new number makes old ones useless
+FORMAT, FROM_MIDI = 3, 7  # of files of pieces, from notation and from MIDI; a new number makes old ones useless
 NOTE_COLUMNS = ("bar", "velocity", "track", "staff", "voice")
 ARRAYS = ("ids", "onset", "bar_onset")
 
@@ -213,7 +213,7 @@ def read_whole(corpus: str, item: Item, images: bool = False, sheets: bool = Fal
     piece = replace(piece, staves=tuple(staff.label for staff in score.staves))
     note = dict(zip(score.notes.id, tokens.of_note.tolist(), strict=True))
     if images:
-        piece = _engraved(piece, [_Engraved(0, engraving, note, engraving.pages)])
+        piece = _engraved(piece, [_Engraved(0, engraving, note, engraving.pages)], len(score.bars))
     written = (Sheet(0, engraving.mei(), note),) if sheets else ()
     return Whole(piece, score, tokens.of_note, written, engraving.reading.title, engraving.reading.composer)
 
@@ -244,7 +244,7 @@ def _from_midi(
         except ValueError as error:
             warnings.append(f"bars from {notation.first_bar}: {error}")
     if images:
-        piece = _engraved(replace(piece, warnings=tuple(warnings)), engraved)
+        piece = _engraved(replace(piece, warnings=tuple(warnings)), engraved, len(score.bars))
     return Whole(piece, midi, tokens.of_note, tuple(written) if sheets else ())
 
 
@@ -275,12 +275,14 @@ class _Engraved:
     pages: int
 
 
-def _engraved(piece: Piece, engravings: Sequence[_Engraved]) -> Piece:
-    """The piece with its lines. A bar too long for the tokens is several there: such a piece stays without."""
+def _engraved(piece: Piece, engravings: Sequence[_Engraved], bars: int) -> Piece:
+    """The piece, of so many bars as a score, with its lines.
+
+    A bar that is too long for the tokens is several there: such a piece stays without.
+    """
     lines: list[Line] = []
     warnings = list(piece.warnings)
-    bars = max((one.first_bar + len(one.engraving.reading.score.bars) for one in engravings), default=0)
-    if bars > len(piece.bar_onset) - 1:
+    if bars != len(piece.bar_onset) - 1:
         return replace(piece, warnings=(*warnings, "its bars are not those of its notes"))
     for one in engravings:
         for page in range(one.pages):

@@ -31,6 +31,7 @@ _ONE = re.compile(
     r"(?:\{[^}]*\}|![^!\s]*!|[.~HLMOPSTuv(\s])*(?:\[[^\]|:]*\]|[_=^]*[A-Ga-gxz][,']*)"
     r"(?P<length>[0-9]*/*[0-9]*)[)\-<>]*"
 )
+_COMMENT = re.compile(r"(?m)[ \t]*(?<!\\)%.*$")
 _CHORD_BROKEN = re.compile(r"(?:\][0-9/]*[)\s-]*|\)[\s-]*)[<>]")
 _BROKEN_TWICE = re.compile(r"[<>]\s*(?:\{[^}]*\}|![^!\s]*!|[.~HLMOPSTuv(\s])*[_=^]*[A-Ga-gxz][,']*[0-9/]*[)\s-]*[<>]")
 _TUPLET = re.compile(r"(?P<slur>\(*)\((?P<n>[2-9])(?P<ratio>(?::[0-9]*){0,2})(?![0-9:])")
@@ -66,6 +67,7 @@ def check_abc(tune: str, path: Path) -> str:
     Raises:
         BadInput: the tune holds what verovio 6.4 neither draws nor plays right, and no rewriting helps.
     """
+    tune = _COMMENT.sub("", tune)
     header, body, unit = _parts(tune)
     if any(line.startswith("V:") for line in (*header, *body)) or "[V:" in tune:
         raise BadInput(f"{path} has several voices, which the engraver reads one after the other.")

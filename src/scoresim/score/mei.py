@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import gcd, lcm
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -267,7 +268,7 @@ def _measure(walk: Walk, element: Any) -> None:
                 whole_bar_rest |= reader.whole_bar_rest
                 several = max(several, reader.several)
         elif kind == "tempo" and child.get("midi.bpm"):
-            walk.tempos.append((now, float(child.get("midi.bpm"))))
+            walk.tempos.append((now + _after(walk, child, meter[1]), float(child.get("midi.bpm"))))
         elif kind == "tie":
             walk.ties.append((child.get("startid", "").lstrip("#"), child.get("endid", "").lstrip("#")))
     for part in walk.parts.values():
@@ -282,6 +283,15 @@ def _measure(walk: Walk, element: Any) -> None:
     for _ in range(several - 1):
         walk.bars.append((walk.now, nominal, meter, "", "", top.fifths))
         walk.now += nominal
+
+
+def _after(walk: Walk, element: Any, unit: int) -> int:
+    """Ticks from the bar line to an element that says its beat (``tstamp``); 0 where it does not."""
+    try:
+        beat = float(element.get("tstamp") or 1.0)
+    except ValueError:
+        return 0
+    return max(round((beat - 1) * walk.whole / (unit or 4)), 0) if math.isfinite(beat) else 0
 
 
 def _ties(walk: Walk) -> None:
@@ -352,8 +362,9 @@ def _finish(walk: Walk, source: str) -> Reading:
         for onset, length, meter, bar_id, label, fifths in walk.bars
     )
     staves = tuple(Staff(n, p.label, p.transposition) for n, p in sorted(walk.parts.items()) if n > 0)
-    tempos = tuple((onset // shared, bpm) for onset, bpm in walk.tempos if 0 < bpm < math.inf)
-    score = Score(resolution, notes, bars, staves, tempos, source, tuple(walk.warnings))
+    # a tempo between two ticks holds from the later one on, as no note begins between them
+    said = sorted(((-(-onset // shared), bpm) for onset, bpm in walk.tempos if 0 < bpm < math.inf), key=itemgetter(0))
+    score = Score(resolution, notes, bars, staves, tuple(said), source, tuple(walk.warnings))
     undrawn, contradicted = missing(columns)  # first: what a tie carries depends on what is going to be drawn
     return Reading(score, place, walk.staff_number, undrawn, contradicted, carried(columns))
 

@@ -118,9 +118,9 @@ def _change(plan: Plan, bar: int) -> str:
 def _by_bar(chords: Sequence[Chord], plan: Plan, first: int, last: int) -> dict[int, list[Chord]]:
     """Bar -> the chords that sound in it."""
     out: dict[int, list[Chord]] = defaultdict(list)
-    starts = [bar.onset for bar in plan.bars]
-    for chord in chords:
-        at = int(np.searchsorted(starts, chord.onset, side="right")) - 1
+    starts = np.asarray([bar.onset for bar in plan.bars])
+    begins = np.searchsorted(starts, np.asarray([chord.onset for chord in chords], dtype=np.int64), side="right") - 1
+    for chord, at in zip(chords, begins.tolist(), strict=True):
         while at < last and plan.bars[at].onset < chord.end:
             if at >= first:
                 out[at].append(chord)

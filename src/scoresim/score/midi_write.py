@@ -211,7 +211,8 @@ def _from_notation(score: Score, tracks: Mapping[str, NDArray[np.bool_]]) -> Any
         midi.tempos.append(symusic.Tempo(int(_ticks(score, np.array([tick]))[0]), float(tempo)))
     before = None
     for bar in score.bars:
-        if (bar.numerator, bar.denominator) != before:
+        metred = bar.numerator > 0 and bar.denominator > 0  # of a free metre MIDI says nothing
+        if metred and (bar.numerator, bar.denominator) != before:
             before = bar.numerator, bar.denominator
             midi.time_signatures.append(symusic.TimeSignature(int(_ticks(score, np.array([bar.onset]))[0]), *before))
     return midi

@@ -199,15 +199,16 @@ def tied_chains(notes: Notes) -> Ints:
     the chain is outside these notes) it stands for itself.
     """
     head = np.arange(len(notes))
-    open_ends: dict[tuple[int, int], dict[int, int]] = {}
+    open_ends: dict[tuple[int, int], dict[tuple[int, int], int]] = {}
     tied = np.flatnonzero(notes.tie)
     tied = tied[np.lexsort((notes.duration[tied], notes.onset[tied]))]
-    columns = (tied, *(getattr(notes, name)[tied] for name in ("onset", "duration", "pitch", "staff", "tie")))
-    for i, onset, duration, pitch, staff, tie in zip(*(column.tolist() for column in columns), strict=True):
+    columns = (tied, *(getattr(notes, name)[tied] for name in ("onset", "duration", "pitch", "staff", "voice", "tie")))
+    for i, onset, duration, pitch, staff, voice, tie in zip(*(column.tolist() for column in columns), strict=True):
         if tie & TIED_FROM:
             ends = open_ends.get((onset, pitch), {})
             if ends:
-                head[i] = ends.pop(staff if staff in ends else next(iter(ends)))
+                own = min(ends, key=lambda home: (home != (staff, voice), home[0] != staff))
+                head[i] = ends.pop(own)
         if tie & TIED_TO:
-            open_ends.setdefault((onset + duration, pitch), {})[staff] = int(head[i])
+            open_ends.setdefault((onset + duration, pitch), {})[staff, voice] = int(head[i])
     return head

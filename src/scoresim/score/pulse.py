@@ -108,7 +108,7 @@ def best_paths(times: Floats, beat: Floats, tempo: Floats, logs: Floats) -> list
     first = np.searchsorted(times, times - MOST * SLOWEST)
     for j in range(T):
         score[j] = beat[j] + tempo[j] / 2
-        anew = most > ANEW
+        anew = (most > ANEW) & (times[j] - times[where[:, 0]] >= FASTEST)
         if anew.any():
             score[j, anew] += most[anew, None] - ANEW
             last[j, anew], period[j, anew] = where[anew, 0, None], where[anew, 1, None]

@@ -256,5 +256,11 @@ def _cells(bars: tuple[Bar, ...]) -> NDArray[np.int64]:
     borders: list[int] = []
     for bar in bars:
         size = QUARTER if bar.denominator <= 4 else 4 * QUARTER // min(bar.denominator, 16)
-        borders += range(bar.onset, bar.onset + bar.duration, size)
+        at, end = bar.onset, bar.onset + bar.duration
+        while at < end:
+            borders.append(at)
+            part = size
+            while part > end - at and part % 2 == 0:  # what is left of a bar, in parts that can be divided and written
+                part //= 2
+            at += min(part, end - at)
     return np.asarray([*borders, bars[-1].onset + bars[-1].duration], dtype=np.int64)
