@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import scoresim
 from scoresim.cli import run
+from scoresim.data.given import write_melody
 from scoresim.data.windows import Window
 from scoresim.errors import BadInput
 from scoresim.score.midi_write import with_melody
@@ -291,3 +292,12 @@ def test_a_script_of_five_lines_ends(weights: Path, song: Path) -> None:
     code = f"import scoresim\nprint(scoresim.load({str(weights)!r}).analyze({str(song)!r}).bars)\n"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "27\n", "")
+
+
+@pytest.mark.parametrize("metre", ["M:none", "M:4/4"])
+def test_a_score_without_a_metre_states_none_as_midi(tmp_path: Path, metre: str) -> None:
+    path = tmp_path / "tune.abc"
+    path.write_text(f"X:1\nT:a\n{metre}\nL:1/4\nK:C\nCDEF|GABc|]\n")
+    write_melody(path, tmp_path / "out.mid", np.ones(8, dtype=bool), only=True)
+    stated = symusic.Score(tmp_path / "out.mid").time_signatures
+    assert [(one.numerator, one.denominator) for one in stated] == ([] if metre == "M:none" else [(4, 4)])

@@ -215,3 +215,57 @@ def test_quiet_lines_come_once(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert err in ("a line\n", "")
+
+
+def test_what_the_system_refuses_is_a_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "n" * 300 + ".mid"
+    assert run(["analyze", long]) == 2 and "cannot be read (File name too long)" in sentence(capsys)
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "closed/x.mid")
+
+    monkeypatch.setattr(cli, "app", refused)
+    assert run([]) == 2 and sentence(capsys) == "scoresim: cannot use closed/x.mid: Permission denied.\n"
+    monkeypatch.setattr(cli, "app", lambda *_, **__: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    with pytest.raises(OSError, match="Input/output"):
+        run([])
+
+
+def test_a_signal_that_a_library_took_for_a_fault_is_an_interrupt(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def swallowed(*_: object, **__: object) -> None:
+        try:
+            cli._interrupt(2, None)
+        except KeyboardInterrupt:
+            raise BadInput("the head is damaged.") from None
+
+    monkeypatch.setattr(cli, "app", swallowed)
+    monkeypatch.setattr(cli, "_heard", [])
+    assert run([]) == 130 and "interrupted" in sentence(capsys)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full to write to")
+def test_output_that_cannot_be_written_is_a_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "scoresim", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert done.returncode == 2 and done.stderr == "scoresim: cannot use standard output: No space left on device.\n"
+    closed = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m scoresim corpora --json >&-"], capture_output=True, text=True, timeout=60
+    )
+    assert closed.returncode == 0 and "Traceback" not in closed.stderr
+
+
+def test_a_name_that_is_no_text_is_json_all_the_same() -> None:
+    code = """
+from scoresim import cli
+from scoresim.cli.output import show_json
+cli._open_streams()
+show_json({"a": chr(0xDCFF)})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
+    assert json.loads(done.stdout) == {"a": "\udcff"}

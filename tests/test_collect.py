@@ -1,16 +1,23 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from scoresim import understand
 from scoresim.cli import run
 from scoresim.data.align import Place
-from scoresim.errors import BadInput
+from scoresim.errors import BadInput, NotNow
+from scoresim.index import collect as collecting
 from scoresim.index import open_store
-from scoresim.index.collect import collect, row_of_lines, search
+from scoresim.index.collect import Found, collect, music_in, read_again, row_of_lines, search
+from scoresim.index.store import Entry, Fingerprint
 from scoresim.understand import Sim
 
 TUNES = {
@@ -126,3 +133,90 @@ def test_the_commands(weights: Path, library: Path, tmp_path: Path, capsys: pyte
     capsys.readouterr()
     assert run(["search", str(tmp_path / "none"), query, "--model", str(weights)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_cannot_be_read_for_now_keeps_what_is_stored_and_is_tried_again(
+    weights: Path, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sim = understand.load(weights)
+    with open_store(tmp_path / "index", sim.weights, write=True, width=32) as store:
+        collect(library, store, sim)
+        (library / "one.abc").write_text("X:1\nT:other\nM:4/4\nL:1/4\nK:C\nE4|]\n")
+        with monkeypatch.context() as busy:
+            busy.setattr(sim, "embed_each", lambda paths, workers: [NotNow("one.abc took longer.")] * len(paths))
+            assert collect(library, store, sim).refused == ("one.abc",)
+            assert len(store.get("one.abc")[0]) > 0
+        with monkeypatch.context() as locked:
+            fingerprint = collecting.fingerprint
+
+            def closed(path: Path, old: object) -> object:
+                if path.name == "two.abc":
+                    raise BadInput(f"{path} cannot be read (Permission denied).")
+                return fingerprint(path, old)
+
+            locked.setattr(collecting, "fingerprint", closed)
+            done = collect(library, store, sim)
+            assert (done.new, done.gone, done.refused) == (1, 0, ("inner/two.abc",))
+        assert "Permission denied" in caplog.text and len(store.get("inner/two.abc")[0]) > 0
+        assert collect(library, store, sim) == type(done)(0, 3, 0, ())
+
+
+def test_a_folder_that_cannot_be_looked_into_empties_no_index(
+    weights: Path, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def walk(top: Path, onerror: Callable[[OSError], None]) -> Iterator[tuple[str, list[str], list[str]]]:
+        yield str(top), ["inner"], ["one.abc"]
+        onerror(PermissionError(13, "Permission denied", f"{top}/inner"))
+
+    sim = understand.load(weights)
+    with open_store(tmp_path / "index", sim.weights, write=True, width=32) as store:
+        collect(library, store, sim)
+        monkeypatch.setattr(collecting.os, "walk", walk)
+        with pytest.raises(BadInput, match="inner cannot be read"):
+            collect(library, store, sim)
+        assert len(store.known()) == 3
+
+
+def test_a_name_that_is_no_text_is_left_out(library: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (library / os.fsdecode(b"\xff\xfe.abc")).write_text("X:1\nK:C\nC4|]\n")
+    assert music_in(library) == ["one.abc", "inner/three.abc", "inner/two.abc"]
+    assert "\\xff\\xfe.abc is left out: its name is not UTF-8" in caplog.text
+
+
+def test_many_notes_leave_a_place_to_the_picture(weights: Path, tmp_path: Path) -> None:
+    sim = understand.load(weights)
+    same = np.tile(np.eye(32, dtype=np.float32)[0], (30, 1))
+    near = np.full(32, 0.5, np.float32) / np.linalg.norm(np.full(32, 0.5))
+    mark = Fingerprint(1, 1, "0" * 64)
+    with open_store(tmp_path / "index", sim.weights, write=True, width=32) as store:
+        for number in range(3):
+            bars = [Entry("notes", n, first_bar=n, end_bar=n + 1) for n in range(30)]
+            store.replace(f"{number}.mid", mark, bars, same)
+        store.replace("page.png", mark, [Entry("image", 0, page=0, system=0)], near[None])
+        assert collecting._likely(store, same[:1], "image") == ["page.png"]
+        assert len(collecting._likely(store, same[:1], "notes")) >= 1
+        assert collecting._stored(store, "gone.mid")[0] == []
+
+
+def test_what_is_read_again_shares_its_places_and_what_cannot_be_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ("a.png", "same.abc", "broken.png", "b.png", "c.png")
+    kinds = ("image", "notes", "image", "image", "image")
+    found = [
+        Found(n, kind, 1 - 0.1 * i, None, None, None) for i, (n, kind) in enumerate(zip(names, kinds, strict=True))
+    ]
+    for name in (*names, "query.abc"):
+        (tmp_path / name).write_bytes(b"x")
+
+    class Matching:
+        def match(self, image: Path, notes: Path) -> Any:
+            if image.name == "broken.png":
+                raise BadInput(f"{image} is broken.")
+            return SimpleNamespace(probability={"a.png": 0.1, "b.png": 0.9}[image.name])
+
+    out = read_again(found, cast(Any, Matching()), tmp_path / "query.abc", tmp_path, check=2)
+    assert [(one.file, one.probability) for one in out] == [
+        ("b.png", 0.9), ("same.abc", None), ("broken.png", None), ("a.png", 0.1), ("c.png", None),
+    ]  # fmt: skip
+    assert "broken.png is broken" in caplog.text

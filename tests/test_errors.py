@@ -10,7 +10,7 @@ from scoresim import errors
 
 def test_the_public_list_is_the_tree() -> None:
     classes = {name for name, value in vars(errors).items() if inspect.isclass(value)}
-    assert classes == set(errors.__all__) == {"BadInput", "CheckFailed", "ScoresimError"}
+    assert classes == set(errors.__all__) == {"BadInput", "CheckFailed", "NotNow", "ScoresimError"}
 
 
 @pytest.mark.parametrize(("kind", "code"), [(errors.ScoresimError, 2), (errors.BadInput, 2), (errors.CheckFailed, 1)])

@@ -190,3 +190,40 @@ def test_sha256_is_the_checksum_of_the_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"music" * 100_000)
     assert sha256(path) == hashlib.sha256(b"music" * 100_000).hexdigest()
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "page.html").write_text("old")
+    (tmp_path / "page.html").symlink_to("real/page.html")
+    with replacing(tmp_path / "page.html") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "page.html").is_symlink() and (tmp_path / "real" / "page.html").read_text() == "new"
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match="is no file; choose another name"), replacing(tmp_path / "pipe"):
+        raise AssertionError
+    assert (tmp_path / "pipe").is_fifo()
+    with pytest.raises(BadInput, match="is a folder"), replacing(Path("/")):
+        raise AssertionError
+
+
+def test_an_interrupt_between_two_moves_brings_the_old_folder_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old.txt").write_text("old")
+    move, moves = os.replace, []
+
+    def interrupted(source: Path, target: Path) -> None:
+        moves.append(target)
+        if len(moves) == 2:
+            raise KeyboardInterrupt
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "out") as temporary:
+        temporary.mkdir()
+    assert (tmp_path / "out" / "old.txt").read_text() == "old" and leftovers(tmp_path) == []

@@ -218,3 +218,9 @@ def test_midi_with_a_change_of_metre_drums_and_a_repeated_key(tmp_path: Path) ->
     rows = zip(notes.onset.tolist(), notes.duration.tolist(), notes.pitch.tolist(), notes.program.tolist(), strict=True)
     assert list(rows) == [(0, 96, 60, 71), (96, 32, 60, 71), (288, 48, 38, 128)]
     assert [(bar.onset, bar.duration, bar.numerator) for bar in score.bars] == [(0, 288, 3), (288, 192, 2)]
+
+
+@pytest.mark.parametrize("comment", ["see (3 below", "[V:1] odd", "from [K:G] on"])
+def test_what_stands_in_a_comment_is_no_music(comment: str) -> None:
+    text = check_abc(f"X:1\nT:a\nM:4/4\nL:1/4\nK:C\nCDEF| % {comment}\nGABc|]\n", Path("a.abc"))
+    assert "%" not in text and len(engraved(text, abc=True).notes) == 8

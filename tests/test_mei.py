@@ -125,7 +125,9 @@ def test_a_tempo_holds_from_its_beat_on() -> None:
     assert [(score.quarters(tick), bpm) for tick, bpm in score.tempos] == [(0, 60.0), (2, 180.0)]
     odd = read_mei(mei(four, after='<tempo midi.bpm="90" tstamp="soon"/><tempo midi.bpm="70" tstamp="nan"/>')).score
     assert [tick for tick, _ in odd.tempos] == [0, 0]
-    between = read_mei(mei(note("c4", "1", "a"), note("c4", "1", "b"), after='<tempo midi.bpm="90" tstamp="1.5"/>')).score
+    between = read_mei(
+        mei(note("c4", "1", "a"), note("c4", "1", "b"), after='<tempo midi.bpm="90" tstamp="1.5"/>')
+    ).score
     assert [between.quarters(tick) for tick, _ in between.tempos] == [1, 5]
 
 

@@ -214,3 +214,22 @@ def test_drums_are_no_notes_of_a_piece(tmp_path: Path, make_song: Callable[..., 
     score.dump_midi(tmp_path / "b.mid")
     item = replace(next(iter(corpora.get("folder").items(tmp_path))), id="b", path=tmp_path / "b.mid", format="midi")
     assert len(read_piece("folder", item, images=False)) == 88
+
+
+def test_a_piece_one_of_whose_bars_is_cut_stays_without_lines(tmp_path: Path) -> None:
+    """A bar of twenty quarters is two in the tokens: lines would show the bars beside those of their notes."""
+    path = tmp_path / "long.krn"
+    bar = "\n".join(["4c", "4d", "4e", "4f"] * 5)
+    path.write_text(f"**kern\n*M4/4\n=1\n{bar}\n=2\n4c\n4d\n4e\n4f\n==\n*-\n")
+    [item] = corpora.get("folder").items(tmp_path)
+    whole = read_piece("folder", item)
+    assert len(whole.bar_onset) - 1 == 3 and whole.lines == ()
+    assert whole.warnings[-1] == "its bars are not those of its notes"
+
+
+def test_what_is_said_of_an_item_is_said_of_its_piece(tmp_path: Path) -> None:
+    (tmp_path / "tune.abc").write_text("X:1\nT:a\nM:4/4\nL:1/4\nK:C\nCDEF|]\n")
+    [item] = corpora.get("folder").items(tmp_path)
+    for key in ("C major", "A minor"):
+        [piece] = pieces("folder", [replace(item, labels={"key": key})], tmp_path / "kept", False, 1)
+        assert piece.labels == {"key": key}

@@ -35,6 +35,12 @@ def test_weights_make_the_round_trip(weights: Path, tmp_path: Path) -> None:
     for (name, a), b in zip(sim.model.state_dict().items(), again.model.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
     assert again.loaded.vocabulary.hash == sim.loaded.vocabulary.hash
+    sim.save_pretrained(tmp_path / "again")  # in the place of the one that stands there
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    with pytest.raises(BadInput, match="holds other files and no checkpoint"):
+        sim.save_pretrained(tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "mine"
 
 
 def test_the_notes_of_a_file_become_vectors_of_its_stretches(weights: Path, tune: Path) -> None:

@@ -31,7 +31,7 @@ from torch.overrides import TorchFunctionMode
 
 from scoresim import __version__
 from scoresim.errors import BadInput, in_short
-from scoresim.files import read_json, replacing, sha256, write_json
+from scoresim.files import empty_or_with, read_json, replacing, sha256, write_json
 from scoresim.model.counted import Counted, CountedNotes
 from scoresim.model.lowrank import add_low_rank
 from scoresim.model.sim import SIM, SIMConfig
@@ -94,8 +94,9 @@ def save(
         match: slope and shift of match logits (see `Loaded`).
 
     Raises:
-        BadInput: the folder cannot be written; a head is damaged.
+        BadInput: the folder cannot be written, or holds other files and no checkpoint; a head is damaged.
     """
+    empty_or_with(folder, CONFIG, "checkpoint")
     if model.vocabulary_sizes != vocabulary.sizes:
         raise ValueError("the model was made for another vocabulary")
     with replacing(folder) as temporary:
@@ -410,7 +411,7 @@ def _build(weights: Path, config: SIMConfig, vocabulary: Vocabulary) -> tuple[SI
             if {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()} != expected:  # noqa: SIM118
                 raise damaged
             tensors = {name: file.get_tensor(name) for name in expected}
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError, RuntimeError) as error:
         raise damaged from error
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise BadInput(f"{weights} holds numbers that are not finite; take another copy.")

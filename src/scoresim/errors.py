@@ -3,12 +3,13 @@
     Exception
     └── ScoresimError     exit code 2   one sentence: which file, what is wrong, what to do
         ├── BadInput      exit code 2   a file, folder, name or option given to us cannot be used
+        │   └── NotNow    exit code 2   ... for want of memory, time or a package: it may be fine another time
         └── CheckFailed   exit code 1   we could look, and what we saw is not as it should be
 
 The command line prints the sentence and leaves with the exit code. In Python, catch ``ScoresimError``.
 """
 
-__all__ = ["BadInput", "CheckFailed", "ScoresimError"]
+__all__ = ["BadInput", "CheckFailed", "NotNow", "ScoresimError"]
 
 
 class ScoresimError(Exception):
@@ -21,6 +22,10 @@ class BadInput(ScoresimError):
     """Something given to us cannot be used: missing, broken, foreign or hostile."""
 
     exit_code = 2
+
+
+class NotNow(BadInput):
+    """Something given to us may be fine, but memory, time or a package is missing to use it."""
 
 
 class CheckFailed(ScoresimError):

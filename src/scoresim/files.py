@@ -103,8 +103,22 @@ def apart(out: Path, given: Iterable[Path]) -> None:
         BadInput: it would.
     """
     for path in given:
-        if out.exists() and path.exists() and out.samefile(path):
+        try:
+            same = out.exists() and path.exists() and out.samefile(path)
+        except OSError as error:
+            raise refused(out, error) from error
+        if same:
             raise BadInput(f"{out} is one of the files that are read; choose another name for what is written.")
+
+
+def empty_or_with(folder: Path, name: str, what: str) -> None:
+    """Whether a folder that is to be replaced holds nothing, or what is known by a file of this name.
+
+    Raises:
+        BadInput: it holds other things.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / name).is_file():
+        raise BadInput(f"{folder} holds other files and no {what}; choose a new or an empty folder.")
 
 
 @contextmanager
@@ -191,20 +205,25 @@ def replacing(path: Place) -> Iterator[Path]:
     On success what was written is flushed to the disk (``fsync``) and takes the place of ``path``. For a file
     that is one atomic step. A folder cannot replace another folder in one step: an existing one is first
     moved aside, so for an instant ``path`` does not exist, and a kill in that instant leaves the old one as
-    ``.NAME.PID.old``. When the block raises, what was written is removed and ``path`` is as it was.
+    ``.NAME.PID-*.old``. When the block raises, what was written is removed and ``path`` is as it was. A link stays, and
+    what it leads to is replaced.
 
     Raises:
-        BadInput: the place cannot be written (permission, full disk, a file where a folder is needed), inside
+        BadInput: the place cannot be written (permission, full disk, a file where a folder is needed, a device), inside
             the block or while moving; the sentence says which path and why.
     """
     if not isinstance(path, Path):
         with _uploading(path) as local:
             yield local
         return
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.realpath(path))
+    if not path.name:
+        raise BadInput(f"{path} is a folder; say which file to write in it.")
     # other machines may write into a shared folder under the same process number
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise BadInput(f"{path} is no file; choose another name for what is written.")
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove(temporary)
         yield temporary
@@ -314,10 +333,16 @@ def _flush(path: Path) -> None:
 
 def _move(temporary: Path, path: Path) -> None:
     """Put ``temporary`` in the place of ``path`` and make the new name durable."""
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    if temporary.is_dir() and path.is_dir():
-        os.replace(path, old)
-    os.replace(temporary, path)
+    old = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.old")
+    aside = temporary.is_dir() and path.is_dir()
+    try:
+        if aside:
+            os.replace(path, old)
+        os.replace(temporary, path)
+    except BaseException:
+        if aside and old.exists() and not path.exists():
+            os.replace(old, path)
+        raise
     handle = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(handle)

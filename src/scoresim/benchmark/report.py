@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
 from scoresim.benchmark.pictures import curves_svg, intervals_svg
@@ -34,7 +34,7 @@ from scoresim.benchmark.report_tables import (
 from scoresim.data.card import card
 from scoresim.data.shards import MANIFEST
 from scoresim.environment import environment
-from scoresim.errors import BadInput
+from scoresim.errors import BadInput, in_short
 from scoresim.files import read_json, replacing, write_json
 
 CURVES = {
@@ -56,6 +56,23 @@ def report(folder: Path) -> dict[str, Any]:
         What is in `report.json`: key figures, rows, comparisons, data card, pre-training, steps, environment.
 
     Raises:
+        BadInput: there are no results in the folder, or they are none of ours.
+    """
+    try:
+        found, page = _gathered(folder)
+        json.dumps(found, allow_nan=False)
+    except (AttributeError, KeyError, TypeError, UndefinedError, ValueError) as error:
+        raise BadInput(f"{folder} holds results that scoresim did not write ({in_short(error)}).") from error
+    with replacing(folder / "report.html") as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    write_json(folder / "report.json", found)
+    return found
+
+
+def _gathered(folder: Path) -> tuple[dict[str, Any], str]:
+    """What is in `report.json`, and the page.
+
+    Raises:
         BadInput: there are no results in the folder.
     """
     results = next((p for p in (folder / "benchmark", folder) if (p / "results.json").is_file()), None)
@@ -74,11 +91,7 @@ def report(folder: Path) -> dict[str, Any]:
         "study": read_json(study) if study.is_file() else None,
         "environment": environment(),
     }
-    page = render(found, _pictures(folder / "pictures") + _pictures(folder / "benchmark" / "pictures"))
-    with replacing(folder / "report.html") as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    write_json(folder / "report.json", found)
-    return found
+    return found, render(found, _pictures(folder / "pictures") + _pictures(folder / "benchmark" / "pictures"))
 
 
 def render(found: dict[str, Any], pictures: list[dict[str, Any]]) -> str:

@@ -6,11 +6,15 @@ at once. No module here imports torch; a command reaches it through the room tha
 only room that prints: results to standard output, everything else to standard error.
 """
 
+import errno
+import io
 import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
@@ -22,6 +26,9 @@ __all__ = ["app", "main", "run"]
 
 INTERRUPTED, TERMINATED = 130, 143
 BROKEN_PIPE = 141
+# what the system refuses for no fault of ours: no room, no permission, no such name
+_REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG}
+_heard: list[int] = []  # exit codes of the signals that came
 _EXTRAS = {
     "torch": "train",
     "music21": "corpora",
@@ -99,11 +106,14 @@ def run(tokens: Sequence[str] | None = None) -> int:
         away, 143 terminated (by a signal that `main` hears). Any other exception is a bug and comes through
         with its traceback.
     """
+    _open_streams()
     _log_to_stderr()
     try:
         app(tokens, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except ScoresimError as error:
+        if _heard:  # in the midst of a library, which took it for a fault of what it read
+            return _say("interrupted; run the same command again to go on.", _heard[-1])
         return _say(str(error), error.exit_code)
     except CycloptsError as error:
         return _say(_usage(error), 2)
@@ -111,8 +121,14 @@ def run(tokens: Sequence[str] | None = None) -> int:
         code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
         return _say("interrupted; run the same command again to go on.", code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_stdout()
         return BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
+        if error.filename is None:
+            _let_go_of_stdout()
+        return _say(f"cannot use {error.filename or 'standard output'}: {error.strerror}.", 2)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRAS:
@@ -129,12 +145,36 @@ class Terminated(KeyboardInterrupt):
 def main() -> None:
     """Entry point of the ``scoresim`` program. SIGTERM ends a command as Ctrl-C does."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     sys.exit(run())
 
 
 def _terminate(number: int, frame: Any) -> None:
     signal.signal(number, signal.SIG_DFL)  # a second one does not wait for what the first one ends
+    _heard.append(TERMINATED)
     raise Terminated
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    _heard.append(INTERRUPTED)
+    raise KeyboardInterrupt
+
+
+def _open_streams() -> None:
+    """Standard streams that are there, and write names of files that are no text with what stands for their bytes."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _let_go_of_stdout() -> None:
+    """Nothing is written there any more, not even when the process ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(sentence: str, code: int) -> int:

@@ -19,7 +19,7 @@ from scoresim.data.pair import Pair, png
 from scoresim.data.pieces import Piece, Sheet, Whole, read_whole
 from scoresim.data.spacing import POWER
 from scoresim.data.windows import Segment, Segments
-from scoresim.errors import BadInput, ScoresimError
+from scoresim.errors import BadInput, NotNow, ScoresimError
 from scoresim.files import replacing
 from scoresim.score.midi_write import with_beats, with_hands, with_melody
 from scoresim.score.notate import notate_all
@@ -62,9 +62,13 @@ def kind_of(path: Path) -> Kind:
     suffix = path.suffix.lower()
     if suffix not in KINDS_BY_SUFFIX:
         raise BadInput(f"{path} is of no known kind; scoresim reads {', '.join(KINDS_BY_SUFFIX)}.")
-    if not path.is_file():
+    try:
+        size = path.stat().st_size if path.is_file() else None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror or error}).") from error
+    if size is None:
         raise BadInput(f"{path} is no file.")
-    if not 0 < (size := path.stat().st_size) <= LARGEST:
+    if not 0 < size <= LARGEST:
         raise BadInput(f"{path} has {size} bytes; scoresim reads files of 1 to {LARGEST} bytes.")
     return KINDS_BY_SUFFIX[suffix]
 
@@ -224,14 +228,16 @@ def _melody(task: tuple[Path, NDArray[np.bool_], bool]) -> bytes:
     """Runs in a worker."""
     path, melody, only = task
     whole = _read((path, False, False))
-    return with_melody(path, whole.score, melody[whole.of_note], only)
+    with _sentences():
+        return with_melody(path, whole.score, melody[whole.of_note], only)
 
 
 def _hands(task: tuple[Path, NDArray[np.bool_]]) -> bytes:
     """Runs in a worker."""
     path, right = task
     whole = _read((path, False, False))
-    return with_hands(path, whole.score, right[whole.of_note])
+    with _sentences():
+        return with_hands(path, whole.score, right[whole.of_note])
 
 
 def _beats(task: tuple[Path]) -> bytes:
@@ -354,4 +360,5 @@ def refusal(failure: Failure, path: Path) -> BadInput:
     reason = " ".join(failure.reason.split())  # parsers write over several lines, and quote what is in the file
     reason = f"{reason[:LONGEST].rstrip()}..." if len(reason) > LONGEST else reason.rstrip(".")
     reason += next((f"; {advice}" for begin, advice in ADVICE.items() if reason.startswith(begin)), "")
-    return BadInput(f"{reason}." if reason.startswith(str(path)) else f"{path} cannot be read: {reason}.")
+    kind = NotNow if failure.may_be_load else BadInput
+    return kind(f"{reason}." if reason.startswith(str(path)) else f"{path} cannot be read: {reason}.")

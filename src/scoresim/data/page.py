@@ -30,7 +30,7 @@ from scoresim.data.trace import (
     tilt_of,
     traces_of,
 )
-from scoresim.errors import BadInput
+from scoresim.errors import BadInput, NotNow
 from scoresim.score.warp import opencv
 
 WIDEST = 2400  # pixels: a wider picture is read from a smaller copy
@@ -108,7 +108,7 @@ def open_pages(path: str | Path, limits: Limits = Limits()) -> list[NDArray[np.u
             warnings.simplefilter("ignore")  # of Pillow, on tags that are odd and on sizes that are judged here
             return pages(data, limits)
     except BadInput as error:
-        raise BadInput(f"{path} {error}") from None
+        raise type(error)(f"{path} {error}") from None
     except Image.DecompressionBombError:
         raise BadInput(f"{path} {_too_large(limits)}") from None
     except Exception as error:  # a decoder may stumble in any way over a damaged file
@@ -133,7 +133,7 @@ def _pdf_pages(data: bytes, limits: Limits) -> list[NDArray[np.uint8]]:
     try:
         from pypdfium2 import PdfDocument
     except ImportError:
-        raise BadInput("is a PDF, which needs pypdfium2; install it with: pip install 'scoresim[pages]'.") from None
+        raise NotNow("is a PDF, which needs pypdfium2; install it with: pip install 'scoresim[pages]'.") from None
     pages: list[NDArray[np.uint8]] = []
     document = PdfDocument(data)
     try:

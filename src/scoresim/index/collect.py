@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from scoresim.data.align import Place, align
 from scoresim.data.given import KINDS_BY_SUFFIX, kind_of
-from scoresim.errors import BadInput
-from scoresim.index.store import Entry, Kind, Store, Vectors, changed, fingerprint
+from scoresim.errors import BadInput, NotNow
+from scoresim.index.store import KINDS, Entry, Fingerprint, Kind, Store, Vectors, changed, fingerprint
 from scoresim.progress import Progress
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from scoresim.understand.results import Embedding
 
 AT_ONCE = 16  # files that are embedded at a time
-ASKED, NEAR = 24, 40  # vectors of a query that are looked up, and answers to each
-COMPARED = 50  # files that are compared as wholes
+ASKED, NEAR = 24, 40  # vectors of a query that are looked up, and answers to each, of each kind
+COMPARED = 50  # files of a kind that are compared as wholes
 
 _logger = logging.getLogger("scoresim")
 
@@ -77,17 +77,20 @@ class Found:
 def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected:
     """Bring an index up to date with a folder and its subfolders; it can be stopped and begun again at any time.
 
-    A file that cannot be read is left out, with a warning, and tried again when it has changed.
+    A file that cannot be read is left out, with a warning, and tried again when it has changed; where a package, memory
+    or time was missing, or the file could not be opened, it is tried again each time, and what is stored of it stays.
 
     Raises:
-        BadInput: there is no such folder, it holds no music, or the index cannot be written.
+        BadInput: there is no such folder, it holds no music, a folder in it cannot be read, or the index cannot be
+            written.
     """
     files = music_in(folder)
     known = store.known()
-    found = {file: fingerprint(folder / file, known.get(file)) for file in files}
+    found = dict(_fingerprints(folder, files, known))
     todo = changed(known, found)
     asked = set(todo)
-    refused = [file for file in store.silent() if file in found and file not in asked]
+    refused = [file for file in files if file not in found]
+    refused += [file for file in store.silent() if file in found and file not in asked]
     with Progress("index", len(todo), "files") as progress:
         for start in range(0, len(todo), AT_ONCE):
             some = todo[start : start + AT_ONCE]
@@ -95,25 +98,38 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
                 if isinstance(outcome, BadInput):
                     _logger.warning("%s", outcome)
                     refused.append(file)
-                    store.replace(file, found[file], [], np.zeros((0, store.width), dtype=np.float32))
+                    if not isinstance(outcome, NotNow):
+                        store.replace(file, found[file], [], np.zeros((0, store.width), dtype=np.float32))
                 else:
                     store.replace(file, found[file], entries(outcome), outcome.vectors)
                 progress.advance()
     for file in found:
         if file in known and file not in asked and known[file] != found[file]:
             store.touch(file, found[file])
-    gone = [file for file in known if file not in found]
+    gone = sorted(set(known).difference(files))
     for file in gone:
         store.remove(file)
     new = len(asked.difference(refused))
     return Collected(new, len(files) - new - len(refused), len(gone), tuple(sorted(refused)))
 
 
+def _fingerprints(
+    folder: Path, files: Sequence[str], known: Mapping[str, Fingerprint]
+) -> Iterator[tuple[str, Fingerprint]]:
+    """What files are now; those that cannot be opened are left out, with a warning."""
+    for file in files:
+        try:
+            yield file, fingerprint(folder / file, known.get(file))
+        except BadInput as error:
+            _logger.warning("%s", error)
+
+
 def music_in(folder: Path) -> list[str]:
-    """The files of music under a folder, relative to it.
+    """The files of music under a folder, relative to it; a file whose name is not UTF-8 is left out, with a warning.
 
     Raises:
-        BadInput: there is no such folder, or it holds no music: a disk that is not there is not to empty an index.
+        BadInput: there is no such folder, it holds no music, or a folder in it cannot be read: a disk that is not there
+            is not to empty an index.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is no folder.")
@@ -124,12 +140,30 @@ def music_in(folder: Path) -> list[str]:
 
 def _files(folder: Path) -> Iterator[str]:
     """Files of music under a folder, relative to it; links that lead elsewhere are not followed."""
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder, onerror=_unreadable):
         folders.sort()
         for name in sorted(names):
             path = Path(root, name)
-            if path.suffix.lower() in KINDS_BY_SUFFIX and path.is_file() and not path.is_symlink():
-                yield path.relative_to(folder).as_posix()
+            if path.suffix.lower() not in KINDS_BY_SUFFIX or not _is_file(path):
+                continue
+            file = path.relative_to(folder).as_posix()
+            if not any("\ud800" <= letter <= "\udfff" for letter in file):  # bytes that are no text
+                yield file
+            else:
+                shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+                _logger.warning("%s is left out: its name is not UTF-8; rename it.", shown)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether this is a file, and no link."""
+    try:
+        return path.is_file() and not path.is_symlink()
+    except OSError as error:
+        return _unreadable(error)
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise BadInput(f"{error.filename} cannot be read ({error.strerror or error}); the index stays as it is.") from error
 
 
 def entries(one: Embedding) -> list[Entry]:
@@ -162,16 +196,36 @@ def search(
     if store.model_hash != sim.weights:
         raise BadInput("the index was made with other weights; search with those, or make a new index.")
     few = np.linspace(0, len(asked.vectors) - 1, min(len(asked.vectors), ASKED)).round().astype(int)
+    likely = [file for kind in KINDS for file in _likely(store, asked.vectors[few], kind)]
+    stored = ((file, *_stored(store, file)) for file in likely)
+    some = [compared(asked, file, entries, vectors) for file, entries, vectors in stored if entries]
+    found = sorted(some, key=lambda one: -one.similarity)[:top]
+    return read_again(found, sim, query, folder, check) if folder is not None else found
+
+
+def _likely(store: Store, vectors: Vectors, kind: Kind) -> list[str]:
+    """The files of a kind that the vectors of a query are nearest to, the nearest first.
+
+    Each kind is asked for itself: of many stretches of the same notes none would leave a place to a picture.
+    """
     best: dict[str, float] = {}
-    for hits in store.search(asked.vectors[few], NEAR):
+    for hits in store.search(vectors, NEAR, kind):
         nearest: dict[str, float] = {}
         for hit in hits:
             nearest[hit.file] = max(nearest.get(hit.file, 0.0), hit.cosine)
         for file, cosine in nearest.items():
             best[file] = best.get(file, 0.0) + cosine
-    likely = sorted(best, key=lambda file: (-best[file], file))[:COMPARED]
-    found = sorted((compared(asked, file, *store.get(file)) for file in likely), key=lambda one: -one.similarity)[:top]
-    return read_again(found, sim, query, folder, check) if folder is not None else found
+    return sorted(best, key=lambda file: (-best[file], file))[:COMPARED]
+
+
+def _stored(store: Store, file: str) -> tuple[list[Entry], Vectors]:
+    """What is stored of a file; nothing, where somebody has taken it out since it was found."""
+    try:
+        return store.get(file)
+    except BadInput:
+        if file in store.known():
+            raise
+        return [], np.zeros((0, store.width), dtype=np.float32)
 
 
 def compared(asked: Embedding, file: str, known: Sequence[Entry], vectors: Vectors) -> Found:
@@ -207,16 +261,26 @@ def row_of_lines(places: Sequence[Place]) -> list[int]:
 
 
 def read_again(found: Sequence[Found], sim: Sim, query: Path, folder: Path, check: int) -> list[Found]:
-    """The first answers of the other kind read together with the query, and put in the order of what that says."""
+    """The first answers of the other kind read together with the query, and put in the order of what that says.
+
+    They share the places that they held among the others. One that cannot be read any more stays as it was.
+    """
     kind = kind_of(query)
-    out: list[Found] = []
-    rest: list[Found] = []
-    for one in found:
+    out = list(found)
+    places: list[int] = []
+    again: list[Found] = []
+    for number, one in enumerate(found):
         path = folder / one.file
-        if len(out) >= check or one.kind == kind or not path.is_file():
-            rest.append(one)
+        if len(again) >= check or one.kind == kind or not path.is_file():
             continue
         image, notes = (query, path) if kind == "image" else (path, query)
-        probability = sim.match(image, notes).probability
-        out.append(Found(one.file, one.kind, one.similarity, probability, one.first_bar, one.end_bar))
-    return sorted(out, key=lambda one: -(one.probability or 0.0)) + rest
+        try:
+            probability = sim.match(image, notes).probability
+        except BadInput as error:
+            _logger.warning("%s", error)
+            continue
+        places.append(number)
+        again.append(replace(one, probability=probability))
+    for number, one in zip(places, sorted(again, key=lambda one: -(one.probability or 0.0)), strict=True):
+        out[number] = one
+    return out

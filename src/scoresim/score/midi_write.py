@@ -211,7 +211,8 @@ def _from_notation(score: Score, tracks: Mapping[str, NDArray[np.bool_]]) -> Any
         midi.tempos.append(symusic.Tempo(int(_ticks(score, np.array([tick]))[0]), float(tempo)))
     before = None
     for bar in score.bars:
-        metred = bar.numerator > 0 and bar.denominator > 0  # of a free metre MIDI says nothing
+        # of a free metre MIDI says nothing, nor of one that it cannot write
+        metred = 0 < bar.numerator < 256 and bar.denominator.bit_count() == 1
         if metred and (bar.numerator, bar.denominator) != before:
             before = bar.numerator, bar.denominator
             midi.time_signatures.append(symusic.TimeSignature(int(_ticks(score, np.array([bar.onset]))[0]), *before))

@@ -21,7 +21,7 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
-from scoresim.errors import ScoresimError
+from scoresim.errors import NotNow, ScoresimError
 
 MEMORY = 3 << 30  # bytes of address space per worker
 TASKS_PER_WORKER = 2000
@@ -36,8 +36,8 @@ class Failure:
 
     Attributes:
         reason: one phrase for a person.
-        may_be_load: whether a crowded machine may be to blame (time, memory, a kill from outside), so that the same
-            task may well succeed when it runs alone.
+        may_be_load: whether something else than the task may be to blame: a crowded machine (time, memory, a kill from
+            outside), so that it may well succeed when it runs alone, or a package that is missing.
     """
 
     reason: str
@@ -240,4 +240,4 @@ def _outcome(future: Any, timeout: float) -> Any:
     except MemoryError:
         return Failure("needed more memory than a worker has", may_be_load=True)
     except (ScoresimError, ValueError) as error:
-        return Failure(str(error))
+        return Failure(str(error), may_be_load=isinstance(error, NotNow))

@@ -346,7 +346,8 @@ def write_embeddings(path: Path, found: Sequence[Embedding]) -> None:
     Raises:
         BadInput: another suffix, or the file cannot be written.
     """
-    rows = [(one.file, one.kind, *place) for one in found for place in one.places]
+    text = {one.file: one.file.encode("utf-8", "backslashreplace").decode() for one in found}  # a name may be no text
+    rows = [(text[one.file], one.kind, *place) for one in found for place in one.places]
     names = ("path", "kind", "first", "end", "page")
     columns: dict[str, Any] = {name: [row[i] for row in rows] for i, name in enumerate(names)}
     vectors = np.concatenate([one.vectors for one in found])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 
 from scoresim.errors import BadInput
@@ -38,8 +39,8 @@ class Limits:
         """
         for one in fields(self):
             value, least = getattr(self, one.name), 0 if one.name == "waiting" else 1
-            if not value >= (least if isinstance(one.default, int) else 0.001):
-                raise BadInput(f"--{one.name.replace('_', '-')} is {value}; it is to be at least {least}.")
+            if not (least if isinstance(one.default, int) else 0.001) <= value < math.inf:
+                raise BadInput(f"--{one.name.replace('_', '-')} is {value}; it is to be at least {least}, and finite.")
 
     @property
     def file_bytes(self) -> int:

@@ -60,7 +60,7 @@ def write_report(path: Path, analysis: Analysis, sheets: Sequence[Sheet], pictur
     """
     page = report_html(analysis, sheets, picture)
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")  # names of files may be no text
 
 
 def report_html(analysis: Analysis, sheets: Sequence[Sheet], picture: bytes | None = None, inline: bool = True) -> str:

@@ -84,6 +84,8 @@ class Cabinet:
             Refusal: it cannot be made.
         """
         try:
+            if self._folder is not None and not self._folder.is_dir():
+                self.close()  # something that tidies temporary folders took it
             folder = Path(tempfile.mkdtemp(dir=self.open()))
         except (OSError, BadInput):
             raise later(503, "The server has no room for files at the moment; try again later.") from None
