@@ -301,3 +301,16 @@ def test_a_score_without_a_metre_states_none_as_midi(tmp_path: Path, metre: str)
     write_melody(path, tmp_path / "out.mid", np.ones(8, dtype=bool), only=True)
     stated = symusic.Score(tmp_path / "out.mid").time_signatures
     assert [(one.numerator, one.denominator) for one in stated] == ([] if metre == "M:none" else [(4, 4)])
+
+
+def test_more_tracks_than_channels_are_refused(tmp_path: Path) -> None:
+    """Written anew, two instruments would share a channel, and one of them sound as the other."""
+    song = symusic.Score(480)
+    for number in range(15):
+        song.tracks.append(symusic.Track(f"t{number}", number))
+        song.tracks[-1].notes.extend(symusic.Note(beat * 480, 480, 60 + number, 64) for beat in range(2))
+    song.dump_midi(tmp_path / "many.mid")
+    score, track_of, _ = read_tracks(tmp_path / "many.mid")
+    with pytest.raises(BadInput, match="would have 16 tracks"):
+        with_melody(tmp_path / "many.mid", score, track_of == 3, False)
+    assert len(symusic.Score.from_midi(with_melody(tmp_path / "many.mid", score, track_of == 3, True)).tracks) == 1

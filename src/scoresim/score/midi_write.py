@@ -25,14 +25,15 @@ RESOLUTION = 480  # ticks per quarter note of a file made from notation
 GRID_RESOLUTION = 960  # and of a performance on its beats
 SLACK = 0.05  # of a bar that notes may begin before it
 AFTER = 1e4  # beats after the last, in its tempo
+CHANNELS = 15  # of MIDI, without that of percussion: as many tracks can have an instrument of their own
 
 
 def with_melody(path: Path, score: Score, melody: NDArray[np.bool_], only: bool) -> bytes:
     """A file of notes as MIDI with its melody on a track of its own, before the others.
 
-    A MIDI file keeps all else that it holds: tempos, the names, programs and pedals of its tracks; the melody has the
-    program, the pedal and the other controls of the track that most of it stood in. A notated file becomes two tracks
-    with its tempos and time signatures, without percussion.
+    A MIDI file keeps its tempos, signatures, lyrics and markers, the names, programs, pedals, controls and pitch bends
+    of its tracks; other events are left out. The melody has the program, the pedal and the other controls of the track
+    that most of it stood in. A notated file becomes two tracks with its tempos and time signatures, without percussion.
 
     Args:
         path: the file; a MIDI file is read again.
@@ -41,7 +42,7 @@ def with_melody(path: Path, score: Score, melody: NDArray[np.bool_], only: bool)
         only: leave all other notes out.
 
     Raises:
-        BadInput: nothing is melody, so that nothing would be left.
+        BadInput: nothing is melody, so that nothing would be left; or there would be more tracks than channels.
     """
     if only and not melody.any():
         raise BadInput(f"{path} has no note that is melody; leave --only away to keep the others.")
@@ -178,6 +179,10 @@ def _from_midi(
         _share_pedals(new, [track for i, track in enumerate(midi.tracks) if any(some[i] for some in taken.values())])
         midi.tracks = [track for track, count in zip(midi.tracks, before, strict=True) if track.notes or not count]
     midi.tracks = new if only else [*new, *midi.tracks]
+    if (count := sum(not track.is_drum for track in midi.tracks)) > CHANNELS:
+        raise BadInput(
+            f"{path} would have {count} tracks, and MIDI has channels for {CHANNELS} instruments; join some."
+        )
     return midi
 
 
