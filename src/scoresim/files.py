@@ -106,7 +106,7 @@ def apart(out: Path, given: Iterable[Path]) -> None:
         try:
             same = out.exists() and path.exists() and out.samefile(path)
         except OSError as error:
-            raise refused(out, error) from error
+            raise BadInput(f"{error.filename or out} cannot be used ({error.strerror or error}).") from error
         if same:
             raise BadInput(f"{out} is one of the files that are read; choose another name for what is written.")
 
