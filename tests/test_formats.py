@@ -222,5 +222,6 @@ def test_midi_with_a_change_of_metre_drums_and_a_repeated_key(tmp_path: Path) ->
 
 @pytest.mark.parametrize("comment", ["see (3 below", "[V:1] odd", "from [K:G] on"])
 def test_what_stands_in_a_comment_is_no_music(comment: str) -> None:
-    text = check_abc(f"X:1\nT:a\nM:4/4\nL:1/4\nK:C\nCDEF| % {comment}\nGABc|]\n", Path("a.abc"))
-    assert "%" not in text and len(engraved(text, abc=True).notes) == 8
+    lines = f"X:1\nT:a\n%%MIDI program 5\nM:4/4\nL:1/4\nK:C\nCDEF| % {comment}\n% {comment}\nGABc|]\n"
+    text = check_abc(lines, Path("a.abc"))
+    assert text.count("%") == 2 and "\n\n" not in text and len(engraved(text, abc=True).notes) == 8

@@ -37,10 +37,11 @@ def test_weights_make_the_round_trip(weights: Path, tmp_path: Path) -> None:
     assert again.loaded.vocabulary.hash == sim.loaded.vocabulary.hash
     sim.save_pretrained(tmp_path / "again")  # in the place of the one that stands there
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("mine")
-    with pytest.raises(BadInput, match="holds other files and no checkpoint"):
-        sim.save_pretrained(tmp_path / "mine")
-    assert (tmp_path / "mine" / "thesis.txt").read_text() == "mine"
+    for name in ("thesis.txt", "config.json"):
+        (tmp_path / "mine" / name).write_text("{}")
+        with pytest.raises(BadInput, match="holds other files than those of a checkpoint"):
+            sim.save_pretrained(tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "{}"
 
 
 def test_the_notes_of_a_file_become_vectors_of_its_stretches(weights: Path, tune: Path) -> None:

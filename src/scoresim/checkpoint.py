@@ -31,7 +31,7 @@ from torch.overrides import TorchFunctionMode
 
 from scoresim import __version__
 from scoresim.errors import BadInput, in_short
-from scoresim.files import empty_or_with, read_json, replacing, sha256, write_json
+from scoresim.files import nothing_else, read_json, replacing, sha256, write_json
 from scoresim.model.counted import Counted, CountedNotes
 from scoresim.model.lowrank import add_low_rank
 from scoresim.model.sim import SIM, SIMConfig
@@ -96,7 +96,7 @@ def save(
     Raises:
         BadInput: the folder cannot be written, or holds other files and no checkpoint; a head is damaged.
     """
-    empty_or_with(folder, CONFIG, "checkpoint")
+    nothing_else(folder, CONFIG, (WEIGHTS, HEADS, "README.md"), "a checkpoint")
     if model.vocabulary_sizes != vocabulary.sizes:
         raise ValueError("the model was made for another vocabulary")
     with replacing(folder) as temporary:

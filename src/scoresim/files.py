@@ -111,14 +111,18 @@ def apart(out: Path, given: Iterable[Path]) -> None:
             raise BadInput(f"{out} is one of the files that are read; choose another name for what is written.")
 
 
-def empty_or_with(folder: Path, name: str, what: str) -> None:
-    """Whether a folder that is to be replaced holds nothing, or what is known by a file of this name.
+def nothing_else(folder: Path, name: str, others: Iterable[str], what: str) -> None:
+    """Whether a folder that is to be replaced holds nothing, or a file of this name and beside it none but some others.
 
     Raises:
-        BadInput: it holds other things.
+        BadInput: it holds other things, or cannot be looked into.
     """
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / name).is_file():
-        raise BadInput(f"{folder} holds other files and no {what}; choose a new or an empty folder.")
+    try:
+        found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    except OSError as error:
+        raise refused(folder, error) from error
+    if found and (name not in found or found.difference({name}, others)):
+        raise BadInput(f"{folder} holds other files than those of {what}; choose a new or an empty folder.")
 
 
 @contextmanager
@@ -216,14 +220,14 @@ def replacing(path: Place) -> Iterator[Path]:
         with _uploading(path) as local:
             yield local
         return
-    path = Path(os.path.realpath(path))
+    given, path = path, Path(os.path.realpath(path))
     if not path.name:
-        raise BadInput(f"{path} is a folder; say which file to write in it.")
+        raise BadInput(f"{given} is a folder; say which file to write in it.")
     # other machines may write into a shared folder under the same process number
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise BadInput(f"{path} is no file; choose another name for what is written.")
+        if given.exists() and not (given.is_file() or given.is_dir()):
+            raise BadInput(f"{given} is no file; choose another name for what is written.")
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove(temporary)
         yield temporary
@@ -232,7 +236,7 @@ def replacing(path: Place) -> Iterator[Path]:
     except OSError as error:
         if error.errno not in _REASONS or not _ours(error, path, temporary):
             raise
-        raise refused(path, error) from error
+        raise refused(given, error) from error
     finally:
         with suppress(OSError):
             _remove(temporary)

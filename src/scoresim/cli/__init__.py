@@ -106,6 +106,7 @@ def run(tokens: Sequence[str] | None = None) -> int:
         away, 143 terminated (by a signal that `main` hears). Any other exception is a bug and comes through
         with its traceback.
     """
+    _heard.clear()
     _open_streams()
     _log_to_stderr()
     try:
@@ -126,9 +127,10 @@ def run(tokens: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in _REFUSED:
             raise
-        if error.filename is None:
-            _let_go_of_stdout()
-        return _say(f"cannot use {error.filename or 'standard output'}: {error.strerror}.", 2)
+        if error.filename is not None:
+            return _say(f"cannot use {error.filename}: {error.strerror}.", 2)
+        _let_go_of_stdout()  # what could not be written may be what was printed
+        return _say(f"cannot write: {error.strerror}.", 2)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRAS:

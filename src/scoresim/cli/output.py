@@ -31,7 +31,8 @@ def results_only() -> Iterator[None]:
 
 def show_json(value: Mapping[str, object]) -> None:
     """Print one JSON object."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1))
+    readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(value, ensure_ascii=not readable, allow_nan=False, indent=1))
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -78,13 +78,14 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
     """Bring an index up to date with a folder and its subfolders; it can be stopped and begun again at any time.
 
     A file that cannot be read is left out, with a warning, and tried again when it has changed; where a package, memory
-    or time was missing, or the file could not be opened, it is tried again each time, and what is stored of it stays.
+    or time was missing, it is tried again each time. Of a file that cannot be opened, and of all in a folder that
+    cannot be looked into, what is stored stays.
 
     Raises:
-        BadInput: there is no such folder, it holds no music, a folder in it cannot be read, or the index cannot be
-            written.
+        BadInput: there is no such folder, it holds no music, or the index cannot be written.
     """
-    files = music_in(folder)
+    closed: list[str] = []
+    files = music_in(folder, closed)
     known = store.known()
     found = dict(_fingerprints(folder, files, known))
     todo = changed(known, found)
@@ -98,7 +99,9 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
                 if isinstance(outcome, BadInput):
                     _logger.warning("%s", outcome)
                     refused.append(file)
-                    if not isinstance(outcome, NotNow):
+                    if isinstance(outcome, NotNow):
+                        store.remove(file)  # what is stored is of other bytes
+                    else:
                         store.replace(file, found[file], [], np.zeros((0, store.width), dtype=np.float32))
                 else:
                     store.replace(file, found[file], entries(outcome), outcome.vectors)
@@ -106,7 +109,8 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
     for file in found:
         if file in known and file not in asked and known[file] != found[file]:
             store.touch(file, found[file])
-    gone = sorted(set(known).difference(files))
+    kept = tuple(f"{place}/" for place in closed)
+    gone = [file for file in sorted(set(known).difference(files)) if not f"{file}/".startswith(kept)]
     for file in gone:
         store.remove(file)
     new = len(asked.difference(refused))
@@ -124,27 +128,44 @@ def _fingerprints(
             _logger.warning("%s", error)
 
 
-def music_in(folder: Path) -> list[str]:
-    """The files of music under a folder, relative to it; a file whose name is not UTF-8 is left out, with a warning.
+def music_in(folder: Path, closed: list[str] | None = None) -> list[str]:
+    """The files of music under a folder, relative to it.
+
+    Left out, with a warning, are files whose names are not UTF-8, and what cannot be looked into.
+
+    Args:
+        folder: where it lies.
+        closed: to which the folders and files are added that cannot be looked into, relative to the folder.
 
     Raises:
-        BadInput: there is no such folder, it holds no music, or a folder in it cannot be read: a disk that is not there
-            is not to empty an index.
+        BadInput: there is no such folder, or it holds no music: a disk that is not there is not to empty an index.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is no folder.")
-    if files := list(_files(folder)):
+    if files := list(_files(folder, [] if closed is None else closed)):
         return files
     raise BadInput(f"{folder} holds no notes and no pictures of scores; an index that was made of it stays as it is.")
 
 
-def _files(folder: Path) -> Iterator[str]:
+def _files(folder: Path, closed: list[str]) -> Iterator[str]:
     """Files of music under a folder, relative to it; links that lead elsewhere are not followed."""
-    for root, folders, names in os.walk(folder, onerror=_unreadable):
+
+    def unreadable(error: OSError) -> None:
+        _logger.warning("%s cannot be read (%s); what the index has of it stays.", error.filename, error.strerror)
+        closed.append(Path(error.filename).relative_to(folder).as_posix())
+
+    def is_file(path: Path) -> bool:
+        try:
+            return path.is_file() and not path.is_symlink()
+        except OSError as error:
+            unreadable(error)
+            return False
+
+    for root, folders, names in os.walk(folder, onerror=unreadable):
         folders.sort()
         for name in sorted(names):
             path = Path(root, name)
-            if path.suffix.lower() not in KINDS_BY_SUFFIX or not _is_file(path):
+            if path.suffix.lower() not in KINDS_BY_SUFFIX or not is_file(path):
                 continue
             file = path.relative_to(folder).as_posix()
             if not any("\ud800" <= letter <= "\udfff" for letter in file):  # bytes that are no text
@@ -152,18 +173,6 @@ def _files(folder: Path) -> Iterator[str]:
             else:
                 shown = os.fsencode(path).decode("utf-8", "backslashreplace")
                 _logger.warning("%s is left out: its name is not UTF-8; rename it.", shown)
-
-
-def _is_file(path: Path) -> bool:
-    """Whether this is a file, and no link."""
-    try:
-        return path.is_file() and not path.is_symlink()
-    except OSError as error:
-        return _unreadable(error)
-
-
-def _unreadable(error: OSError) -> NoReturn:
-    raise BadInput(f"{error.filename} cannot be read ({error.strerror or error}); the index stays as it is.") from error
 
 
 def entries(one: Embedding) -> list[Entry]:

@@ -31,7 +31,7 @@ _ONE = re.compile(
     r"(?:\{[^}]*\}|![^!\s]*!|[.~HLMOPSTuv(\s])*(?:\[[^\]|:]*\]|[_=^]*[A-Ga-gxz][,']*)"
     r"(?P<length>[0-9]*/*[0-9]*)[)\-<>]*"
 )
-_COMMENT = re.compile(r"(?m)[ \t]*(?<!\\)%.*$")
+_COMMENT = re.compile(r"(?m)^[ \t]*%(?!%).*(?:\n|\Z)|[ \t]*(?<![\\%])%(?!%).*$")  # "%%" begins a directive
 _CHORD_BROKEN = re.compile(r"(?:\][0-9/]*[)\s-]*|\)[\s-]*)[<>]")
 _BROKEN_TWICE = re.compile(r"[<>]\s*(?:\{[^}]*\}|![^!\s]*!|[.~HLMOPSTuv(\s])*[_=^]*[A-Ga-gxz][,']*[0-9/]*[)\s-]*[<>]")
 _TUPLET = re.compile(r"(?P<slur>\(*)\((?P<n>[2-9])(?P<ratio>(?::[0-9]*){0,2})(?![0-9:])")

@@ -42,7 +42,8 @@ def with_melody(path: Path, score: Score, melody: NDArray[np.bool_], only: bool)
         only: leave all other notes out.
 
     Raises:
-        BadInput: nothing is melody, so that nothing would be left; or there would be more tracks than channels.
+        BadInput: nothing is melody, so that nothing would be left; or there would be more tracks of several instruments
+            than channels.
     """
     if only and not melody.any():
         raise BadInput(f"{path} has no note that is melody; leave --only away to keep the others.")
@@ -62,6 +63,9 @@ def with_hands(path: Path, score: Score, right: NDArray[np.bool_]) -> bytes:
         path: the file; a MIDI file is read again.
         score: its notes.
         right: [M] which of them are for the right hand; all others are for the left.
+
+    Raises:
+        BadInput: there would be more tracks of several instruments than channels.
     """
     tracks = {RIGHT: right, LEFT: ~right}
     midi = _from_notation(score, tracks) if score.notes.id else _from_midi(path, score, tracks, one_player=True)
@@ -79,7 +83,8 @@ def with_beats(path: Path, score: Score) -> bytes:
         score: its notes.
 
     Raises:
-        BadInput: it lies on its beats already, or cannot be written down.
+        BadInput: it lies on its beats already, cannot be written down, or has more tracks of several instruments than
+            there are channels.
     """
     import symusic
 
@@ -128,7 +133,7 @@ def with_beats(path: Path, score: Score) -> bytes:
             tick = one.onset * GRID_RESOLUTION / QUARTER + before * bar if metre else 0
             metre = one.numerator, one.denominator
             new.time_signatures.append(symusic.TimeSignature(round(tick), *metre))
-    return bytes(new.dumps_midi())
+    return bytes(_with_channels(new, path).dumps_midi())
 
 
 def _from_midi(
@@ -179,9 +184,20 @@ def _from_midi(
         _share_pedals(new, [track for i, track in enumerate(midi.tracks) if any(some[i] for some in taken.values())])
         midi.tracks = [track for track, count in zip(midi.tracks, before, strict=True) if track.notes or not count]
     midi.tracks = new if only else [*new, *midi.tracks]
-    if (count := sum(not track.is_drum for track in midi.tracks)) > CHANNELS:
+    return _with_channels(midi, path)
+
+
+def _with_channels(midi: Any, path: Path) -> Any:
+    """A file each of whose tracks can have a channel: where two share one, both have the instrument of the second.
+
+    Raises:
+        BadInput: they are too many, and of several instruments.
+    """
+    sounding = [track.program for track in midi.tracks if track.notes and not track.is_drum]
+    if len(sounding) > CHANNELS and len(set(sounding)) > 1:
         raise BadInput(
-            f"{path} would have {count} tracks, and MIDI has channels for {CHANNELS} instruments; join some."
+            f"{path} would have {len(sounding)} tracks of several instruments, and MIDI has {CHANNELS} channels for "
+            "them; join some of its tracks."
         )
     return midi
 

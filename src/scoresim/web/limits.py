@@ -38,8 +38,10 @@ class Limits:
             BadInput: one of them is too small.
         """
         for one in fields(self):
-            value, least = getattr(self, one.name), 0 if one.name == "waiting" else 1
-            if not (least if isinstance(one.default, int) else 0.001) <= value < math.inf:
+            value, least = getattr(self, one.name), 0.001
+            if isinstance(one.default, int):
+                least = 0 if one.name == "waiting" else 1
+            if not least <= value < math.inf:
                 raise BadInput(f"--{one.name.replace('_', '-')} is {value}; it is to be at least {least}, and finite.")
 
     @property
