@@ -106,6 +106,9 @@ def test_packing_goes_on_and_refuses_another(built: Path, tmp_path: Path) -> Non
         pack(built, built, PackConfig(workers=1))
     with pytest.raises(BadInput, match="has no part 'exam'"):
         pack(built, tmp_path / "other", PackConfig(parts=("exam",)))
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(BadInput, match="file"):
+        pack(built, tmp_path / "file", PackConfig(workers=1))
     with pytest.raises(BadInput, match="pack the pairs again with --degrade scan"):
         open_training_split(tmp_path / "rows", "scan")
 

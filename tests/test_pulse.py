@@ -34,6 +34,7 @@ from scoresim.score.timeline import followed
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "menuet.krn"
 CORPORA = Path(__file__).parent / "fixtures" / "corpora"
+LIM = Path(__file__).parents[2] / "shared" / "data" / "asap" / "Bach" / "Prelude" / "bwv_883" / "Lim01.mid"
 
 
 def dance(bars: int, metre: tuple[int, int], seed: int = 0) -> Written:
@@ -377,3 +378,9 @@ def test_what_has_no_beats_to_find_is_refused(waltz, tmp_path, capsys):
         assert run(["beats", str(file), "--out", str(to)]) == 2
         assert why in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.skipif(not LIM.is_file(), reason="asap is not among the shared data beside the repository")
+def test_beats_that_begin_anew_are_not_closer_than_any_others():
+    """Here a path began anew 40 ms after the last beat of the one before."""
+    assert np.diff(pulse.beats(read_midi(LIM)).seconds).min() >= pulse.FASTEST

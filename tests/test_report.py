@@ -192,3 +192,11 @@ def test_systems_have_short_names() -> None:
     }
     for (pretraining, inputs), short in named.items():
         assert _short({"pretraining": pretraining, "inputs": inputs}) == short
+
+
+@pytest.mark.parametrize("text", ["null", '{"a": 1}', "[{}]", "[3]"])
+def test_results_of_somebody_else_are_a_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(BadInput, match="holds results that scoresim did not write"):
+        report(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]

@@ -22,10 +22,12 @@ pytest.importorskip("fastapi", reason="the extra web is not installed")
 
 from scoresim.cli import run
 from scoresim.errors import BadInput
+from scoresim.files import remove_tree
 from scoresim.web import server
 from scoresim.web.app import House
 from scoresim.web.limits import Limits
 from scoresim.web.server import address_of, hosts_of, listen
+from scoresim.web.uploads import Cabinet
 
 
 def test_an_address_that_is_free() -> None:
@@ -203,3 +205,20 @@ def test_a_folder_called_as_a_word_is_not_taken_for_it() -> None:
     assert house._without_places(sentence) == sentence
     place = Path("music").absolute()
     assert house._without_places(f"{place} is gone.") == "the collection's folder is gone."
+
+
+@pytest.mark.parametrize("name", ["megabytes", "request_megabytes", "seconds"])
+def test_bounds_are_finite(name: str) -> None:
+    for value in (float("inf"), float("nan")):
+        with pytest.raises(BadInput, match="at least"):
+            Limits(**{name: value})
+
+
+def test_a_folder_that_was_tidied_away_is_made_again() -> None:
+    cabinet = Cabinet()
+    first = cabinet.open()
+    remove_tree(first)
+    with cabinet.drawer() as drawer:
+        assert drawer.is_dir() and drawer.parent != first
+    cabinet.close()
+    assert not drawer.parent.exists()

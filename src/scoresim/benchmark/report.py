@@ -60,12 +60,11 @@ def report(folder: Path) -> dict[str, Any]:
     """
     try:
         found, page = _gathered(folder)
-        json.dumps(found, allow_nan=False)
+        write_json(folder / "report.json", found)
     except (AttributeError, KeyError, TypeError, UndefinedError, ValueError) as error:
         raise BadInput(f"{folder} holds results that scoresim did not write ({in_short(error)}).") from error
     with replacing(folder / "report.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
-    write_json(folder / "report.json", found)
     return found
 
 
