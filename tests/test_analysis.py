@@ -16,8 +16,6 @@ from scoresim.cli import run
 from scoresim.data.given import write_melody
 from scoresim.data.windows import Window
 from scoresim.errors import BadInput
-from scoresim.score.midi_write import with_melody
-from scoresim.score.read import read_tracks
 from scoresim.understand import Sim
 from scoresim.understand.heads import blended
 
@@ -146,24 +144,6 @@ def test_the_melody_of_midi_is_moved_and_nothing_else_changes(sim: Sim, song: Pa
     sim.melody(song, tmp_path / "only.mid", only=True, least=least)
     [only] = symusic.Score(tmp_path / "only.mid").tracks
     assert sorted(n.time for n in only.notes) == sorted(n.time for n in out.tracks[0].notes)
-
-
-def test_the_right_one_of_two_notes_is_moved(tmp_path: Path) -> None:
-    """A note of the melody that the accompaniment doubles, shorter; the melody keeps its instrument and its pedal."""
-    midi = symusic.Score(480)
-    for name, program, length in (("Piano", 0, 240), ("Flute", 73, 1920), ("Strings", 0, 960)):
-        track = symusic.Track(name, program)
-        track.notes.append(symusic.Note(0, length, 60, 80))
-        track.controls.append(symusic.ControlChange(10, 64, program))
-        midi.tracks.append(track)
-    midi.dump_midi(tmp_path / "song.mid")
-    score, track_of, _ = read_tracks(tmp_path / "song.mid")
-    for chosen, name, length in ((1, "Flute", 1920), (2, "Strings", 960)):
-        out = symusic.Score.from_midi(with_melody(tmp_path / "song.mid", score, track_of == chosen, False))
-        assert (out.tracks[0].name, out.tracks[0].notes[0].duration) == ("Melody", length)
-        assert out.tracks[0].program == {"Flute": 73, "Strings": 0}[name]
-        assert out.tracks[0].controls[0].value == {"Flute": 73, "Strings": 0}[name]
-        assert sorted(n.duration for t in out.tracks for n in t.notes) == [240, 960, 1920]
 
 
 def test_the_melody_of_a_notation_becomes_two_tracks(sim: Sim, tmp_path: Path) -> None:
@@ -301,19 +281,3 @@ def test_a_score_without_a_metre_states_none_as_midi(tmp_path: Path, metre: str)
     write_melody(path, tmp_path / "out.mid", np.ones(8, dtype=bool), only=True)
     stated = symusic.Score(tmp_path / "out.mid").time_signatures
     assert [(one.numerator, one.denominator) for one in stated] == ([] if metre == "M:none" else [(4, 4)])
-
-
-def test_more_tracks_than_channels_are_refused(tmp_path: Path) -> None:
-    """Written anew, two instruments would share a channel, and one of them sound as the other."""
-    song = symusic.Score(480)
-    for number in range(15):
-        song.tracks.append(symusic.Track(f"t{number}", number))
-        song.tracks[-1].notes.extend(symusic.Note(beat * 480, 480, 60 + number, 64) for beat in range(2))
-    song.dump_midi(tmp_path / "many.mid")
-    score, track_of, _ = read_tracks(tmp_path / "many.mid")
-    first = (track_of == 3) & (score.notes.onset == 0)
-    with pytest.raises(BadInput, match="would have 16 tracks of several instruments"):
-        with_melody(tmp_path / "many.mid", score, first, False)
-    assert len(symusic.Score.from_midi(with_melody(tmp_path / "many.mid", score, first, True)).tracks) == 1
-    whole = symusic.Score.from_midi(with_melody(tmp_path / "many.mid", score, track_of == 3, False))
-    assert sorted(track.program for track in whole.tracks if track.notes) == list(range(15))

@@ -1,63 +1,73 @@
-"""Notes as a MIDI file: the melody or each hand on a track of its own, a performance on the grid of its beats."""
+"""Notes as a MIDI file: the melody or each hand on a track of its own, a performance on the grid of its beats.
+
+Of a MIDI file the events are moved, one by one, and what need not move stays as it is.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.errors import BadInput
+from scoresim.score.midi_events import ENDS, PERCUSSION, Event, dumped, notes_of, opened
 from scoresim.score.notate import beaten
 from scoresim.score.notes import DRUMS, Ints, Score, tied_chains
 from scoresim.score.performance import seconds
-from scoresim.score.read import read_bytes
 from scoresim.score.timeline import QUARTER
 
 MELODY, REST = "Melody", "Accompaniment"
 RIGHT, LEFT = "Right hand", "Left hand"
 KEY = ("onset", "duration", "pitch", "velocity", "program")  # by which a note is known again
 PEDALS = {64, 66, 67}  # controls of MIDI: damper, sostenuto, soft
+OF_FILE = {  # kinds of events that are about all tracks, whichever they stand in
+    *("copyright", "cue_marker", "key_signature", "marker", "sequence_number", "set_tempo", "smpte_offset", "sysex"),
+    "time_signature",
+}
+OF_TRACK = {  # and about nothing but a track with notes
+    *("channel_prefix", "device_name", "end_of_track", "instrument_name", "midi_port", "track_name"),
+}
 RESOLUTION = 480  # ticks per quarter note of a file made from notation
 GRID_RESOLUTION = 960  # and of a performance on its beats
 SLACK = 0.05  # of a bar that notes may begin before it
 AFTER = 1e4  # beats after the last, in its tempo
-CHANNELS = 15  # of MIDI, without that of percussion: as many tracks can have an instrument of their own
+SLOWEST = (1 << 24) - 1  # microseconds a quarter note that MIDI can say
 
 
 def with_melody(path: Path, score: Score, melody: NDArray[np.bool_], only: bool) -> bytes:
     """A file of notes as MIDI with its melody on a track of its own, before the others.
 
-    A MIDI file keeps its tempos, signatures, lyrics and markers, the names, programs, pedals, controls and pitch bends
-    of its tracks; other events are left out. The melody has the program, the pedal and the other controls of the track
-    that most of it stood in. A notated file becomes two tracks with its tempos and time signatures, without percussion.
+    A MIDI file keeps all its events. The melody has a channel of its own where one is free, with the program, the
+    pedal and whatever else the channel of the track was told that most of it stood in; of a track whose notes are all
+    melody it has the lyrics, too, and the track goes where nothing is left of it. A notated file becomes two tracks
+    with its tempos and time signatures, without percussion.
 
     Args:
         path: the file; a MIDI file is read again.
         score: its notes.
         melody: [M] which of them are melody.
-        only: leave all other notes out.
+        only: leave all other notes out, and of MIDI what was said to their tracks.
 
     Raises:
-        BadInput: nothing is melody, so that nothing would be left; or there would be more tracks of several instruments
-            than channels.
+        BadInput: nothing is melody, so that nothing would be left; or events of a MIDI file cannot be written again.
     """
     if only and not melody.any():
         raise BadInput(f"{path} has no note that is melody; leave --only away to keep the others.")
     if score.notes.id:
         tracks = {MELODY: melody} if only else {MELODY: melody, REST: ~melody}
         return bytes(_from_notation(score, tracks).dumps_midi())
-    return bytes(_from_midi(path, score, {MELODY: melody}, only=only).dumps_midi())
+    return _from_midi(path, score, {MELODY: melody}, only=only)
 
 
 def with_hands(path: Path, score: Score, right: NDArray[np.bool_]) -> bytes:
     """A file of notes as MIDI with the notes of each hand on a track of their own, before what is neither's.
 
     Of a MIDI file all else stays, as in `with_melody`, and its percussion. Both hands have all pedals of the tracks
-    that their notes stood in; of these tracks those go that have no note left.
+    that their notes stood in.
 
     Args:
         path: the file; a MIDI file is read again.
@@ -65,30 +75,29 @@ def with_hands(path: Path, score: Score, right: NDArray[np.bool_]) -> bytes:
         right: [M] which of them are for the right hand; all others are for the left.
 
     Raises:
-        BadInput: there would be more tracks of several instruments than channels.
+        BadInput: events of a MIDI file cannot be written again.
     """
     tracks = {RIGHT: right, LEFT: ~right}
-    midi = _from_notation(score, tracks) if score.notes.id else _from_midi(path, score, tracks, one_player=True)
-    return bytes(midi.dumps_midi())
+    if score.notes.id:
+        return bytes(_from_notation(score, tracks).dumps_midi())
+    return _from_midi(path, score, tracks, one_player=True)
 
 
 def with_beats(path: Path, score: Score) -> bytes:
     """A performance as MIDI on the ticks of its music: beats are whole, bars and the tempo of each beat are said.
 
-    It sounds as before, without the silence before its first bar: notes, pedals, other controls, lyrics, markers and
-    key signatures are moved to the tick that comes at their second. Nothing is rounded to a rhythm.
+    It sounds as before, without the silence before its first bar: all events but tempos and time signatures are moved
+    to the tick that comes at their second. Nothing is rounded to a rhythm.
 
     Args:
         path: the file, which is read again.
         score: its notes.
 
     Raises:
-        BadInput: it lies on its beats already, cannot be written down, or has more tracks of several instruments than
-            there are channels.
+        BadInput: it lies on its beats already, cannot be written down, or has events that cannot be written again.
     """
-    import symusic
+    import mido
 
-    old: Any = symusic.Score.from_midi(read_bytes(path))
     heard, line = beaten(score)
     clock = np.r_[0.0, np.cumsum(line.beat_seconds)]
     clock += np.median(seconds(score, heard.onset) - np.interp(line.onset, line.cells, clock))
@@ -102,43 +111,51 @@ def with_beats(path: Path, score: Score) -> bytes:
     last = clock[-1] - clock[-2], ticks[-1] - ticks[-2]
     far = np.r_[clock, clock[-1] + AFTER * last[0]], np.r_[ticks, ticks[-1] + AFTER * last[1]]
 
-    def at(times: list[int]) -> list[int]:
-        moved = np.round(np.interp(seconds(score, np.array(times, dtype=np.int64)), *far))
-        return [int(tick) for tick in moved]
-
-    new: Any = symusic.Score(GRID_RESOLUTION)
-    for track in old.tracks:
-        copy: Any = symusic.Track(track.name, track.program, track.is_drum)
-        for kind in ("notes", "controls", "pitch_bends", "pedals", "lyrics"):
-            events = list(getattr(track, kind))
-            begin = at([event.time for event in events])
-            end = at([event.time + getattr(event, "duration", 0) for event in events])
-            for event, first, stop in zip(events, begin, end, strict=True):
-                event.time = first
-                if hasattr(event, "duration"):
-                    event.duration = max(stop - first, 1)
-            setattr(copy, kind, events)
-        new.tracks.append(copy)
-    for kind in ("markers", "key_signatures"):
-        events = list(getattr(old, kind))
-        for event, first in zip(events, at([event.time for event in events]), strict=True):
-            event.time = first
-        setattr(new, kind, events)
-    tempos = 60 * np.diff(ticks) / GRID_RESOLUTION / np.diff(clock)
-    for tick, tempo in zip(ticks, tempos, strict=False):
-        new.tempos.append(symusic.Tempo(round(tick), float(tempo)))
+    midi = opened(path)
+    for track in midi.tracks:
+        track[:] = [event for event in track if event.type not in ("set_tempo", "time_signature")]
+        moved = np.interp(seconds(score, np.array([event.time for event in track], dtype=np.int64)), *far)
+        for event, tick in zip(track, np.round(moved).tolist(), strict=True):
+            event.time = int(tick)
+        for note in notes_of(track):
+            track[note.last].time = max(track[note.last].time, track[note.first].time + 1)
+    said = [
+        mido.MetaMessage("set_tempo", tempo=min(round(tempo), SLOWEST), time=round(tick))
+        for tick, tempo in zip(ticks, 1e6 * np.diff(clock) * GRID_RESOLUTION / np.diff(ticks), strict=False)
+    ]
     metre = None
     for one in line.bars:
         if (one.numerator, one.denominator) != metre:
             tick = one.onset * GRID_RESOLUTION / QUARTER + before * bar if metre else 0
             metre = one.numerator, one.denominator
-            new.time_signatures.append(symusic.TimeSignature(round(tick), *metre))
-    return bytes(_with_channels(new, path).dumps_midi())
+            said.append(mido.MetaMessage("time_signature", numerator=metre[0], denominator=metre[1], time=round(tick)))
+    midi.tracks[0][:0] = said
+    midi.ticks_per_beat = GRID_RESOLUTION
+    return dumped(midi)
+
+
+class _Placed(NamedTuple):
+    """An event of a file, and where it stands."""
+
+    track: int
+    number: int  # in the track
+    event: Event
+    ends: bool = False  # a note that began earlier
+
+    @property
+    def voice(self) -> tuple[int, int] | None:
+        """Track and channel of an event that is for one channel."""
+        return None if self.event.is_meta or self.event.type == "sysex" else (self.track, self.event.channel)
+
+    @property
+    def begins(self) -> bool:
+        """Whether a note begins."""
+        return bool(self.event.type == "note_on" and self.event.velocity > 0)
 
 
 def _from_midi(
     path: Path, score: Score, tracks: Mapping[str, NDArray[np.bool_]], *, only: bool = False, one_player: bool = False
-) -> Any:
+) -> bytes:
     """The file with new tracks for some of its notes.
 
     Args:
@@ -146,69 +163,113 @@ def _from_midi(
         score: its notes.
         tracks: [M] by the name of a new track, which notes it gets.
         only: leave all other notes out.
-        one_player: the new tracks share their pedals, and tracks that have lost all their notes go.
+        one_player: the new tracks share their pedals.
     """
-    import symusic
+    midi = opened(path)
+    every = [[_Placed(i, n, event) for n, event in enumerate(track)] for i, track in enumerate(midi.tracks)]
+    taken, stay = _divided(every, score, tracks)
+    stay = [] if only else stay
+    left = {one.event.channel for track in stay for one in track if one.begins}
+    silent = {one.event.channel for track in every for one in track if one.begins} - left
+    new = _new_tracks(every, taken, left, silent, one_player)
+    old: list[list[Event]] = []
+    for before, after in zip(every, stay, strict=False):
+        events = [one.event for one in after if one.voice is None or one.event.channel not in silent]
+        if not any(one.begins for one in before) or any(event.type not in OF_TRACK for event in events):
+            old.append(events)
+    first = [one.event for track in every for one in track if one.event.type in OF_FILE] if only else []
+    if old and not any(event.type == "note_on" for event in old[0]):
+        first = old.pop(0)
+    elif old:  # what is said of the file comes before all notes
+        first = [event for event in old[0] if event.type in OF_FILE]
+        old[0] = [event for event in old[0] if event.type not in OF_FILE]
+    midi.tracks[:] = [track for track in (first, *new, *old) if track]
+    return dumped(midi)
 
-    midi: Any = symusic.Score.from_midi(read_bytes(path))
+
+def _divided(
+    every: list[list[_Placed]], score: Score, tracks: Mapping[str, NDArray[np.bool_]]
+) -> tuple[dict[str, list[_Placed]], list[list[_Placed]]]:
+    """The events of new tracks, and those of all old ones without them."""
     wanted = {
         name: Counter(zip(*(getattr(score.notes, column)[chosen].tolist() for column in KEY), strict=True))
         for name, chosen in tracks.items()
     }
-    taken: dict[str, list[list[Any]]] = {name: [] for name in tracks}  # notes of every track of the file
-    before = [len(track.notes) for track in midi.tracks]
-    for track in midi.tracks:
-        for some in taken.values():
-            some.append([])
-        kept: list[Any] = []
-        program = min(max(int(track.program), 0), 127)
-        for note in track.notes:  # as `read_tracks` reads it
-            velocity = min(max(note.velocity, 1), 127)
-            key = note.time, max(note.duration, 1), min(max(note.pitch, 0), 127), velocity, program
-            name = next((name for name in tracks if not track.is_drum and wanted[name][key] > 0), None)
-            if name is None:
-                kept.append(note)
-            else:
+    taken: dict[str, list[_Placed]] = {name: [] for name in tracks}
+    stay = []
+    for track in every:
+        goes: dict[int, str] = {}
+        lasting = set()
+        for first, last, key in notes_of([one.event for one in track]):
+            name = next((name for name in tracks if key[-1] != DRUMS and wanted[name][key] > 0), None)
+            if name is not None:
                 wanted[name][key] -= 1
-                taken[name][-1].append(note)
-        track.notes = kept
-    new: list[Any] = []
-    for name, moved in taken.items():
-        if any(moved):
-            most = midi.tracks[max(range(len(moved)), key=lambda i: len(moved[i]))]
-            lead: Any = symusic.Track(name, most.program)
-            lead.notes = [note for some in moved for note in some]
-            lead.controls, lead.pitch_bends, lead.pedals = most.controls, most.pitch_bends, most.pedals
-            new.append(lead)
-    if one_player:
-        _share_pedals(new, [track for i, track in enumerate(midi.tracks) if any(some[i] for some in taken.values())])
-        midi.tracks = [track for track, count in zip(midi.tracks, before, strict=True) if track.notes or not count]
-    midi.tracks = new if only else [*new, *midi.tracks]
-    return _with_channels(midi, path)
+                goes[first] = goes[last] = name
+                if track[last].event.time > track[first].event.time:
+                    lasting.add(last)
+        names = {goes.get(one.number) for one in track if one.event.type in ENDS}
+        if len(names) == 1 and None not in names:  # what is sung to these notes goes with them
+            goes |= {one.number: str(*names) for one in track if one.event.type == "lyrics"}
+        for number, name in goes.items():
+            taken[name].append(track[number]._replace(ends=number in lasting))
+        stay.append([one for one in track if one.number not in goes])
+    return taken, stay
 
 
-def _with_channels(midi: Any, path: Path) -> Any:
-    """A file each of whose tracks can have a channel: where two share one, both have the instrument of the second.
+def _new_tracks(
+    every: list[list[_Placed]],
+    taken: Mapping[str, list[_Placed]],
+    left: set[int],
+    silent: set[int],
+    one_player: bool,
+) -> list[list[Event]]:
+    """New tracks with what their notes need to sound as before.
 
-    Raises:
-        BadInput: they are too many, and of several instruments.
+    A track gets a channel of its own, its home where no other note sounds there, and all that is told its home: the
+    track and channel that most of its notes stood in. Where all channels are taken its notes keep theirs.
+
+    Args:
+        every: the events of the file.
+        taken: notes and lyrics by the name of a new track.
+        left: channels in which other notes sound.
+        silent: channels in which notes sounded, and none of those that stay.
+        one_player: the tracks share their pedals.
     """
-    sounding = [track.program for track in midi.tracks if track.notes and not track.is_drum]
-    if len(sounding) > CHANNELS and len(set(sounding)) > 1:
-        raise BadInput(
-            f"{path} would have {len(sounding)} tracks of several instruments, and MIDI has {CHANNELS} channels for "
-            "them; join some of its tracks."
-        )
-    return midi
+    import mido
 
+    sounding = {one.voice for track in every for one in track if one.begins}
+    told = [one for track in every for one in track if one.voice and one.event.type not in ENDS]
+    used = {one.event.channel for track in every for one in track if one.voice}
+    order = [*(channel for channel in range(16) if channel not in used), *sorted(silent)]
+    free = [channel for channel in order if channel != PERCUSSION]
+    places = {name: Counter(one.voice for one in moved if one.voice) for name, moved in taken.items()}
+    pedals = set().union(*places.values()) if one_player else set()
+    new = []
+    for name, moved in taken.items():
+        if not moved:
+            continue
+        home = places[name].most_common(1)[0][0]
+        own = next((channel for channel in (home[1], *free) if channel not in left), None)
+        left = left if own is None else left | {own}
+        sources = set(places[name]) if own is None else {home}
+        chosen = []
+        for one in told:
+            at = pedals if one_player and one.event.is_cc() and one.event.control in PEDALS else sources
+            if one.voice in at or (one.voice not in sounding and one.event.channel in {channel for _, channel in at}):
+                chosen.append(one)
 
-def _share_pedals(new: list[Any], old: list[Any]) -> None:
-    """Give tracks all pedals of others, from which their notes were taken."""
-    for track in new:
-        own = [control for control in track.controls if control.number not in PEDALS]
-        pedals = [control for one in old for control in one.controls if control.number in PEDALS]
-        track.controls = sorted([*own, *pedals], key=lambda control: control.time)
-        track.pedals = sorted([pedal for one in old for pedal in one.pedals], key=lambda pedal: pedal.time)
+        def order_of(one: _Placed, home: int = home[0]) -> tuple[int, int, int, int]:
+            """Of one tick: what ends, what is told elsewhere, the order of its home, and what begins elsewhere."""
+            far = one.track != home
+            rank = 2 if not far else 0 if one.ends else 1 if one.event.type not in ENDS else 3
+            return one.event.time, rank, one.track, one.number
+
+        events = [mido.MetaMessage("track_name", name=name)]
+        events += [one.event.copy() for one in every[home[0]] if one.event.type == "midi_port"]
+        for one in sorted([*chosen, *moved], key=order_of):
+            events.append(one.event if own is None or one.voice is None else one.event.copy(channel=own))
+        new.append(events)
+    return new
 
 
 def _from_notation(score: Score, tracks: Mapping[str, NDArray[np.bool_]]) -> Any:

@@ -196,6 +196,19 @@ def read_midi(path: Path) -> Score:
     return read_tracks(path)[0]
 
 
+def midi_bytes(path: Path) -> bytes:
+    """The bytes of a MIDI file, without the RIFF file (RMID) around it that there may be.
+
+    Raises:
+        BadInput: as `read_bytes`, or it holds no MIDI.
+    """
+    data = read_bytes(path)
+    begin = data.find(b"MThd") if data.startswith(b"RIFF") else 0
+    if begin < 0 or not data.startswith(b"MThd", begin):
+        raise BadInput(f"{path} is not a MIDI file, whatever its name says.")
+    return data[begin:]
+
+
 def read_tracks(path: Path) -> tuple[Score, Ints, tuple[str, ...]]:
     """A MIDI file as `read_midi` gives it, the track of every note ([N], from 0), and the names of the tracks.
 
@@ -204,9 +217,7 @@ def read_tracks(path: Path) -> tuple[Score, Ints, tuple[str, ...]]:
     """
     import symusic
 
-    data = read_bytes(path)
-    if data[:4] not in (b"MThd", b"RIFF"):
-        raise BadInput(f"{path} is not a MIDI file, whatever its name says.")
+    data = midi_bytes(path)
     try:
         midi: Any = symusic.Score.from_midi(data)
     except (RuntimeError, ValueError, MemoryError) as error:
