@@ -238,6 +238,17 @@ def test_a_large_collection_is_searched_well_while_it_changes(address: str, smal
         assert watch.search(vectors[:1], 1)[0][0].file == "0", "what no graph knows yet is found"
 
 
+def test_a_large_collection_that_was_emptied_has_no_answers(address: str, small: int) -> None:
+    with writer(address) as store:
+        store.replace("many", SOME, entries(small + 1), units(0, small + 1))
+        store.settle()
+        store.remove("many")
+        store.settle()
+        assert store.search(units(0, 2)) == [[], []]
+        store.replace("one", SOME, entries(1), units(0, 1))
+        assert [hit.file for hit in store.search(units(0, 1))[0]] == ["one"]
+
+
 def test_an_index_of_other_weights_is_refused(address: str) -> None:
     writer(address).close()
     for write in (False, True):
@@ -543,6 +554,35 @@ def test_a_folder_that_cannot_be_written_can_be_read(large: Path, monkeypatch: p
     before = sorted(large.iterdir())
     everything(large)
     assert sorted(large.iterdir()) == before
+
+
+def test_an_index_that_is_made_anew_is_read_anew(tmp_path: Path) -> None:
+    """A server goes on, and its answers are those of the index that stands there."""
+    place = tmp_path / "index"
+
+    def made(weights: str, file: str) -> Store:
+        for path in place.glob("*"):
+            path.unlink()
+        store = open_store(place, weights, write=True, width=WIDTH)
+        store.replace(file, SOME, entries(1), units(0, 1))
+        return store
+
+    made(WEIGHTS, "old").close()
+    store = reader(str(place))
+    assert [hit.file for hit in store.search(units(0, 1))[0]] == ["old"]
+    made("b" * 64, "other").close()
+    for _ in range(2):
+        with pytest.raises(BadInput, match="other weights"):
+            store.search(units(0, 1))
+    changing = made(WEIGHTS, "new")
+    assert [hit.file for hit in store.search(units(0, 1))[0]] == ["new"]
+    (place / folder.DATABASE).unlink()
+    with pytest.raises(BadInput, match="there is no index"):
+        store.search(units(0, 1))
+    with pytest.raises(BadInput, match="was removed while it was written"):
+        changing.replace("more", SOME, entries(1), units(0, 1))
+    changing.close()
+    store.close()
 
 
 def test_without_usearch_a_small_collection_works_and_a_large_one_says_what_is_missing(

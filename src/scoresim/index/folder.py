@@ -56,6 +56,7 @@ LEAST_CANDIDATES, OF_EACH = 40, 4  # candidates of a graph: so many, or so many 
 GROWTH = 0.25  # share of new vectors at which a writer lets graphs grow before it ends
 DEAD = 0.25  # share of removed vectors at which a graph is made anew
 WAIT = 30.0  # seconds for SQLite's own locks, which are held for an instant
+NOWHERE = (0, 0)  # device and number of a file that is not there
 TRIES = 5  # a graph can be replaced between reading its name and opening it; not five times in a row
 
 SCHEMA = f"""
@@ -103,15 +104,44 @@ class FolderStore(Opened):
         self._write = write
         self._shelves: dict[Kind, _Shelf] = {}
         self._added, self._settled = 0, 0  # vectors since graphs were last looked at, and all of then
-        with ExitStack() as stack:
-            self._db = self._open(stack)
-            about = self._about(model_hash or "", width)
-            self.model_hash, self.width = check_about(str(folder), about, model_hash)
-            if write:
-                self._mend()
-            self._stack = stack.pop_all()
+        self._file: tuple[int, int] | None = None  # that is open; None while it is opened
+        self._asked = model_hash, width
+        self._enter()
 
     # ---- opening and closing
+
+    def _enter(self) -> None:
+        """Open what stands in the folder now."""
+        model_hash, width = self._asked
+        file, self._file, entered = self._stands(), None, NOWHERE
+        try:
+            with ExitStack() as stack:
+                self._db = self._open(stack)
+                about = self._about(model_hash or "", width)
+                self.model_hash, self.width = check_about(str(self.folder), about, model_hash)
+                if self._write:
+                    self._mend()
+                self._stack = stack.pop_all()
+            entered = self._stands() if self._write else file
+        finally:
+            self._file = entered  # where it failed, the next call tries again
+
+    def _stands(self) -> tuple[int, int]:
+        """Device and number of the database's file; no other has it while that is open."""
+        try:
+            state = (self.folder / DATABASE).stat()
+        except OSError:
+            return NOWHERE
+        return state.st_dev, state.st_ino
+
+    def _follow(self) -> None:
+        """Where the index was removed since it was opened, open the one that was made in its place."""
+        if self._file is None or self._stands() == self._file:
+            return
+        if self._write:
+            raise BadInput(f"the index in {self.folder} was removed while it was written; run scoresim index again.")
+        self.close()
+        self._enter()
 
     def _open(self, stack: ExitStack) -> sqlite3.Connection:
         path = self.folder / DATABASE
@@ -256,7 +286,7 @@ class FolderStore(Opened):
             yield shelf.ids[best], np.take_along_axis(cosines, best, 1)
         else:
             yield np.broadcast_to(shelf.ids, cosines.shape), cosines
-        if shelf.graph is not None:
+        if shelf.graph:  # one whose vectors were all removed is empty
             yield self._candidates(db, shelf.graph, queries, k)
 
     def _candidates(self, db: sqlite3.Connection, graph: Index, queries: Vectors, k: int) -> tuple[Longs, Vectors]:
@@ -341,6 +371,7 @@ class FolderStore(Opened):
     @contextmanager
     def _transaction(self, begin: str = "begin") -> Iterator[sqlite3.Connection]:
         """One view of the database, or one change of it: all or nothing."""
+        self._follow()
         with self._told():
             self._db.execute(begin)
             try:
