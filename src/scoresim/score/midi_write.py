@@ -14,7 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoresim.errors import BadInput
-from scoresim.score.midi_events import ENDS, PERCUSSION, Event, dumped, notes_of, opened
+from scoresim.score.midi_events import (
+    CONTROL,
+    END,
+    EXCLUSIVE,
+    METRE,
+    NAME,
+    PERCUSSION,
+    TEMPO,
+    Event,
+    Events,
+    keys_of,
+    meta,
+    notes_of,
+    read_events,
+    written,
+)
 from scoresim.score.notate import beaten
 from scoresim.score.notes import DRUMS, Ints, Score, tied_chains
 from scoresim.score.performance import seconds
@@ -22,20 +37,16 @@ from scoresim.score.timeline import QUARTER
 
 MELODY, REST = "Melody", "Accompaniment"
 RIGHT, LEFT = "Right hand", "Left hand"
-KEY = ("onset", "duration", "pitch", "velocity", "program")  # by which a note is known again
 PEDALS = {64, 66, 67}  # controls of MIDI: damper, sostenuto, soft
-OF_FILE = {  # kinds of events that are about all tracks, whichever they stand in
-    *("copyright", "cue_marker", "key_signature", "marker", "sequence_number", "set_tempo", "smpte_offset", "sysex"),
-    "time_signature",
-}
-OF_TRACK = {  # and about nothing but a track with notes
-    *("channel_prefix", "device_name", "end_of_track", "instrument_name", "midi_port", "track_name"),
-}
+OF_FILE = {0x00, 0x02, 0x06, 0x07, TEMPO, 0x54, METRE, 0x59}  # META: number, copyright, marker, cue, offset, key, ...
+OF_TRACK = {NAME, 0x04, 0x09, 0x20, 0x21, END}  # and of a track with notes: instrument, device, channel, port
+LYRICS, PORT = 0x05, 0x21
 RESOLUTION = 480  # ticks per quarter note of a file made from notation
 GRID_RESOLUTION = 960  # and of a performance on its beats
 SLACK = 0.05  # of a bar that notes may begin before it
 AFTER = 1e4  # beats after the last, in its tempo
 SLOWEST = (1 << 24) - 1  # microseconds a quarter note that MIDI can say
+CLICKS = (24, 8)  # of a metronome, in clocks; thirty-seconds in a quarter note
 
 
 def with_melody(path: Path, score: Score, melody: NDArray[np.bool_], only: bool) -> bytes:
@@ -96,8 +107,6 @@ def with_beats(path: Path, score: Score) -> bytes:
     Raises:
         BadInput: it lies on its beats already, cannot be written down, or has events that cannot be written again.
     """
-    import mido
-
     heard, line = beaten(score)
     clock = np.r_[0.0, np.cumsum(line.beat_seconds)]
     clock += np.median(seconds(score, heard.onset) - np.interp(line.onset, line.cells, clock))
@@ -111,16 +120,16 @@ def with_beats(path: Path, score: Score) -> bytes:
     last = clock[-1] - clock[-2], ticks[-1] - ticks[-2]
     far = np.r_[clock, clock[-1] + AFTER * last[0]], np.r_[ticks, ticks[-1] + AFTER * last[1]]
 
-    midi = opened(path)
-    for track in midi.tracks:
-        track[:] = [event for event in track if event.type not in ("set_tempo", "time_signature")]
-        moved = np.interp(seconds(score, np.array([event.time for event in track], dtype=np.int64)), *far)
-        for event, tick in zip(track, np.round(moved).tolist(), strict=True):
-            event.time = int(tick)
-        for note in notes_of(track):
-            track[note.last].time = max(track[note.last].time, track[note.first].time + 1)
+    moved = []
+    for track in read_events(path).tracks:
+        events = [event for event in track if event.meta not in (TEMPO, METRE)]
+        at = np.interp(seconds(score, np.array([event.time for event in events], dtype=np.int64)), *far)
+        ends = np.round(at).astype(np.int64)
+        for note in notes_of(events):
+            ends[note.last] = max(ends[note.last], ends[note.first] + 1)
+        moved.append([event.at(tick) for event, tick in zip(events, ends.tolist(), strict=True)])
     said = [
-        mido.MetaMessage("set_tempo", tempo=min(round(tempo), SLOWEST), time=round(tick))
+        meta(round(tick), TEMPO, min(round(tempo), SLOWEST).to_bytes(3, "big"))
         for tick, tempo in zip(ticks, 1e6 * np.diff(clock) * GRID_RESOLUTION / np.diff(ticks), strict=False)
     ]
     metre = None
@@ -128,10 +137,8 @@ def with_beats(path: Path, score: Score) -> bytes:
         if (one.numerator, one.denominator) != metre:
             tick = one.onset * GRID_RESOLUTION / QUARTER + before * bar if metre else 0
             metre = one.numerator, one.denominator
-            said.append(mido.MetaMessage("time_signature", numerator=metre[0], denominator=metre[1], time=round(tick)))
-    midi.tracks[0][:0] = said
-    midi.ticks_per_beat = GRID_RESOLUTION
-    return dumped(midi)
+            said.append(meta(round(tick), METRE, bytes([metre[0], metre[1].bit_length() - 1, *CLICKS])))
+    return written(Events(GRID_RESOLUTION, [[*said, *moved[0]], *moved[1:]]))
 
 
 class _Placed(NamedTuple):
@@ -145,12 +152,7 @@ class _Placed(NamedTuple):
     @property
     def voice(self) -> tuple[int, int] | None:
         """Track and channel of an event that is for one channel."""
-        return None if self.event.is_meta or self.event.type == "sysex" else (self.track, self.event.channel)
-
-    @property
-    def begins(self) -> bool:
-        """Whether a note begins."""
-        return bool(self.event.type == "note_on" and self.event.velocity > 0)
+        return None if self.event.channel is None else (self.track, self.event.channel)
 
 
 def _from_midi(
@@ -165,36 +167,37 @@ def _from_midi(
         only: leave all other notes out.
         one_player: the new tracks share their pedals.
     """
-    midi = opened(path)
-    every = [[_Placed(i, n, event) for n, event in enumerate(track)] for i, track in enumerate(midi.tracks)]
+    file = read_events(path)
+    every = [[_Placed(i, n, event) for n, event in enumerate(track)] for i, track in enumerate(file.tracks)]
     taken, stay = _divided(every, score, tracks)
     stay = [] if only else stay
-    left = {one.event.channel for track in stay for one in track if one.begins}
-    silent = {one.event.channel for track in every for one in track if one.begins} - left
+    left = {one.voice[1] for track in stay for one in track if one.voice and one.event.begins}
+    silent = {one.voice[1] for track in every for one in track if one.voice and one.event.begins} - left
     new = _new_tracks(every, taken, left, silent, one_player)
     old: list[list[Event]] = []
     for before, after in zip(every, stay, strict=False):
         events = [one.event for one in after if one.voice is None or one.event.channel not in silent]
-        if not any(one.begins for one in before) or any(event.type not in OF_TRACK for event in events):
+        if not any(one.event.begins for one in before) or any(event.meta not in OF_TRACK for event in events):
             old.append(events)
-    first = [one.event for track in every for one in track if one.event.type in OF_FILE] if only else []
-    if old and not any(event.type == "note_on" for event in old[0]):
+    first = [one.event for track in every for one in track if _of_file(one.event)] if only else []
+    if old and not any(event.sounds for event in old[0]):
         first = old.pop(0)
     elif old:  # what is said of the file comes before all notes
-        first = [event for event in old[0] if event.type in OF_FILE]
-        old[0] = [event for event in old[0] if event.type not in OF_FILE]
-    midi.tracks[:] = [track for track in (first, *new, *old) if track]
-    return dumped(midi)
+        first = [event for event in old[0] if _of_file(event)]
+        old[0] = [event for event in old[0] if not _of_file(event)]
+    return written(Events(file.division, [track for track in (first, *new, *old) if track]))
+
+
+def _of_file(event: Event) -> bool:
+    """Whether an event is about all tracks."""
+    return event.meta in OF_FILE or event.kind in EXCLUSIVE
 
 
 def _divided(
     every: list[list[_Placed]], score: Score, tracks: Mapping[str, NDArray[np.bool_]]
 ) -> tuple[dict[str, list[_Placed]], list[list[_Placed]]]:
     """The events of new tracks, and those of all old ones without them."""
-    wanted = {
-        name: Counter(zip(*(getattr(score.notes, column)[chosen].tolist() for column in KEY), strict=True))
-        for name, chosen in tracks.items()
-    }
+    wanted = {name: keys_of(score.notes, chosen) for name, chosen in tracks.items()}
     taken: dict[str, list[_Placed]] = {name: [] for name in tracks}
     stay = []
     for track in every:
@@ -207,9 +210,9 @@ def _divided(
                 goes[first] = goes[last] = name
                 if track[last].event.time > track[first].event.time:
                     lasting.add(last)
-        names = {goes.get(one.number) for one in track if one.event.type in ENDS}
+        names = {goes.get(one.number) for one in track if one.event.sounds}
         if len(names) == 1 and None not in names:  # what is sung to these notes goes with them
-            goes |= {one.number: str(*names) for one in track if one.event.type == "lyrics"}
+            goes |= {one.number: str(*names) for one in track if one.event.meta == LYRICS}
         for number, name in goes.items():
             taken[name].append(track[number]._replace(ends=number in lasting))
         stay.append([one for one in track if one.number not in goes])
@@ -235,10 +238,8 @@ def _new_tracks(
         silent: channels in which notes sounded, and none of those that stay.
         one_player: the tracks share their pedals.
     """
-    import mido
-
-    sounding = {one.voice for track in every for one in track if one.begins}
-    told = [one for track in every for one in track if one.voice and one.event.type not in ENDS]
+    sounding = {one.voice for track in every for one in track if one.event.begins}
+    told = [one for track in every for one in track if one.voice and not one.event.sounds]
     used = {one.event.channel for track in every for one in track if one.voice}
     order = [*(channel for channel in range(16) if channel not in used), *sorted(silent)]
     free = [channel for channel in order if channel != PERCUSSION]
@@ -254,20 +255,20 @@ def _new_tracks(
         sources = set(places[name]) if own is None else {home}
         chosen = []
         for one in told:
-            at = pedals if one_player and one.event.is_cc() and one.event.control in PEDALS else sources
+            at = pedals if one_player and one.event.kind == CONTROL and one.event.data[1] in PEDALS else sources
             if one.voice in at or (one.voice not in sounding and one.event.channel in {channel for _, channel in at}):
                 chosen.append(one)
 
         def order_of(one: _Placed, home: int = home[0]) -> tuple[int, int, int, int]:
             """Of one tick: what ends, what is told elsewhere, the order of its home, and what begins elsewhere."""
             far = one.track != home
-            rank = 2 if not far else 0 if one.ends else 1 if one.event.type not in ENDS else 3
+            rank = 2 if not far else 0 if one.ends else 3 if one.event.sounds else 1
             return one.event.time, rank, one.track, one.number
 
-        events = [mido.MetaMessage("track_name", name=name)]
-        events += [one.event.copy() for one in every[home[0]] if one.event.type == "midi_port"]
+        events = [meta(0, NAME, name.encode())]
+        events += [one.event for one in every[home[0]] if one.event.meta == PORT]
         for one in sorted([*chosen, *moved], key=order_of):
-            events.append(one.event if own is None or one.voice is None else one.event.copy(channel=own))
+            events.append(one.event if own is None or one.voice is None else one.event.on(own))
         new.append(events)
     return new
 
