@@ -4,9 +4,7 @@
     config.json         shape of the model, vocabulary and its hash, provenance, checksum of the weights
 
 A head that was trained on it is a file of its own: what it adds to these weights, and what it is for.
-
-Reading one executes nothing: no pickle. A folder that is damaged, foreign or hostile is refused with one
-sentence.
+Reading one executes nothing: no pickle. A folder that is damaged, foreign or hostile is refused with a sentence.
 """
 
 import copy
@@ -155,7 +153,7 @@ class HeadConfig:
         task: its name; level: "sequence" or "note"; classes: their names.
         inputs: what it was trained on: "notes", "image" or "both".
         hidden: attributes of notes that it must not see.
-        notes: of a window; lines: that are read as one; bars: whether these are the lines of the score.
+        notes: of a window, least: of the last; lines: that are read as one; bars: whether these are those of the score.
         context: blocks that see all of a window; narrow: their width, 0 for the model's; views: weighted means of its
             notes that answer for it, 0 for none.
         rank: of the additions to the matrices below, 0 for none.
@@ -192,6 +190,7 @@ class HeadConfig:
     rule_weight: float = 0.0
     features: str = ""
     played: bool = False
+    least: int = 1
 
 
 def save_head(path: Path, tagger: Tagger, config: HeadConfig) -> None:
@@ -233,10 +232,11 @@ def load_head(path: Path, model: SIM, weights: str) -> tuple[Tagger, HeadConfig]
         sizes = {"context": config.context, "views": config.views, "narrow": config.narrow}
         tagger = Tagger(body, config.level, len(config.classes), **sizes)
         tagger.counted = _counting(config, tensors) if config.rule == COUNTED else None
-        lost, foreign = tagger.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
         own = {f"sim.{name}" for name in _shapes(model.config, model.vocabulary_sizes)}
-        if foreign or {name.replace(".linear.", ".") for name in lost} != own:
-            raise ValueError("its weights are not those of its config")
+        known = {name for name in tagger.state_dict() if name.replace(".linear.", ".") not in own}
+        if set(tensors) != known or not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            raise ValueError("its weights are not those of its config, or not finite")  # nothing is written before
+        tagger.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise BadInput(f"{path} is a damaged head ({in_short(error)}); take another copy.") from error
     return tagger.eval(), config

@@ -179,8 +179,8 @@ def head_config(
         weights = metrics.class_weights(parts.labels, len(parts.classes), given.task.balance)
         start = trained_before(below, given) if below is not None else None
         more = beside_notes(given, parts.train, weights, said, out / "counted", config.seed, start)
-    else:
-        more = beside(given, said, config.notes)
+    else:  # confidence is right of pieces, which are what is answered for in use
+        more = beside(given, said if task.level == "note" else said.by_piece(), config.notes)
     tagger.counted = more.counted
     begun = below.config if below is not None and start is not None else None  # what its networks have learnt from, too
     return HeadConfig(
@@ -196,6 +196,7 @@ def head_config(
         views=config.views,
         narrow=config.context_width,
         played=config.played or (begun is not None and begun.played),
+        least=task.least if isinstance(task, PieceTask) and task.level == "sequence" else 1,
         rank=config.rank,
         temperature=more.temperature,
         rule=more.rule,

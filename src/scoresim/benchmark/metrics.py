@@ -332,6 +332,7 @@ def with_interval(tables: Floats, statistic: Statistic, seed: int = 0, resamples
     Returns:
         The mean over training seeds, with the interval over works; `n` counts the items of one seed.
     """
+    tables = tables[:, tables[:1].any(axis=(0, *range(2, tables.ndim)))]  # a work without items is none of the draw
     works = tables.shape[1]
     value = float(statistic(tables.sum(1)).mean())
     items = round(_items(tables[:1].sum((0, 1))))

@@ -151,7 +151,7 @@ def rules(
     Raises:
         BadInput: (when they answer) the training part has fewer than two classes.
     """
-    task, whole = material.task, labels_of(material, "train")
+    task, whole = material.task, items_of(material, "train", notes).truth  # of what is asked: notes, or windows
     material = in_keys(material)
     items = {name: items_of(material, name, notes) for name in ("train", "valid", part)}
     labels = labels_of(material, "train")

@@ -154,7 +154,9 @@ def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, worke
             of = f" of {', '.join(task.kept)}" if task.kept else ""
             raise BadInput(f"the {part} part{of} has no piece for the task {task.name}. {task.obtain}")
     content = [
-        [part, p.corpus, p.id, hashlib.sha256(p.ids.tobytes()).hexdigest()] for part in PARTS for p in parts[part]
+        [part, p.corpus, p.id, p.work, hashlib.sha256(p.ids.tobytes() + _truth(task, p, classes)).hexdigest()]
+        for part in PARTS
+        for p in parts[part]
     ]
     identity, same = (
         hashlib.sha256(json.dumps([task.name, classes, *engraved, content]).encode()).hexdigest()
@@ -162,6 +164,11 @@ def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, worke
     )
     whole = Material(task, tuple(classes), parts, identity, content=same)
     return replace(whole, elsewhere=_elsewhere(whole, data, folder, images, workers))
+
+
+def _truth(task: PieceTask, piece: Piece, classes: Sequence[str]) -> bytes:
+    """What is the truth of a piece: answers that are kept belong to it."""
+    return np.asarray(task.label(piece, classes), dtype=np.int64).tobytes()
 
 
 def _elsewhere(

@@ -147,7 +147,7 @@ def _rule(row: Row) -> str:
 
 def subject(row: Row) -> str:
     """What a row is about: the name of its task, where it is a learnt one ("melody, notes" is of "melody")."""
-    return str(row["what"]).split(", ")[0]
+    return str(row["what"]).split(", ")[0].removesuffix(" of works")
 
 
 def learnt_subjects(rows: list[Row]) -> list[str]:
@@ -168,7 +168,7 @@ def learnt_tables(rows: list[Row]) -> list[Table]:
             [Cell(p), Cell(i), *[_cell(by.get((p, i, *column))) for column in columns]]
             for p, i in dict.fromkeys((r["pretraining"], r["inputs"]) for r in here)
         ]
-        kinds = {what: what.partition(", ")[2] for what, _ in columns}
+        kinds = {what: what.partition(", ")[2] or what.rpartition(" of ")[2] for what, _ in columns}
         head = ["pre-training", "reads", *[f"{kinds[what]}: {metric}" for what, metric in columns]]
         items = " and ".join(f"{r['n']} {kinds[r['what']]}" for r in _firsts([r for r in here if r["n"]]))
         seeds = max((len(r["seeds"]) for r in here), default=0)

@@ -128,8 +128,9 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
             rows += judge_probe(name, task, there(data), sources, out, config)
             continue
         if isinstance(task, PieceTask):
-            task = replace(task, notes=config.notes or task.notes)
-            found, compared = judge_pieces(task, there(folder), sources, out, config)
+            asked = replace(task, notes=config.notes or task.notes)
+            found, compared = judge_pieces(asked, there(folder), sources, out, config)
+            found += published_rows(task)  # of windows of its own length
         else:
             found, compared = judge_passages(task, there(data), sources, out, config)
         rows += found
@@ -192,7 +193,7 @@ def judge_pieces(
         _, parts, said = first[0]
         pictures = draw_task(out / "pictures", task.name, said, parts.classes, material.parts["test"])
         add_pictures(out / "pictures", pictures)
-    return rows + published_rows(task), compared
+    return rows, compared
 
 
 def judge_task(

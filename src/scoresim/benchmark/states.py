@@ -221,7 +221,10 @@ def keep(
     """
     passages, groups = unique_passages(windows)
     read = [[windows.segments.rows[row] for row in rows] for rows in groups]
-    asked = [identity, read, inputs, notes, blank, IN_FILE]
+    of = [
+        (piece.corpus, piece.id, hashlib.sha256(piece.ids.tobytes()).hexdigest()) for piece in windows.segments.pieces
+    ]
+    asked = [identity, of, read, inputs, notes, blank, IN_FILE]
     name = hashlib.sha256(repr(asked).encode()).hexdigest()[:12]
     found: list[dict[str, NDArray[Any]]] = []
     tagger.eval()

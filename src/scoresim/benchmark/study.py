@@ -222,7 +222,7 @@ def steps(chosen: Preset, out: Path) -> list[Step]:
     return [
         Step(
             "build",
-            f"scoresim build {data} {sources}{options(chosen.build, 'limit', 'max_passages', 'seed')}",
+            f"scoresim build {data} {sources}{options(chosen.build, 'limit', 'max_items', 'max_passages', 'seed')}",
             {k: v for k, v in asdict(chosen.build).items() if k not in ("workers", "timeout")},
             data / "manifest.json",
             lambda: build(data, chosen.build),
@@ -245,7 +245,7 @@ def steps(chosen: Preset, out: Path) -> list[Step]:
         Step(
             "benchmark",
             f"scoresim benchmark style top_staff retrieval pretraining --checkpoint {both} "
-            f"--notes-checkpoint {midi} --out {out / 'benchmark'}",
+            f"--out {out / 'benchmark'} {' '.join(config.words())}",
             asdict(chosen.benchmark),
             out / "benchmark" / "results.json",
             lambda: benchmark(("pretraining", "retrieval", "style", "top_staff"), both, out / "benchmark", config),
@@ -281,4 +281,4 @@ def options(config: Any, *names: str) -> str:
 def pretraining_options(config: PretrainConfig) -> str:
     """The options of a pre-training that say what it is."""
     objectives = "" if config.inputs == "both" else f" --objectives {','.join(config.objectives)} --inputs notes"
-    return options(config, "size", "steps", "minutes", "batch_size", "seed") + objectives
+    return options(config, "size", "steps", "minutes", "batch_size", "warmup", "log_every", "seed") + objectives

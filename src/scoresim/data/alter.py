@@ -19,6 +19,7 @@ from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, Vocabulary
 KINDS = ("pitch", "rhythm", "transposed")
 LARGEST_STEP = 7  # semitones by which a note or a bar is moved at most
 POSITION, PITCH, DURATION, PROGRAM = (ATTRIBUTES.index(n) for n in ("position", "pitch", "duration", "program"))
+SIGNATURE = ATTRIBUTES.index("time_signature")
 PITCHES = 128
 
 Ids = NDArray[np.int16]
@@ -64,7 +65,9 @@ def alter(
             if KINDS[kind] == "rhythm":
                 later = starts[bar > chosen]
                 end = (later.min() if len(later) else round(length * GRID)) - starts[notes[0]]
-                end = min(int(end), vocabulary.positions)
+                top, under = vocabulary.time_signatures[max(int(ids[notes[0], SIGNATURE]) - FIRST, 0)]
+                bar_end = 4 * GRID * top // under if under else vocabulary.positions  # the next bar may begin nothing
+                end = min(int(end), bar_end, vocabulary.positions)
                 done = _rhythm(new, moved, notes, end, np.array(vocabulary.durations), rng)
             else:
                 done = _pitch(new, notes if KINDS[kind] == "transposed" else rng.choice(notes, 1), rng)

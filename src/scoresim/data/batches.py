@@ -359,7 +359,7 @@ def altered(rows: Sequence[Row], index: NDArray[np.int64], vocabulary: Vocabular
         mask[b, :k] = True
         new = row.ids, row.time
         if row.length and k:
-            rng = np.random.default_rng([*seed, int(index[b])])
+            rng = np.random.default_rng([*seed, int(index[b]), 1])
             changed = alter(row.ids, row.bar, row.onset, row.length, vocabulary, rng)
             kind[b], new = changed.kind, (changed.ids, along_lines(changed.onset, row.edges))
         ids[b, :k], time[b, :k] = new

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from scoresim.data.curate import SPLITS
 from scoresim.data.harmonize import MEASURES, quantiles, read_table
-from scoresim.data.shards import PairSet
+from scoresim.data.shards import PairSet, manifest_of
 from scoresim.data.shards import open as open_pairs
 from scoresim.files import Place, place, replacing
 
@@ -45,7 +45,12 @@ def card(folder: Place | str) -> dict[str, Any]:
         items that gave pairs), "accepted" (share of passages), "groups", "harmonization", "images", "tools",
         "config".
     """
-    pairs = open_pairs(folder)
+    with manifest_of(folder):
+        return _counts(open_pairs(folder))
+
+
+def _counts(pairs: PairSet) -> dict[str, Any]:
+    """See `card`."""
     manifest = pairs.manifest
     columns = {split: _columns(pairs, split) for split in SPLITS}
     accepted, seen = sum(manifest["pairs"].values()), manifest["passages"]

@@ -33,6 +33,8 @@ LEFT_APART = 5  # works left apart that it names
 
 def hub_licence(words: str) -> str:
     """The hub's identifier of a licence given in words; "other" where none fits or several do not agree."""
+    if re.match(r"(?i)none stated|differs", words):
+        return "other"  # what is named then is another's licence, or that of some of the files
     found = [name for pattern, name in LICENCES if re.search(pattern, words)]
     return found[0] if len(found) == 1 else "other"
 

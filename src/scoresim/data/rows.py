@@ -186,7 +186,7 @@ def lines_of(config: BatchConfig, seed: int, step: int) -> tuple[int, bool]:
 
     With images it is a power of 2, each as likely.
     """
-    chance, most = np.random.default_rng([seed, step, 2]), config.lines.bit_length() - 1
+    chance, most = np.random.default_rng([seed, step, 0, 2]), config.lines.bit_length() - 1
     number = 1 << int(chance.integers(0, most + 1)) if most > 0 else 1
     alone = config.long_share > 0 and bool(chance.random() < config.long_share)
     return (config.long_lines, True) if alone else (number, False)

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from scoresim.data.pair import ARRAYS, Pair, from_row
-from scoresim.errors import BadInput
+from scoresim.errors import BadInput, in_short
 from scoresim.files import Place, place, read_json, replacing, sha256
 
 MANIFEST = "manifest.json"
@@ -104,6 +104,16 @@ def _reading(path: Place) -> Iterator[None]:
         raise BadInput(
             f"{path} is damaged ({error}); run scoresim verify, put a whole one back, or build again."
         ) from error
+
+
+@contextmanager
+def manifest_of(folder: Place | str) -> Iterator[None]:
+    """Say that a manifest lacks what is asked of it, or has it in another form."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError) as error:
+        reason = f"{MANIFEST} of {folder} is damaged ({in_short(error)})"
+        raise BadInput(f"{reason}; put a whole one back, or build again.") from error
 
 
 class Split(Protocol):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from scoresim.data.harmonize import read_sampling
 from scoresim.data.pair import Pair, from_row
-from scoresim.data.shards import PairSet, parquet, schema
+from scoresim.data.shards import PairSet, manifest_of, parquet, schema
 from scoresim.data.shards import open as open_pairs
 from scoresim.errors import ScoresimError
 from scoresim.files import Place, sha256
@@ -62,9 +62,14 @@ def verify(folder: Place | str, workers: int = 2) -> list[str]:
         One sentence per problem (at most 20 per shard); empty when all is well.
 
     Raises:
-        BadInput: there is no data set.
+        BadInput: there is no data set, or its manifest is damaged.
     """
-    pairs = open_pairs(folder)
+    with manifest_of(folder):
+        return _problems(folder, open_pairs(folder), workers)
+
+
+def _problems(folder: Place | str, pairs: PairSet, workers: int) -> list[str]:
+    """See `verify`."""
     manifest = pairs.manifest
     problems: list[str] = []
     try:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from scoresim.model.note_encoder import NoteInput
 from scoresim.score.tokens import ATTRIBUTES, FIRST, MASK
@@ -80,9 +81,17 @@ def first_alike(*keys: Tensor) -> Tensor:
     return torch.where(alike, index, alike.shape[1]).amin(dim=2)
 
 
+def digests(rows: Tensor) -> Tensor:
+    """[B] numbers of 64 bits that tell rows of whole numbers [B, N] apart; numbers that change places count, too."""
+    weights = torch.arange(1, rows.shape[1] + 1, device=rows.device) * -7046029254386353131  # all modulo 2 ** 64
+    weights = (weights ^ (weights >> 29)) * -4658895280553007687
+    return (rows * (weights ^ (weights >> 32))).sum(dim=1)
+
+
 def hidden_time(notes: NoteInput, gone: Tensor) -> Tensor:
-    """[B, N] times in which a note without its bar or position stands at index / length of the sequence."""
+    """[B, N] times in which a note without its bar or position stands at index / length of the sequence, in lines."""
     lost = gone[..., TELLS_TIME].any(dim=-1)
     index = torch.arange(notes.mask.shape[1], device=lost.device)
     share = index / notes.mask.sum(dim=1, keepdim=True).clamp(min=1)
-    return torch.where(lost, share.to(notes.time.dtype), notes.time)
+    lines = F.pad(notes.time * notes.mask, (0, 1)).amax(dim=1, keepdim=True).floor() + 1  # of rows that are read as one
+    return torch.where(lost, (share * lines).to(notes.time.dtype), notes.time)

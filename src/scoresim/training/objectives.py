@@ -29,7 +29,7 @@ from scoresim.data.batches import ROW_DRAWS, Batch, Draws
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SHOWN, SIM, Reading
 from scoresim.score.tokens import ATTRIBUTES
-from scoresim.training.masking import MASKED, RANDOM, first_alike, hide
+from scoresim.training.masking import MASKED, RANDOM, digests, first_alike, hide
 from scoresim.training.tally import Tally, put
 from scoresim.training.world import ALONE, World
 
@@ -400,9 +400,8 @@ def gathered_notes(notes: NoteInput, world: World) -> NoteInput:
 
 
 def same_notes(notes: NoteInput, world: World = ALONE) -> Tensor:
-    """[B, G] True where two passages hold the very same notes, as in a repeated strain: ours, and all of the batch."""
-    weights = torch.arange(1, notes.ids[0].numel() + 1, device=notes.ids.device) * 2654435761 % 4294967291
-    prints = ((notes.ids * notes.mask[..., None]).flatten(1) * weights).sum(dim=1)
+    """[B, G] True where a picture shows two passages alike, as a repeated strain: ours, and all of the batch."""
+    prints = digests((notes.ids[..., :SHOWN] * notes.mask[..., None]).flatten(1))
     return prints[:, None] == world.gathered(prints)
 
 

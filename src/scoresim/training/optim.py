@@ -121,13 +121,14 @@ class _States:
 
 
 def optimiser_of(module: nn.Module, lr: float, weight_decay: float, layer_decay: float, muon: float) -> Optimiser:
-    """Muon with `muon` times the learning rate for the matrices between a SIM's inputs and outputs, AdamW for the rest.
+    """Muon with `muon` times the learning rate for matrices between inputs and outputs, AdamW for the rest.
 
     Muon (Jordan et al. 2024) steps along the orthogonalised momentum of a matrix, here scaled to the size of AdamW's
     steps. What it is worth stands in docs/log.md ("updates that count"). With 0 all is AdamW's.
     """
+    tables = {part.weight for part in module.modules() if isinstance(part, nn.Embedding)}
     trained = {name: p for name, p in module.named_parameters() if p.requires_grad and p.ndim == 2}
-    middle = {name: p for name, p in trained.items() if is_middle(name, p)}
+    middle = {name: p for name, p in trained.items() if is_middle(name, p) and p not in tables}
     rest = adamw(module, lr, weight_decay, layer_decay, frozenset(middle.values() if muon else ()))
     if not muon or not middle:
         return rest
@@ -141,7 +142,7 @@ def optimiser_of(module: nn.Module, lr: float, weight_decay: float, layer_decay:
 
 def is_middle(name: str, parameter: Tensor) -> bool:
     """Whether a matrix of a SIM stands between its inputs (tables, codes of numbers) and its outputs."""
-    return min(parameter.shape) > 1 and not name.removeprefix("sim.").startswith(ENDS)
+    return min(parameter.shape) > 1 and not name.removeprefix("tagger.").removeprefix("sim.").startswith(ENDS)
 
 
 def adamw(

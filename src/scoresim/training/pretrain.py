@@ -4,7 +4,7 @@ import copy
 import json
 import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from scoresim.data.rows import BatchConfig
 from scoresim.data.shards import Split
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
-from scoresim.files import place, read_json, write_json
+from scoresim.files import locked, place, read_json, write_json
 from scoresim.model.layers import Block
 from scoresim.model.sim import SIM, SIZES, SIMConfig
 from scoresim.score.tokens import Vocabulary, default_vocabulary
@@ -65,7 +65,8 @@ def pretrain(data: Path, out: Path, config: PretrainConfig) -> dict[str, Any]:
         Stopped: after SIGTERM or Ctrl-C; run again to go on.
         CheckFailed: the loss or its gradient is no longer a number.
     """
-    with joined(cuda=on_cuda(config)) as world:
+    with joined(cuda=on_cuda(config)) as world, ExitStack() as stack:
+        world.agreed(lambda: stack.enter_context(locked(out)))
         return pretrain_together(data, out, config, world)
 
 

@@ -258,17 +258,29 @@ class Sim:
         raise BadInput(f"bar {bar + 1} of {notes} stands on no system of {image}, as far as can be seen.")
 
     def span(self, system: PageSystem, piece: Piece, shown: Shown, bar: int) -> tuple[float, float]:
-        """The beginning and the end of a bar as shares of the width of the system on which it stands."""
+        """The beginning and the end of a bar as shares of the width of the system on which it stands.
+
+        A bar without notes, or whose notes are more than are read of a system, lies between those that have some.
+        """
         edges = np.searchsorted(piece.bar, [shown.first_bar, shown.end_bar])
         stretch = Stretch(shown.first_bar, shown.end_bar, *edges.tolist())
         row = prepare(pair_of(system, piece, stretch), self.rows, None)
         batch = collate([row], np.zeros(1, np.int64), np.zeros(1, np.int64), self.rows)
         with self.reading():
             reading = self.model(batch.notes, batch.image)
-            logits = self.model.point(reading, batch.bar, batch.image.mask)[0, bar - shown.first_bar]
-        marked = row.cells[(logits >= logits.max() - math.log(2)).numpy()[: len(row.cells)], 1]
+            logits = self.model.point(reading, batch.bar, batch.image.mask)[0, :, : len(row.cells)]
         cell = self.rows.patch_width * system.space / self.rows.pixels_per_space / system.image.shape[1]
-        return float(marked.min() * cell), float(min((marked.max() + 1) * cell, 1.0))
+
+        def ends(one: int) -> tuple[float, float]:
+            marked = row.cells[(logits[one] >= logits[one].max() - math.log(2)).numpy(), 1]
+            return float(marked.min() * cell), float(min((marked.max() + 1) * cell, 1.0))
+
+        asked, noted = bar - shown.first_bar, np.unique(row.bar).tolist()
+        if asked in noted:
+            return ends(asked)
+        left = max((ends(one)[1] for one in noted if one < asked), default=0.0)
+        right = min((ends(one)[0] for one in noted if one > asked), default=1.0)
+        return min(left, right), max(left, right)
 
     def match_pages(self, pages: Sequence[Sequence[PageSystem]], piece: Piece) -> Match:
         """See `match`. Systems are laid along the piece by their vectors, then moved by a bar as both together say."""

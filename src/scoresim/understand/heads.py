@@ -80,12 +80,13 @@ def of_pieces(heads: Mapping[str, Head], pieces: Sequence[Piece], rows: BatchCon
     groups: dict[tuple[Any, ...], dict[str, Head]] = {}
     for name, head in heads.items():
         config = head.config
-        kind = config.level, config.hidden, config.notes or WINDOW, config.lines, config.bars
+        kind = config.level, config.hidden, config.notes or WINDOW, config.least, config.lines, config.bars
         groups.setdefault((*kind, head.body), {})[name] = head
     out: dict[str, list[Scores]] = {}
-    for (level, hidden, notes, lines, bars, _), some in groups.items():
+    for (level, hidden, notes, least, lines, bars, _), some in groups.items():
         note_level = level == "note"
-        segments, found = cut(pieces, notes, max(notes // 2, 1) if note_level else notes, whole=note_level, bars=bars)
+        hop = max(notes // 2, 1) if note_level else notes
+        segments, found = cut(pieces, notes, hop, least, whole=note_level, bars=bars)
         classes = None if note_level else np.zeros(len(found), dtype=np.int64)
         shown = replace(rows, batch_size=TOGETHER, images=False, lines=lines)
         asked = Windows(Segments(pieces, segments, hidden), found, shown, "", classes)

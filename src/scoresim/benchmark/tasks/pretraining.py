@@ -297,7 +297,8 @@ def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> li
         if config.notes_only:
             return results
         results += matching(model, passages, rows, config) + grounding(model, passages, rows, config)
-        for look in looks() if config.looks == "all" else ():
+        clean = set(split.column("degraded")) == {"none"}  # other pictures stay as they are
+        for look in looks() if config.looks == "all" and clean else ():
             shown = Passages(DegradedSplit(split, look, config.seed), batches)
             found = hidden_attributes(model, shown, rows, None, config, LOOKED_AT)
             found += matching(model, shown, rows, config) + grounding(model, shown, rows, config)
@@ -372,7 +373,10 @@ def _balanced(table: Floats) -> Floats:
     """Mean of the share for matched pairs and of the mean share of the false grades, from their sums."""
     parts = table.reshape(*table.shape[:-1], -1, 2)
     shares = metrics.mean(parts)
-    return np.asarray((shares[..., 0] + shares[..., 1:].mean(-1)) / 2)
+    there = parts[..., 1] > 0  # a resample may hold no pair of a grade
+    false = shares[..., 1:].sum(-1) / np.maximum(there[..., 1:].sum(-1), 1)
+    kinds = there[..., 0] + there[..., 1:].any(-1).astype(int)
+    return np.asarray((shares[..., 0] + false) / np.maximum(kinds, 1))
 
 
 TASK = Probe(

@@ -177,7 +177,7 @@ def ask(model: SIM, data: Data, batches: BatchConfig, config: ProbeConfig) -> li
     results: list[Result] = []
     lists: dict[str, list[str]] = {}
     found = pools(passages, config.pool, config.seed)
-    if config.looks == "all":
+    if config.looks == "all" and set(split.column("degraded")) == {"none"}:  # others stay as they are
         found += [replace(pool, look=look) for pool in found for look in looks()]
     for pool in found:
         named = [works[i] for i in pool.rows]

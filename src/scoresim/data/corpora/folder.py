@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from scoresim.data.corpora._abc import field, read_book
 from scoresim.data.corpora._item import FORMATS, Corpus, Item, safe_id, slug
+from scoresim.data.corpora._recorded import named
 from scoresim.errors import BadInput
 
 _STYLE = "unknown"
@@ -74,12 +75,17 @@ def _tunes(whole: Item) -> Iterator[Item]:
             id=f"{whole.id}/{index:04d}",
             path=whole.path,
             format="abc",
-            work=whole.work if len(book) == 1 else f"{whole.work}/{slug(title) if title else index}",
+            work=whole.work if len(book) == 1 else f"{whole.work}/{_local(title) or index}",
             style=_STYLE,
             composer=field(tune, "C") or whole.composer,
             title=title or whole.title,
             part_of_file=index,
         )
+
+
+def _local(title: str) -> str:
+    """A title as a name within its book; one without Latin letters is told from others by its hash."""
+    return "" if not title else name if (name := slug(title)) != "untitled" else named(title)
 
 
 CORPUS = Corpus(
