@@ -128,8 +128,8 @@ def benchmark(task_names: Sequence[str], checkpoint: Path, out: Path, config: Be
             rows += judge_probe(name, task, there(data), sources, out, config)
             continue
         if isinstance(task, PieceTask):
-            asked = replace(task, notes=config.notes or task.notes)
-            found, compared = judge_pieces(asked, there(folder), sources, out, config)
+            windowed = replace(task, notes=config.notes or task.notes)
+            found, compared = judge_pieces(windowed, there(folder), sources, out, config)
             found += published_rows(task)  # of windows of its own length
         else:
             found, compared = judge_passages(task, there(data), sources, out, config)
