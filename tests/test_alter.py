@@ -9,7 +9,7 @@ from scoresim.data.batches import Passages
 from scoresim.data.rows import BatchConfig
 from scoresim.data.spacing import along
 from scoresim.data.synthetic import make, synthetic
-from scoresim.score.tokens import FIRST, default_vocabulary
+from scoresim.score.tokens import ATTRIBUTES, FIRST, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 
@@ -91,3 +91,21 @@ def test_long_and_tied_notes_never_leave_their_bar_or_the_vocabulary(notes: list
         np.testing.assert_allclose(new.onset, new.bar * 4 + position / 24, atol=1e-4)
         moved = set(position.tolist()) - {p for p, _ in onsets}
         assert all(p % 3 == 0 or p % 4 == 0 for p in moved)
+
+
+def test_a_note_that_is_held_over_bars_stays_in_its_own() -> None:
+    """Nothing begins in the two bars after it; moved there, its position would be one that no bar of four has."""
+    ids = np.full((2, 8), FIRST, dtype=np.int16)
+    bars = np.array([0, 3], dtype=np.int16)
+    metre = VOCABULARY.time_signatures.index((4, 4))
+    held = np.abs(np.array(VOCABULARY.durations) - 288).argmin()
+    for row, bar in enumerate(bars.tolist()):
+        ids[row, :4] = FIRST + bar, FIRST, FIRST + 60, FIRST + held
+        ids[row, ATTRIBUTES.index("time_signature")] = FIRST + metre
+    onset = (bars * 4).astype(np.float32)
+    kinds = set()
+    for seed in range(60):
+        new = alter(ids, bars, onset, 16.0, VOCABULARY, np.random.default_rng(seed))
+        kinds.add(KINDS[new.kind])
+        assert (new.ids[:, 1] - FIRST < 96).all() and (np.diff(new.onset) > 0).all()
+    assert "rhythm" in kinds

@@ -7,15 +7,18 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from scoresim import checkpoint
 from scoresim.checkpoint import HeadConfig, head_stands, load_head, save_head
-from scoresim.data.batches import Passages
+from scoresim.data.batches import Passages, batch_config
+from scoresim.data.given import read_notes
+from scoresim.data.pieces import Piece
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
 from scoresim.model.lowrank import add_low_rank, merge_low_rank
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.model.tagger import Tagger
 from scoresim.score.tokens import default_vocabulary
-from scoresim.understand.heads import load_heads
+from scoresim.understand.heads import Head, load_heads, of_pieces
 
 MICRO = SIMConfig(width=32, layers=2, heads=2, stem_channels=(4, 4), embedding=32)
 CONFIG = HeadConfig("tune", "sequence", ("jig", "reel"), "both", (), 512, 1, True, 1, 2, 1.5, "abc", ({"value": 1.0},))
@@ -112,3 +115,29 @@ def test_what_is_no_head_is_refused(file: Path, tmp_path: Path) -> None:
         save_file(load_file(file), tmp_path / "changed", {"about": json.dumps(about | change), "digest": ""})
         with pytest.raises(BadInput, match="damaged head"):
             load_head(tmp_path / "changed", micro(), "abc")
+
+
+def test_a_head_that_is_refused_has_changed_nothing(file: Path) -> None:
+    """Not even one whose checksum is right."""
+    with safe_open(file, framework="pt") as read:
+        about = read.metadata()["about"]
+    tensors, model = load_file(file), micro()
+    strange = tensors | {"sim.norm.weight": torch.zeros_like(model.norm.weight)}
+    broken = {name: torch.full_like(tensor, torch.nan) for name, tensor in tensors.items()}
+    for some in (strange, broken):
+        save_file(some, file, {"about": about, "digest": checkpoint._digest(some, about)})
+        with pytest.raises(BadInput, match="damaged head"):
+            load_head(file, model, "abc")
+        assert all(torch.equal(a, b) for a, b in zip(model.parameters(), micro().parameters(), strict=True))
+
+
+def test_a_last_window_of_few_notes_does_not_answer_where_it_has_not_learnt_to(drawn_tune: Path) -> None:
+    [piece] = read_notes([drawn_tune / "tune.abc"])
+    assert isinstance(piece, Piece) and len(piece) == 108
+    about = replace(CONFIG, inputs="notes", notes=100, rank=0, context=0)
+    found = {}
+    for least in (1, 8, 9):
+        head = Head(Tagger(micro(), "sequence", 2, 0).eval(), replace(about, least=least))
+        torch.nn.init.normal_(head.tagger.head[-1].weight, generator=torch.Generator().manual_seed(0))
+        found[least] = of_pieces({"tune": head}, [piece], batch_config(MICRO, 4))["tune"][0].tolist()
+    assert found[1] == found[8] != found[9]

@@ -17,6 +17,7 @@ from scoresim.data.batches import Batch, Passages
 from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput, CheckFailed
+from scoresim.files import locked
 from scoresim.model.precision import use_bf16
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.model.tagger import Tagger
@@ -143,6 +144,18 @@ def test_every_parameter_has_one_optimiser_and_tables_and_outputs_have_adamw() -
     assert not middle & {"note_encoder.table", "note_encoder.below.weight", "values.weight", "where.project.weight"}
     assert [group["scale"] for group in both.param_groups] == [4.0] + [1.0] * (len(both.param_groups) - 1)
     assert isinstance(optimiser_of(model, 1e-3, 0.1, 1.0, 0.0), torch.optim.AdamW)
+
+
+def test_tables_are_adamws_in_whatever_they_stand() -> None:
+    """Below a head that has no picture, and in a network of others."""
+    model = nn.Module()
+    model.tagger, model.embed, model.linear = Tagger(micro(), "note", 2), nn.Embedding(9, 4), nn.Linear(4, 4)
+    both = optimiser_of(model, 1e-3, 0.1, 1.0, 4.0)
+    assert isinstance(both, Both)
+    names = {p: name for name, p in model.named_parameters()}
+    middle = {names[p] for group in both.parts[0].param_groups for p in group["params"]}
+    assert {"tagger.sim.blocks.0.qkv.weight", "linear.weight"} <= middle
+    assert not middle & {"embed.weight", "tagger.sim.note_encoder.table", "tagger.sim.values.weight"}
 
 
 def test_muon_without_bfloat16_steps_as_torch_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -460,3 +473,8 @@ def test_layers_further_below_learn_slower_by_either_optimiser() -> None:
         assert scale[f"sim.blocks.{layer}.qkv.weight"] == 4 * 0.5 ** (layers - layer)
         assert scale[f"sim.blocks.{layer}.qkv.bias"] == 0.5 ** (layers - layer)
     assert scale["sim.note_encoder.table"] == 0.5 ** (layers + 1), "a table of inputs is AdamW's"
+
+
+def test_two_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(BadInput, match="another process is at work"):
+        pretrain(Path("synthetic"), tmp_path, PretrainConfig(steps=1))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scoresim.model.note_encoder import NoteInput
 from scoresim.model.sim import SIM, SIMConfig
 from scoresim.score.tokens import ATTRIBUTES, FIRST, MASK, default_vocabulary
-from scoresim.training.masking import hide
+from scoresim.training.masking import hidden_time, hide
 
 SIZES = default_vocabulary().sizes
 BARS = 6
@@ -105,3 +105,15 @@ def test_time_does_not_tell_a_hidden_position() -> None:
 def test_no_notes_at_all() -> None:
     notes, bar = truth(2, 2)
     assert not hide(notes, bar, 1.0, SIZES, torch.rand(2, 2, 3, 8)).asked.any()
+
+
+def test_a_hidden_note_stands_in_the_row_of_lines_that_it_is_from() -> None:
+    notes, _ = truth(2, 24)
+    two = notes._replace(time=torch.linspace(0, 1.9, 24).expand(2, 24))  # two lines that are read as one
+    gone = torch.zeros(2, 24, 8, dtype=torch.bool)
+    gone[..., ATTRIBUTES.index("position")] = True
+    found = hidden_time(two, gone)[:, :22]
+    torch.testing.assert_close(found, 2 * torch.arange(22).expand(2, 22) / 22, atol=1e-6, rtol=0)
+    one = notes._replace(time=torch.linspace(0, 0.99, 24).expand(2, 24))
+    torch.testing.assert_close(hidden_time(one, gone)[:, :22], found / 2)
+    assert torch.equal(hidden_time(two, torch.zeros_like(gone)), two.time)

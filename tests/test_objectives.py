@@ -11,10 +11,10 @@ from scoresim.data.batches import IGNORE, Batch, Passages, draw
 from scoresim.data.rows import BatchConfig
 from scoresim.data.synthetic import synthetic
 from scoresim.model.note_encoder import NoteEncoder
-from scoresim.model.sim import SIM, SIZES, Reading, SIMConfig
+from scoresim.model.sim import SHOWN, SIM, SIZES, Reading, SIMConfig
 from scoresim.score.tokens import ATTRIBUTES, default_vocabulary
 from scoresim.training.config import OBJECTIVE_NAMES, Size
-from scoresim.training.masking import hide
+from scoresim.training.masking import digests, hide
 from scoresim.training.objectives import (
     MBAM,
     OBJECTIVES,
@@ -165,6 +165,19 @@ def test_smm_never_calls_the_same_notes_a_false_match(batch: Batch) -> None:
     twins.draws = draw(0, 0, np.arange(8), twins.bar.shape[1], 8)
     assert SMM().choose(twins).tolist() == list(range(8))
     assert torch.equal(same_notes(batch.notes), torch.eye(16, dtype=torch.bool))
+
+
+def test_notes_are_the_same_where_a_picture_shows_them_alike(batch: Batch) -> None:
+    """Whatever their loudness; and not where two of them change places."""
+    twins = batch.select(torch.zeros(3, dtype=torch.long))
+    ids = twins.notes.ids.clone()
+    ids[1, :, SHOWN:] += 1
+    first, second = ids[2, 0, 2].item(), ids[2, 1, 2].item()
+    ids[2, 0, 2], ids[2, 1, 2] = second, first if first != second else first + 1
+    same = same_notes(twins.notes._replace(ids=ids))
+    assert same.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
+    swapped = torch.tensor([[64, 60, 60, 64], [60, 64, 64, 60]])  # sums of places times pitches agree
+    assert len(set(digests(swapped).tolist())) == 2
 
 
 def test_a_batch_for_asking_is_refused(model: SIM, batch: Batch) -> None:

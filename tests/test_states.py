@@ -143,6 +143,17 @@ def test_states_stay_in_their_files(composer: Material, tmp_path: Path) -> None:
         assert all(isinstance(part, np.memmap) for part in kept.states.states.parts)
 
 
+def test_pieces_of_one_shape_are_not_taken_for_each_other(melody: Material, tmp_path: Path) -> None:
+    [one], settings = melody.parts["test"][:1], FinetuneConfig(inputs="notes")
+    other = dataclasses.replace(one, id="other", ids=np.where(np.arange(8) == 2, one.ids + 1, one.ids))
+    said = []
+    for piece in (one, other):
+        some = windows(dataclasses.replace(melody, parts={"test": [piece]}), "test", BATCHES, settings)
+        known = keep(tagger("note"), some, "notes", tmp_path, "the same")
+        said.append(answers(tagger("note"), known, [piece], "notes").scores)
+    assert np.abs(said[0] - said[1]).max() > 1e-4
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".npy"])
 def test_what_was_kept_and_is_damaged_is_a_sentence(composer: Material, tmp_path: Path, suffix: str) -> None:
     some = windows(composer, "test", BATCHES, FinetuneConfig(inputs="notes"))

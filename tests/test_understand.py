@@ -15,8 +15,12 @@ from hypothesis import strategies as st
 import scoresim
 from scoresim import checkpoint
 from scoresim.data.align import Place, align
+from scoresim.data.given import read_notes
+from scoresim.data.page import PageSystem
+from scoresim.data.pieces import Piece
 from scoresim.errors import BadInput
 from scoresim.understand import Sim, write_embeddings
+from scoresim.understand.results import Shown
 
 TUNE = "X:1\nT:One\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|]\n"
 
@@ -140,7 +144,29 @@ def test_bars_between_systems_cost_and_what_cannot_follow_is_taken_one_by_one() 
     assert score == pytest.approx(0.6)
 
 
-@pytest.mark.parametrize("name", ["out.npz", "out.parquet"])
+@pytest.mark.parametrize(
+    ("bars", "without"), [("z4|CDEF|z4|GABc|z4|z4|", {0, 2, 4, 5}), (f"{'C/4D/4E/4F/4' * 4}|" * 10, {8, 9})]
+)
+def test_a_bar_without_notes_that_are_read_lies_between_its_neighbours(
+    weights: Path, tmp_path: Path, bars: str, without: set[int]
+) -> None:
+    """A rest, or the end of a system of more notes than are read."""
+    sim, path = scoresim.load(weights), tmp_path / "tune.abc"
+    path.write_text(f"X:1\nT:Rests\nM:4/4\nL:1/4\nK:C\n{bars}]\n")
+    [piece] = read_notes([path])
+    assert isinstance(piece, Piece)
+    image = np.zeros((80, 400), dtype=np.uint8)
+    image[24:60:8], image[:, 30::50] = 255, 255
+    system = PageSystem(image, 8.0, 1, (0.0, 0.0, 400.0, 80.0))
+    count = len(piece.bar_onset) - 1
+    spans = [sim.span(system, piece, Shown(0, 0, system.box, 0, count, 0.5, ()), bar) for bar in range(count)]
+    assert all(0 <= left <= right <= 1 for left, right in spans)
+    for bar in without:
+        ends = [spans[one][1] for one in range(bar) if one not in without]
+        begins = [spans[one][0] for one in range(bar, count) if one not in without]
+        assert set(spans[bar]) == {max(ends, default=0.0), min(begins, default=1.0)}
+
+
 def test_vectors_are_written_whole(weights: Path, tune: Path, tmp_path: Path, name: str) -> None:
     [found] = scoresim.load(weights).embed(tune)
     write_embeddings(tmp_path / name, [found])

@@ -32,7 +32,7 @@ from scoresim.checkpoint import HeadConfig, head_stands, load_head, locate, save
 from scoresim.data import shards
 from scoresim.data.batches import Passages, Windows, batch_config
 from scoresim.errors import BadInput
-from scoresim.files import read_json, write_json
+from scoresim.files import locked, read_json, write_json
 from scoresim.model.image_encoder import ImageInput
 from scoresim.model.lowrank import add_low_rank, merge_low_rank
 from scoresim.model.note_encoder import NoteInput
@@ -242,7 +242,8 @@ def fit_module(parts: Parts, module: nn.Module, origin: str, config: FinetuneCon
     def validate(trained: nn.Module) -> float:
         return parts.select(parts.answers(trained, "valid", inputs))
 
-    state = train(module, [objective], parts.train, settings, out, validate, keep_best=True)
+    with locked(out):
+        state = train(module, [objective], parts.train, settings, out, validate, keep_best=True)
     save_weights(out / WEIGHTS, module)
     learnt = {"validation": state.best, "validated_at": state.best_step, "steps": state.step}
     result = conclude(parts, module, config, inputs, out, asked | learnt | cost(module, state.seconds))
