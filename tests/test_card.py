@@ -161,6 +161,31 @@ def test_an_older_manifest_still_gives_a_card(built: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"passages": None},
+        {"tools": None},
+        {"pairs": [3]},
+        {"shards": {"train": 3, "valid": [], "test": []}},
+        {"shards": {"train": [{"rows": 3}], "valid": [], "test": []}},
+        {"quarantine": ["a.mid"]},
+    ],
+)
+def test_a_damaged_manifest_is_one_sentence(tmp_path: Path, change: dict[str, Any]) -> None:
+    """None is a key that is missing."""
+    whole: dict[str, Any] = {"kind": shards.KIND, "passages": 0, "items": 0, "sources": [], "quarantine": []}
+    whole |= {name: {} for name in ("pairs", "works", "rejected", "tools", "config")}
+    whole["shards"] = {part: [] for part in ("train", "valid", "test")}
+    write_json(tmp_path / shards.MANIFEST, whole)
+    assert card(tmp_path)["passages"] == 0
+    write_json(
+        tmp_path / shards.MANIFEST, {name: value for name, value in (whole | change).items() if value is not None}
+    )
+    with pytest.raises(BadInput, match=r"^manifest\.json of .+ is damaged \(.+\); put a whole one back, [^\n]+\.$"):
+        card(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("reason", "plain"),
     [
         ("/a/b c/x.krn is not Humdrum: no line begins with **.", "the file is not Humdrum: no line begins with **"),
@@ -194,6 +219,8 @@ def test_reasons_are_counted_by_format_and_corpus() -> None:
         ("CC BY 4.0", "cc-by-4.0"),
         ("MIT", "mit"),
         ("none stated", "other"),
+        ("None stated in the repository (its sister repositories: CC BY-NC-SA 4.0)", "other"),
+        ("Differs by file: Johnson and Lusitano CC0, Foster public domain", "other"),
         ("MIT for the code, CC BY 4.0 for the scores", "other"),
     ],
 )

@@ -365,6 +365,19 @@ def test_folder_cuts_tune_books_and_lists_what_is_broken(tmp_path: Path) -> None
     assert abc_text(items["book.abc/0001"]).endswith("K:C\nEF|\n")
 
 
+def test_folder_tells_titles_without_latin_letters_apart(tmp_path: Path) -> None:
+    titles = ("春の海", "荒城の月", "Калинка", "春の海", "???", "", "Песня 1", "Танец 1", "Träumerei", "TRAUMEREI")
+    tunes = [f"X:{number}\nT:{title}\nK:C\nCD|\n" for number, title in enumerate(titles)]
+    (tmp_path / "book.abc").write_text("\n".join(tunes), encoding="utf-8")
+    items = listed(tmp_path)
+    assert [item.title for item in items] == [title or "book" for title in titles]
+    works = [item.work for item in items]
+    assert works[0] == works[3] and works[8] == works[9]
+    assert len(set(works)) == 8
+    assert all(re.fullmatch(r"folder/book/[a-z0-9-]+", work) for work in works)
+    assert works[5] == "folder/book/5"
+
+
 def test_folder_names_stay_apart_when_made_safe(tmp_path: Path) -> None:
     for name in ("a b.mid", "a_b.mid", "ä.mid", "ö.mid"):
         (tmp_path / name).write_bytes(b"")

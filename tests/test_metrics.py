@@ -127,6 +127,22 @@ def test_works_are_resampled_not_items() -> None:
     assert narrow.high - narrow.low == 0.0
 
 
+def test_works_without_an_item_are_none_of_the_draw() -> None:
+    """Else a resample of these alone would have nothing right."""
+    sums = np.array([[[3.0, 3.0]] * 2 + [[0.0, 0.0]] * 10])
+    counts = np.concatenate([tables([10, 10]), tables([0] * 10, 0)], axis=1)
+    for score in (metrics.with_interval(counts, metrics.accuracy), metrics.with_interval(sums, metrics.mean)):
+        assert (score.low, score.value, score.high) == (1.0, 1.0, 1.0)
+    unlike = tables([10, 8, 6, 9, 3, 7, 8, 10])
+    spread = np.insert(unlike, [0, 3, 8], 0.0, axis=1)
+    assert metrics.with_interval(spread, metrics.accuracy) == metrics.with_interval(unlike, metrics.accuracy)
+    wrong = metrics.with_interval(tables([10, 0]), metrics.accuracy)
+    assert (wrong.low, wrong.value, wrong.high) == (0.0, 0.5, 1.0)
+    half = np.concatenate([tables([5, 5]), tables([0] * 10, 0)], axis=1)
+    between = metrics.compare(counts, half, metrics.accuracy)
+    assert (between.low, between.difference, between.high, between.works) == (0.5, 0.5, 0.5, 2)
+
+
 def test_one_work_has_no_interval() -> None:
     score = metrics.with_interval(tables([7]), metrics.accuracy)
     assert (score.low, score.value, score.high) == (0.7, 0.7, 0.7)

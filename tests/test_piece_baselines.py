@@ -164,6 +164,16 @@ def test_the_majority_and_the_skyline_of_made_up_songs(short: None) -> None:
         assert (again[name].scores == found[name].scores).all()
 
 
+def test_the_majority_is_of_windows_and_not_of_pieces() -> None:
+    """What is asked is a window: one long piece counts for more than three short ones."""
+    some = material(ARTIST)
+    some.parts["train"] = [*(tune(i, f"short{i}", 4, "slow") for i in range(3)), tune(3, "long", 40, "fast")]
+    for notes, artist in ((0, "fast"), (1000, "slow")):
+        rule = next(rules(some, notes=notes))
+        assert rule.name == "majority class"
+        assert {ARTIST.classes[answer] for answer in rule.answer().predicted} == {artist}
+
+
 def test_the_skyline_knows_held_notes() -> None:
     #                a held note, a lower one under it, a higher one after it
     song = piece([(0, 72, 4, 0), (1, 60, 1, 2), (2, 60, 1, 2), (4, 61, 1, 0), (4, 50, 1, 2)])

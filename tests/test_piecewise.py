@@ -21,6 +21,7 @@ from scoresim.benchmark.beside import Beside
 from scoresim.benchmark.config import RECIPES, BenchmarkConfig, FinetuneConfig, filled
 from scoresim.benchmark.finetune import fit, resolved
 from scoresim.benchmark.parts import prepare_pieces
+from scoresim.benchmark.piece_baselines import kept_rules
 from scoresim.benchmark.piecewise import Material, answers, gather, windows
 from scoresim.benchmark.task import Answers, PieceTask, load_answers
 from scoresim.checkpoint import HeadConfig, head_stands, load_head, save_head
@@ -92,6 +93,28 @@ def test_an_absent_source_is_named(tmp_path: Path, kept: Path) -> None:
     with pytest.raises(BadInput, match=r"melody needs pop909.*POP909 is at https"):
         gather(piece_task("melody"), tmp_path, kept)
     assert not piecewise.present(piece_task("melody"), tmp_path)
+
+
+def test_pieces_with_another_truth_are_other_material(
+    songs: Path, kept: Path, composer: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was learnt and answered with the old truth is not taken for what belongs to the new one."""
+
+    def again(**changes: Any) -> Material:
+        task = dataclasses.replace(composer.task, **changes)
+        return gather(task, songs, kept, images=False, workers=1)
+
+    same = again()
+    turned = again(label=lambda piece, classes: 1 - composer.task.label(piece, classes))
+    joined = again(prepared=lambda piece: dataclasses.replace(piece, work="one of all"))
+    for name in ("identity", "content"):
+        assert getattr(same, name) == getattr(composer, name)
+        assert len({getattr(one, name) for one in (composer, turned, joined)}) == 3
+    every = piece_baselines.rules
+    monkeypatch.setattr(piece_baselines, "rules", lambda *given, **more: [next(every(*given, **more))])
+    first, new, alone = [kept_rules(one, tmp_path, 0, "ours")[0][2] for one in (composer, turned, joined)]
+    assert new.truth.tolist() == (1 - first.truth).tolist()
+    assert (len(set(first.work.tolist())), set(alone.work.tolist())) == (2, {0})
 
 
 def test_windows_are_rows_with_their_window(melody: Material) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from scoresim.benchmark import pictures
 from scoresim.benchmark.report import _short, report
+from scoresim.benchmark.report_tables import learnt_tables
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
 from scoresim.files import read_json, write_json
@@ -144,6 +145,17 @@ def test_key_figures_come_first_and_say_what_they_stand_beside(folder: Path) -> 
     assert text.index("Hidden pitches found") < text.index("<table")
     assert "1 min 33 s" in text
     assert "2.15 GB" in text
+
+
+def test_figures_of_works_stand_beside_those_of_passages() -> None:
+    whats = ("style, passages", "style of works", "top staff, notes")
+    tables = learnt_tables([row(what, "accuracy", 0.6, "MIDI alone", "notes") for what in whats])
+    assert [(table.title, table.head[2:]) for table in tables] == [
+        ("Style", ["passages: accuracy", "works: accuracy"]),
+        ("Top staff", ["notes: accuracy"]),
+    ]
+    assert [[cell.text for cell in line] for line in tables[0].rows] == [["MIDI alone", "notes", "60.0", "60.0"]]
+    assert tables[0].note.startswith("Test part: 40 passages and 40 works.")
 
 
 def test_a_benchmark_alone_has_a_report(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from scoresim import checkpoint
 from scoresim.benchmark import run
 from scoresim.benchmark.config import BenchmarkConfig, FinetuneConfig
 from scoresim.benchmark.metrics import class_weights
-from scoresim.benchmark.task import load_answers
+from scoresim.benchmark.rows import Row
+from scoresim.benchmark.task import PieceTask, load_answers
 from scoresim.data.shards import MANIFEST, shard_entry, to_table, write_table
 from scoresim.data.synthetic import synthetic
 from scoresim.errors import BadInput
@@ -124,6 +125,23 @@ def test_wrong_names_are_refused(tmp_path: Path, data: Path, checkpoints: tuple[
         run.finetune("retrieval", None, tmp_path, data, FinetuneConfig())
     with pytest.raises(BadInput, match="holds no data set"):
         run.benchmark(("style",), checkpoints[0], tmp_path, BenchmarkConfig(data=str(tmp_path)))
+
+
+def test_published_figures_are_of_windows_of_their_own_length(
+    tmp_path: Path, songs: Path, checkpoints: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def judged(task: PieceTask, *_: object) -> tuple[list[Row], list[Row]]:
+        asked.append(task.notes)
+        return [], []
+
+    monkeypatch.setattr(run, "judge_task", judged)
+    config = BenchmarkConfig(data=str(songs), notes=64, systems=("sim-notes",), rules="none")
+    rows = run.benchmark(("composer",), checkpoints[0], tmp_path, config)
+    assert asked == [64]
+    assert "published: MidiBERT-Piano" in {row["pretraining"] for row in rows}
+    assert {row["what"] for row in rows} == {"composer, windows of 512 notes"}
 
 
 def test_class_weights_have_mean_one() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scoresim.benchmark import report, study
+from scoresim.cli import app
 from scoresim.data import corpora
 from scoresim.errors import BadInput, CheckFailed
 from scoresim.files import read_json
@@ -23,6 +24,33 @@ def test_presets_fit_together(name: str) -> None:
     assert chosen.midi.size == chosen.pretrain.size
     json.dumps(asdict(chosen))
     assert len(study.steps(chosen, Path("runs/x"))) == 6
+
+
+@pytest.mark.parametrize("name", study.PRESETS)
+def test_commands_do_what_the_steps_do(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step is given its command's own words: the same folders, the same tasks, the same configuration."""
+    from scoresim.benchmark import run
+    from scoresim.training import pretrain
+
+    called: list[tuple[object, ...]] = []
+    for module, function in ((study, "build"), (pretrain, "pretrain"), (run, "benchmark")):
+        monkeypatch.setattr(module, function, lambda *given: called.append(given))
+    every = study.steps(study.preset(name, seed=3), Path("runs/x"))
+    steps = [step for step in every if step.name not in ("verify", "pictures")]
+    assert [step.command.split()[1] for step in steps] == ["build", "pretrain", "pretrain", "benchmark"]
+    for step in steps:
+        step.run()
+        *where, config = called.pop()
+        _, bound, _ = app.parse_args(step.command.removeprefix("scoresim "))
+        assert asdict(bound.kwargs["config"]) == asdict(config), step.name
+        said = [*bound.args, *(bound.kwargs[key] for key in ("checkpoint", "out") if key in bound.kwargs)]
+        assert [words(one) for one in said] == [words(one) for one in where], step.name
+    assert called == []
+
+
+def words(given: object) -> list[str]:
+    """A folder, or tasks in whatever order, as they stand in a command."""
+    return sorted(given) if isinstance(given, tuple) else [str(given)]
 
 
 def test_full_has_three_seeds() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -31,13 +32,17 @@ TINY = SIMConfig(width=32, layers=1, heads=2, stem_channels=(2, 4), embedding=32
 
 
 class MadeUp:
-    """A data set in memory."""
+    """A data set in memory; some pictures say that they are degraded."""
 
-    def __init__(self) -> None:
+    def __init__(self, passages: int = 12, degraded: int = 0) -> None:
         self.manifest: dict[str, object] = {"vocabulary": default_vocabulary().to_json()}
+        self.passages, self.degraded = passages, degraded
 
     def split(self, name: str) -> Split:
-        return synthetic(12, {"train": 0, "valid": 1, "test": 2}[name])
+        split = synthetic(self.passages, {"train": 0, "valid": 1, "test": 2}[name])
+        for i in range(self.degraded):
+            split.pairs[i] = dataclasses.replace(split.pairs[i], degraded="scan")
+        return split
 
 
 def test_pretraining_is_judged_by_retrieval_too() -> None:
@@ -256,6 +261,29 @@ def test_false_notes_are_of_the_right_piece_and_never_the_same_music() -> None:
     assert there.sum() == 10
     assert (passages.piece[near[there]] == passages.piece[there]).all()
     assert (near[there] != np.arange(12)[there]).all()
+
+
+def test_a_grade_that_few_works_have_costs_a_model_that_is_right_nothing() -> None:
+    """A resample of works may hold no pair of a grade: then the others are the figure."""
+    works, grades = 12, 3
+    table = np.ones((works, grades, 2))
+    table[1:, 2] = 0.0
+    score = metrics.with_interval(table.reshape(1, works, -1), pretraining._balanced)
+    assert (score.low, score.value, score.high) == (1.0, 1.0, 1.0)
+    always_yes = np.array([4.0, 4.0, 0.0, 4.0, 0.0, 0.0])
+    assert pretraining._balanced(always_yes) == 0.5
+    assert pretraining._balanced(np.array([4.0, 4.0, 2.0, 4.0, 4.0, 4.0])) == (1 + 0.75) / 2
+
+
+@pytest.mark.parametrize("probe", [pretraining, retrieval], ids=["pretraining", "retrieval"])
+@pytest.mark.parametrize("degraded", [1, 6])
+def test_pictures_that_are_degraded_already_are_asked_as_they_are(probe: ModuleType, degraded: int) -> None:
+    """Rows of another look would be of the same pictures."""
+    data = MadeUp(6, degraded)
+    model = SIM(TINY, default_vocabulary().sizes).eval()
+    config = ProbeConfig(pool=6, passages=4, batch_size=4)
+    whats = {result.what for result in probe.ask(model, data, BatchConfig(4), config)}
+    assert whats and not [what for what in whats if "-like" in what]
 
 
 def test_pretraining_rules_have_known_values() -> None:

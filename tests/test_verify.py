@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scoresim.data.shards import schema, shard_entry, write_table
+from scoresim.data.shards import KIND, MANIFEST, schema, shard_entry, write_table
 from scoresim.data.verify import verify
+from scoresim.errors import BadInput
 from scoresim.files import write_json
+from scoresim.score.tokens import default_vocabulary
 
 
 def rewritten(folder: Path, out: Path, change: Any) -> Path:
@@ -115,3 +117,28 @@ def test_verify_finds_wrong_counts_and_a_lost_sampling_table(built: Path, tmp_pa
     manifest["pairs"]["train"] += 1
     write_json(out / "manifest.json", manifest)
     assert any("counts" in problem for problem in verify(out))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pairs": None},
+        {"pairs": [3]},
+        {"shards": {"train": 3}},
+        {"shards": {"train": ["train-00000.parquet"]}},
+        {"shards": {"train": [{"rows": 3}]}},
+        {"groups": []},
+        {"groups": {"merged_works": [3]}},
+        {"groups": {"merged_works": [["a", "b"]]}},
+        {"shards": {"train": [{"name": "../../elsewhere.parquet", "rows": 3}]}},
+    ],
+)
+def test_a_damaged_manifest_is_one_sentence(tmp_path: Path, change: dict[str, Any]) -> None:
+    """None is a key that is missing."""
+    words = default_vocabulary()
+    whole = {"kind": KIND, "vocabulary": words.to_json(), "vocabulary_hash": words.hash, "shards": {}, "pairs": {}}
+    write_json(tmp_path / MANIFEST, whole)
+    assert verify(tmp_path) == []
+    write_json(tmp_path / MANIFEST, {name: value for name, value in (whole | change).items() if value is not None})
+    with pytest.raises(BadInput, match=r"^manifest\.json of .+ is damaged \(.+\); put a whole one back, [^\n]+\.$"):
+        verify(tmp_path)

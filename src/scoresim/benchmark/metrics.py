@@ -332,7 +332,7 @@ def with_interval(tables: Floats, statistic: Statistic, seed: int = 0, resamples
     Returns:
         The mean over training seeds, with the interval over works; `n` counts the items of one seed.
     """
-    tables = tables[:, tables[:1].any(axis=(0, *range(2, tables.ndim)))]  # a work without items is none of the draw
+    tables = tables[:, _asked(tables)]  # a work without items is none of the draw
     works = tables.shape[1]
     value = float(statistic(tables.sum(1)).mean())
     items = round(_items(tables[:1].sum((0, 1))))
@@ -378,6 +378,8 @@ def compare(a: Floats, b: Floats, statistic: Statistic, seed: int = 0, resamples
     def figure(tables: Floats) -> Floats:
         return np.asarray(statistic(tables).mean(-1))
 
+    there = _asked(a) | _asked(b)
+    a, b = a[:, there], b[:, there]
     works = a.shape[1]
     observed = float(figure(a.sum(1)) - figure(b.sum(1)))
     weights = resample_weights(works, seed, resamples)
@@ -399,6 +401,11 @@ def compare(a: Floats, b: Floats, statistic: Statistic, seed: int = 0, resamples
 def _weighted(weights: Floats, tables: Floats) -> Floats:
     """[R, S, *table] tables [S, G, *table] summed over works with weights [R, G]."""
     return np.tensordot(weights, tables, axes=(1, 1))
+
+
+def _asked(tables: Floats) -> NDArray[np.bool_]:
+    """[G] which works of tables [S, G, *table] have items."""
+    return np.asarray(tables[:1].any(axis=(0, *range(2, tables.ndim))))
 
 
 def _items(table: Floats) -> float:

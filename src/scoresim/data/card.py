@@ -227,5 +227,6 @@ def write_card(folder: Place | str, out: Path) -> None:
     # a set in a store is copied to a hub as it is, the card with it
     way = Path(os.path.relpath(where, out)).as_posix() if isinstance(where, Path) else "."
     with replacing(out / "README.md") as temporary:
-        text = card_text(facts, measured, list(pictures), "" if way == "." else way)
+        with manifest_of(folder):
+            text = card_text(facts, measured, list(pictures), "" if way == "." else way)
         temporary.write_text(text, encoding="utf-8")

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import numpy as np
@@ -111,7 +111,7 @@ def manifest_of(folder: Place | str) -> Iterator[None]:
     """Say that a manifest lacks what is asked of it, or has it in another form."""
     try:
         yield
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = f"{MANIFEST} of {folder} is damaged ({in_short(error)})"
         raise BadInput(f"{reason}; put a whole one back, or build again.") from error
 
@@ -243,6 +243,10 @@ class PairSet:
         kind = self.manifest.get("kind") if isinstance(self.manifest, dict) else None
         if kind != self.kind or not isinstance(self.manifest.get("shards"), dict):
             raise BadInput(f"{folder} is not a scoresim data set; give a folder that scoresim build has written.")
+        with manifest_of(folder):
+            for name in (shard["name"] for some in self.manifest["shards"].values() for shard in some):
+                if PurePosixPath(name).name != name:
+                    raise ValueError(f"{name} is no name of a shard")
 
     def split(self, name: str) -> PairSplit:
         """The pairs of "train", "valid" or "test"."""

@@ -7,6 +7,7 @@ out of the folder and linked folders are not followed.
 """
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -84,8 +85,9 @@ def _tunes(whole: Item) -> Iterator[Item]:
 
 
 def _local(title: str) -> str:
-    """A title as a name within its book; one without Latin letters is told from others by its hash."""
-    return "" if not title else name if (name := slug(title)) != "untitled" else named(title)
+    """A title as a name within its book; what has letters that are not Latin is told from others by its hash."""
+    latin = all("LATIN" in unicodedata.name(letter, "") for letter in title if letter.isalpha())
+    return "" if not title else slug(title) if latin else named(title)
 
 
 CORPUS = Corpus(
