@@ -167,6 +167,7 @@ def test_a_bar_without_notes_that_are_read_lies_between_its_neighbours(
         assert set(spans[bar]) == {max(ends, default=0.0), min(begins, default=1.0)}
 
 
+@pytest.mark.parametrize("name", ["out.npz", "out.parquet"])
 def test_vectors_are_written_whole(weights: Path, tune: Path, tmp_path: Path, name: str) -> None:
     [found] = scoresim.load(weights).embed(tune)
     write_embeddings(tmp_path / name, [found])
