@@ -193,6 +193,10 @@ def _of_file(event: Event) -> bool:
     return event.meta in OF_FILE or event.kind in EXCLUSIVE
 
 
+def _is_pedal(event: Event) -> bool:
+    return event.kind == CONTROL and event.data[1] in PEDALS
+
+
 def _divided(
     every: list[list[_Placed]], score: Score, tracks: Mapping[str, NDArray[np.bool_]]
 ) -> tuple[dict[str, list[_Placed]], list[list[_Placed]]]:
@@ -244,7 +248,16 @@ def _new_tracks(
     order = [*(channel for channel in range(16) if channel not in used), *sorted(silent)]
     free = [channel for channel in order if channel != PERCUSSION]
     places = {name: Counter(one.voice for one in moved if one.voice) for name, moved in taken.items()}
-    pedals = set().union(*places.values()) if one_player else set()
+
+    def told_to(voices: set[tuple[int, int]]) -> list[_Placed]:
+        """What is told them, and their channels in tracks that have no notes for these."""
+        channels = {channel for _, channel in voices}
+        return [
+            one for one in told if one.voice in voices or (one.event.channel in channels and one.voice not in sounding)
+        ]
+
+    shared = told_to(set().union(*places.values())) if one_player else []
+    pedals = [one for one in shared if _is_pedal(one.event)]
     new = []
     for name, moved in taken.items():
         if not moved:
@@ -253,11 +266,7 @@ def _new_tracks(
         own = next((channel for channel in (home[1], *free) if channel not in left), None)
         left = left if own is None else left | {own}
         sources = set(places[name]) if own is None else {home}
-        chosen = []
-        for one in told:
-            at = pedals if one_player and one.event.kind == CONTROL and one.event.data[1] in PEDALS else sources
-            if one.voice in at or (one.voice not in sounding and one.event.channel in {channel for _, channel in at}):
-                chosen.append(one)
+        chosen = [one for one in told_to(sources) if not (one_player and _is_pedal(one.event))]
 
         def order_of(one: _Placed, home: int = home[0]) -> tuple[int, int, int, int]:
             """Of one tick: what ends, what is told elsewhere, the order of its home, and what begins elsewhere."""
@@ -267,7 +276,7 @@ def _new_tracks(
 
         events = [meta(0, NAME, name.encode())]
         events += [one.event for one in every[home[0]] if one.event.meta == PORT]
-        for one in sorted([*chosen, *moved], key=order_of):
+        for one in sorted([*chosen, *pedals, *moved], key=order_of):
             events.append(one.event if own is None or one.voice is None else one.event.on(own))
         new.append(events)
     return new
