@@ -19,7 +19,11 @@ __all__ = ["__version__", "load"]
 
 
 def load(name: str | Path = "small") -> Sim:
-    """A model ready for use: weights that come with the package, of a folder, or "hf:owner/name".
+    """A model ready for use, with its heads.
+
+    Args:
+        name: of weights that come with the package, "small" (for research) or "small-free" (for any use); a folder that
+            ``scoresim pretrain`` or `Sim.save_pretrained` wrote; or "hf:owner/name", which is fetched from the hub.
 
     Raises:
         BadInput: the weights are nowhere, or damaged.

@@ -69,7 +69,13 @@ RECIPES = {
 class FinetuneConfig:
     """How a head is trained for a task, together with the model under it."""
 
-    inputs: Inputs = field(default="both", metadata={"help": "What the model reads: the notes, the image, or both."})
+    inputs: Inputs = field(
+        default="both",
+        metadata={
+            "help": "What the model reads: the notes, the image, or both; some tasks show no image, and scoresim "
+            "analyze asks no head that reads both."
+        },
+    )
     steps: int = field(default=0, metadata={"help": "Optimiser steps, at most; 0 is the recipe of the task's kind."})
     batch_size: int = field(default=32, metadata={"help": "Passages per step, for tasks of passages."})
     windows: int = field(

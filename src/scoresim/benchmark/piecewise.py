@@ -136,7 +136,7 @@ def gather(task: PieceTask, data: Path, folder: Path, images: bool = True, worke
         BadInput: a source is not there, a part has no piece, or pictures are wanted of a task that shows none.
     """
     if images and not task.pictured:
-        raise BadInput(f"{task.name} has no picture that may be seen: it is asked of notes alone.")
+        raise BadInput(f"{task.name} has no picture that may be seen: it is asked of notes alone (--inputs notes).")
     parts: dict[str, list[Piece]] = {part: [] for part in PARTS}
     for name, items in asked(task, data).items():
         part_of = {item.id: part for item, part in items}

@@ -1,7 +1,7 @@
 """From scores on disk to verified pairs of image and notes: sources, passages, shards, batches.
 
 >>> import scoresim.data
->>> pairs = scoresim.data.open("runs/demo/data")  # doctest: +SKIP
+>>> pairs = scoresim.data.open("runs/study/data")  # doctest: +SKIP
 >>> pairs.split("train")[0].title  # doctest: +SKIP
 """
 

@@ -101,21 +101,30 @@ class Sim:
         checkpoint.save(Path(folder), self.model, loaded.vocabulary, loaded.provenance, precision, heads, loaded.match)
 
     def analyze(self, *files: Path | str, show: bool = False) -> Analysis:
-        """What is this music: its style, emotion, key, and which of its notes are melody?
+        """What is this music, and which of its notes are melody, how loud, and for which hand?
 
         Args:
-            files: one of notes, one picture of a score, or one of each, which are then also matched.
+            files: one of notes (of a book of ABC tunes the first is read), one picture of a score, or one of each,
+                which are then also matched.
             show: whether to keep what a report shows: the notes written down, and the first page of the picture.
 
+        Returns:
+            What the heads of these weights say; a question without a head has no answer.
+
         Raises:
-            BadInput: a file cannot be read.
+            BadInput: a file cannot be read or, to be shown, written down, or they are not one of each kind.
         """
         given = read_given([Path(file) for file in files], self.workers, show)
         [found] = analyses(self, [given])
         return written_down(found, given, self.workers) if show else found
 
     def analyze_each(self, paths: Sequence[Path | str], workers: int = 1) -> list[Analysis | BadInput]:
-        """As `analyze`, every file for itself, many together; what is wrong with a file stands in its place."""
+        """As `analyze`, every file for itself, many together; what is wrong with a file stands in its place.
+
+        Args:
+            paths: files of notes and pictures.
+            workers: processes that read them.
+        """
         out: list[Analysis | BadInput] = []
         files = [Path(path) for path in paths]
         with ExitStack() as stack:
@@ -139,7 +148,8 @@ class Sim:
             What else is said about the file.
 
         Raises:
-            BadInput: it cannot be read or written, it is the same file, or these weights have no head for melody.
+            BadInput: it cannot be read or written, it is the same file, these weights have no head for melody, or with
+                `only` no note is melody.
         """
         apart(Path(out), [Path(file)])
         if not 0 <= least <= 1:
@@ -176,6 +186,13 @@ class Sim:
 
     def embed(self, *files: Path | str, workers: int = 1) -> list[Embedding]:
         """Files as vectors: of notes, one for every stretch of bars; of a picture, one for every system.
+
+        Args:
+            files: of notes or pictures, any number of each.
+            workers: processes that read them.
+
+        Returns:
+            One embedding for each file, in their order.
 
         Raises:
             BadInput: a file cannot be read.
@@ -239,7 +256,7 @@ class Sim:
         return self.match_pages(*read_both(Path(image), Path(notes), self.workers))
 
     def locate(self, image: Path | str, notes: Path | str, bar: int) -> Located:
-        """Where on a picture of a score does a bar (from 0) of a file of notes stand?
+        """Where on a picture of a score does a bar (from 0) of a file of notes stand, in pixels of its page?
 
         Raises:
             BadInput: a file cannot be read, the notes have no such bar, or it is on no system of the picture.
