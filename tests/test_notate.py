@@ -30,7 +30,7 @@ def midi(rows: list[Row], metre: tuple[int, int] | None = (4, 4), program: int =
         program=[program] * len(rows),
     )
     end = int((notes.onset + notes.duration).max())
-    bars = bars_from_signatures([(0, *metre)], end - 1, resolution) if metre else ()
+    bars = bars_from_signatures([(0, *metre)], end, resolution) if metre else ()
     return Score(resolution, notes, bars, tempos=((0, 120.0),), source="made.mid")
 
 
@@ -264,7 +264,7 @@ def test_what_is_left_of_a_bar_that_is_cut_anywhere_is_written_as_long_as_it_is(
     end = 3 + cut / 480
     rows = [(number / 4, 1 / 4, 60 + number % 7) for number in range(int(4 * end))]
     rows += [(end + beat, 1, 72) for beat in range(3)]
-    bars = bars_from_signatures([(0, 4, 4), (3 * 480 + cut, 3, 4)], 6 * 480 + cut - 1, 480)
+    bars = bars_from_signatures([(0, 4, 4), (3 * 480 + cut, 3, 4)], 6 * 480 + cut, 480)
     music = replace(midi(rows), bars=bars)
     score = read_mei(notate(music).mei).score
     lengths = [Fraction(bar.duration, score.resolution) for bar in score.bars]

@@ -6,9 +6,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import symusic
 
 from scoresim.errors import BadInput
-from scoresim.score.read import read_text
+from scoresim.score.read import bars_from_signatures, read_midi, read_text
 
 FIXTURES = Path(__file__).parent / "fixtures"
 XML = (FIXTURES / "piano.musicxml").read_text(encoding="utf-8")
@@ -140,3 +141,16 @@ def test_kern_with_a_clef_on_a_sixth_line_is_refused(tmp_path: Path) -> None:
         read_text(path, "kern")
     path.write_text("**kern\n*clefG2\n*M4/4\n=1\n4c\n*-\n")
     assert "clefG2" in read_text(path, "kern")
+
+
+@pytest.mark.parametrize(("end", "bars"), [(1, 1), (1440, 1), (1441, 2), (2880, 2), (4320, 3)])
+def test_no_bar_begins_where_the_music_ends(tmp_path: Path, end: int, bars: int) -> None:
+    """Whether it ends on a bar line or behind one, and whatever signature stands there."""
+    signatures = [(0, 3, 4), (end, 4, 4)] if end > 1 else [(0, 3, 4)]
+    assert [bar.onset for bar in bars_from_signatures(signatures, end, 480)] == [1440 * i for i in range(bars)]
+    midi = symusic.Score(480)
+    midi.time_signatures.append(symusic.TimeSignature(0, 3, 4))
+    midi.tracks.append(symusic.Track())
+    midi.tracks[0].notes.append(symusic.Note(0, end, 60, 64))
+    midi.dump_midi(tmp_path / "song.mid")
+    assert len(read_midi(tmp_path / "song.mid").bars) == bars

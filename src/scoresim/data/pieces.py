@@ -33,7 +33,7 @@ from scoresim.score.notes import DRUMS, Ints, Score
 from scoresim.score.read import check_abc, read_text, read_tracks
 from scoresim.score.tokens import GRID, Tokens, default_vocabulary, encode
 
-FORMAT, FROM_MIDI = 3, 7  # of files of pieces, from notation and from MIDI; a new number makes old ones useless
+FORMAT, FROM_MIDI = 3, 8  # of files of pieces, from notation and from MIDI; a new number makes old ones useless
 NOTE_COLUMNS = ("bar", "velocity", "track", "staff", "voice")
 ARRAYS = ("ids", "onset", "bar_onset")
 

@@ -236,13 +236,14 @@ def read_tracks(path: Path) -> tuple[Score, Ints, tuple[str, ...]]:
     merged = {name: np.concatenate([np.zeros(0, np.int64), *parts]) for name, parts in columns.items()}
     if not len(merged["time"]):
         raise BadInput(f"{path} has no notes.")
+    merged["duration"] = np.maximum(merged["duration"], 1)
     end = int((merged["time"] + merged["duration"]).max())
     if resolution <= 0 or merged["time"].min() < 0 or end > MAX_QUARTERS * resolution:
         raise BadInput(f"{path} lasts longer than {MAX_QUARTERS} quarter notes or has broken times.")
     order = np.lexsort((merged["duration"], merged["pitch"], merged["time"]))
     notes = notes_from_columns(
         onset=merged["time"][order],
-        duration=np.maximum(merged["duration"][order], 1),
+        duration=merged["duration"][order],
         pitch=np.clip(merged["pitch"][order], 0, 127),
         velocity=np.clip(merged["velocity"][order], 1, 127),
         program=merged["program"][order],
@@ -259,7 +260,7 @@ def bars_from_signatures(signatures: list[tuple[int, int, int]], end: int, resol
 
     Args:
         signatures: (tick, numerator, denominator), in any order; a new one cuts the bar it falls into.
-        end: tick up to which there is music.
+        end: tick at which the music ends; no bar begins there.
         resolution: ticks per quarter note.
 
     Returns:
@@ -268,14 +269,14 @@ def bars_from_signatures(signatures: list[tuple[int, int, int]], end: int, resol
     changes = {0: (4, 4)}
     for tick, numerator, denominator in sorted(signatures):
         sensible = 0 < numerator <= 255 and 0 < denominator <= 256
-        if 0 <= tick <= end and sensible:
+        if 0 <= tick < max(end, 1) and sensible:
             changes[tick] = (numerator, denominator)
-    ticks = [*sorted(changes), end + 1]
+    ticks = [*sorted(changes), max(end, 1)]
     bars: list[Bar] = []
     for start, stop in itertools.pairwise(ticks):
         numerator, denominator = changes[start]
         length = max(round(4 * resolution * numerator / denominator), resolution // 8, 1)
-        last = stop > end
+        last = stop >= end
         for onset in range(start, stop, length):
             bars.append(Bar(onset, length if last else min(length, stop - onset), numerator, denominator))
     return tuple(bars)
