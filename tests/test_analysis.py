@@ -253,6 +253,21 @@ def test_what_changes_is_said_to_change(sim: Sim, tmp_path: Path) -> None:
     assert any("So few notes" in sentence for sentence in found.unknown)
 
 
+def test_what_is_estimated_of_midi_is_said(sim: Sim, song: Path, tmp_path: Path) -> None:
+    """Of a file that states its bars nothing; without a signature its bars; of a performance its beats, too."""
+    said = []
+    for shift, signatures in ((0, True), (0, False), (1, True)):
+        midi = symusic.Score(song)
+        midi.time_signatures = midi.time_signatures if signatures else []
+        for track in midi.tracks:
+            for i, note in enumerate(track.notes):
+                note.time += shift * int(37 * np.sin(i) + 40)
+        midi.dump_midi(tmp_path / "song.mid")
+        found = sim.analyze(tmp_path / "song.mid").unknown
+        said.append([sentence.split(": ")[1] for sentence in found if "estimated" in sentence])
+    assert said == [[], ["bars are estimated."], ["beats and bars are estimated."]]
+
+
 @pytest.mark.parametrize(
     ("name", "music"),
     [

@@ -179,6 +179,13 @@ def _chords(
     return chords, lost
 
 
+def estimated(midi: Score) -> str:
+    """What a MIDI file does not say so that it is believed, and is estimated: "", "bars", or "beats and bars"."""
+    if not on_grid(midi) and followed(midi) is None:
+        return "beats and bars"
+    return "" if any(bar.numerator > 1 for bar in midi.bars) else "bars"
+
+
 def _timeline(midi: Score, beats: Beats | None) -> Timeline:
     """Given beats count; else the file's own grid where notes lie on it or it follows them; else beats are estimated.
 

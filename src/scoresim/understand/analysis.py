@@ -26,6 +26,7 @@ from scoresim.data.pieces import Piece, Sheet, Whole
 from scoresim.errors import BadInput
 from scoresim.score.hands import KEYBOARDS, lower
 from scoresim.score.keys import KEYS, key_profiles
+from scoresim.score.notate import estimated
 from scoresim.score.notes import Ints
 from scoresim.score.performance import seconds
 from scoresim.score.sandbox import Failure, Workers
@@ -399,18 +400,17 @@ def changing(values: Collection[object]) -> str:
 def unknown(heads: Mapping[str, Head], given: Given) -> list[str]:
     """What cannot be known from some inputs, in sentences."""
     out = []
-    if given.whole is None:
+    if (whole := given.whole) is None:
         out.append("No notes were given, and scoresim does not transcribe: which notes are melody cannot be said.")
         of_images = {name.split("-")[0] for name, head in heads.items() if head.config.inputs == "image"}
         whole_piece = {name.split("-")[0] for name, head in heads.items() if head.config.level == "sequence"}
         if lost := sorted(whole_piece - of_images):
             out.append(f"These weights read {', '.join(lost)} from notes alone, not from a picture.")
         return out
-    whole = given.whole
     if not whole.score.notes.id:
         out.append("MIDI holds no spelling, slurs, words or marks: the score shown is written down by a program.")
-        if not whole.score.bars:
-            out.append("The file states no time signature: bar lines are estimated.")
+        if guessed := estimated(whole.score):
+            out.append(f"The file does not say in which bars its notes stand, or they do not: {guessed} are estimated.")
     if len(whole.piece) < SCANTY:
         out.append("So few notes hardly say what music it is: the answers are guesses.")
     if len(np.unique(whole.piece.velocity)) == 1:
