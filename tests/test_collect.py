@@ -224,3 +224,12 @@ def test_what_is_read_again_shares_its_places_and_what_cannot_be_stays(
         ("b.png", 0.9), ("same.abc", None), ("broken.png", None), ("a.png", 0.1), ("c.png", None),
     ]  # fmt: skip
     assert "broken.png is broken" in caplog.text
+
+
+def test_bars_that_were_read_again_are_those_of_the_closer_look(tmp_path: Path) -> None:
+    for name in ("tune.abc", "page.png"):
+        (tmp_path / name).write_bytes(b"x")
+    shown = [SimpleNamespace(first_bar=1, end_bar=6), SimpleNamespace(first_bar=6, end_bar=9)]
+    sim: Any = SimpleNamespace(match=lambda image, notes: SimpleNamespace(probability=0.5, systems=shown))
+    [out] = read_again([Found("tune.abc", "notes", 0.4, None, 0, 8)], sim, tmp_path / "page.png", tmp_path, 3)
+    assert out == Found("tune.abc", "notes", 0.4, 0.5, 1, 9)

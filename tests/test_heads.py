@@ -141,3 +141,12 @@ def test_a_last_window_of_few_notes_does_not_answer_where_it_has_not_learnt_to(d
         torch.nn.init.normal_(head.tagger.head[-1].weight, generator=torch.Generator().manual_seed(0))
         found[least] = of_pieces({"tune": head}, [piece], batch_config(MICRO, 4))["tune"][0].tolist()
     assert found[1] == found[8] != found[9]
+
+
+def test_a_head_that_reads_both_is_said_not_to_be_asked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "heads").mkdir()
+    for inputs in ("notes", "both"):
+        save_head(tmp_path / "heads" / f"{inputs}.safetensors", trained(), replace(CONFIG, inputs=inputs))
+    assert set(load_heads(tmp_path, micro(), "abc")) == {"notes", "both"}
+    [said] = caplog.messages
+    assert "both.safetensors reads notes and pictures together" in said

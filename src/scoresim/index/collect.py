@@ -284,12 +284,15 @@ def read_again(found: Sequence[Found], sim: Sim, query: Path, folder: Path, chec
             continue
         image, notes = (query, path) if kind == "image" else (path, query)
         try:
-            probability = sim.match(image, notes).probability
+            read = sim.match(image, notes)
         except BadInput as error:
             _logger.warning("%s", error)
             continue
         places.append(number)
-        again.append(replace(one, probability=probability))
+        again.append(replace(one, probability=read.probability))
+        if one.kind == "notes":  # a closer look than that of vectors
+            first, end = min(s.first_bar for s in read.systems), max(s.end_bar for s in read.systems)
+            again[-1] = replace(again[-1], first_bar=first, end_bar=end)
     for number, one in zip(places, sorted(again, key=lambda one: -(one.probability or 0.0)), strict=True):
         out[number] = one
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -31,6 +32,8 @@ from scoresim.understand.note_features import NoteCounts, note_counts
 EDGE = 64  # notes from the edge of a window within which its answers count less
 WINDOW = 512  # notes of a window for a head that was trained on passages
 TOGETHER = 8  # windows that are read at a time
+
+_logger = logging.getLogger("scoresim")
 
 Scores = NDArray[np.float32]
 
@@ -263,4 +266,6 @@ def load_heads(folder: Path, model: SIM, weights: str) -> dict[str, Head]:
         if config.rank:
             bodies[digest] = tagger.sim
         found[path.stem] = Head(tagger, config, digest if config.rank else on)
+        if config.inputs == "both":
+            _logger.warning("%s reads notes and pictures together; only heads that read one of them are asked", path)
     return dict(sorted(found.items()))
