@@ -84,6 +84,7 @@ class Events(NamedTuple):
 
     division: int  # ticks per quarter note
     tracks: list[list[Event]]
+    notes: tuple[list[Sounding], ...] = ()  # of each track, where they were looked for
 
 
 def meta(time: int, kind: int, data: bytes) -> Event:
@@ -92,7 +93,7 @@ def meta(time: int, kind: int, data: bytes) -> Event:
 
 
 def read_events(path: Path) -> Events:
-    """All events of a MIDI file.
+    """All events of a MIDI file, and the notes that they make.
 
     Raises:
         BadInput: it cannot be read, or `read_midi` finds other notes in it: of what is damaged, or of system exclusive
@@ -103,9 +104,10 @@ def read_events(path: Path) -> Events:
         found = _parsed(data)
     except (IndexError, struct.error):
         found = Events(0, [])
-    if Counter(note.key for track in found.tracks for note in notes_of(track)) != keys_of(read_midi(path).notes):
+    notes = tuple(notes_of(track) for track in found.tracks)
+    if Counter(note.key for some in notes for note in some) != keys_of(read_midi(path).notes):
         raise BadInput(f"{path} can be understood in two ways; open it in another program, and save it anew.")
-    return found
+    return found._replace(notes=notes)
 
 
 def _parsed(data: bytes) -> Events:

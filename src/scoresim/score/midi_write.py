@@ -6,7 +6,7 @@ Of a MIDI file the events are moved, one by one, and what need not move stays as
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from scoresim.score.midi_events import (
     TEMPO,
     Event,
     Events,
+    Sounding,
     keys_of,
     meta,
     notes_of,
@@ -169,7 +170,7 @@ def _from_midi(
     """
     file = read_events(path)
     every = [[_Placed(i, n, event) for n, event in enumerate(track)] for i, track in enumerate(file.tracks)]
-    taken, stay = _divided(every, score, tracks)
+    taken, stay = _divided(every, file.notes, score, tracks)
     stay = [] if only else stay
     left = {one.voice[1] for track in stay for one in track if one.voice and one.event.begins}
     silent = {one.voice[1] for track in every for one in track if one.voice and one.event.begins} - left
@@ -198,16 +199,19 @@ def _is_pedal(event: Event) -> bool:
 
 
 def _divided(
-    every: list[list[_Placed]], score: Score, tracks: Mapping[str, NDArray[np.bool_]]
+    every: list[list[_Placed]],
+    notes: Sequence[list[Sounding]],
+    score: Score,
+    tracks: Mapping[str, NDArray[np.bool_]],
 ) -> tuple[dict[str, list[_Placed]], list[list[_Placed]]]:
     """The events of new tracks, and those of all old ones without them."""
     wanted = {name: keys_of(score.notes, chosen) for name, chosen in tracks.items()}
     taken: dict[str, list[_Placed]] = {name: [] for name in tracks}
     stay = []
-    for track in every:
+    for track, made in zip(every, notes, strict=True):
         goes: dict[int, str] = {}
         lasting = set()
-        for first, last, key in notes_of([one.event for one in track]):
+        for first, last, key in made:
             name = next((name for name in tracks if key[-1] != DRUMS and wanted[name][key] > 0), None)
             if name is not None:
                 wanted[name][key] -= 1
