@@ -24,8 +24,11 @@ there as soon as the package is; the others are read from where you put them: `-
 set's folder or the folder that holds it. Nothing is downloaded for you, since most sets ask you to accept terms.
 
 Sets "of the shared data" are read in a prepared form: the source's files in one folder with a `labels.csv` of one row
-per file. `tests/fixtures/corpora` holds each layout with a few notes of our own; the large sets (`maestro`,
-`giantmidi`, `pop1k7`, `lakh`, `pdmx`) are read as they are published.
+per file. `tests/fixtures/corpora` holds each layout with a few notes of our own. The large sets (`maestro`,
+`giantmidi`, `pop1k7`, `lakh`, `pdmx`) are read as they are published, and so are the three of MidiBERT-Piano's benchmark,
+in its parts, which the program knows by the names of the files: `pop909` (a clone, `FOLDER/POP909-Dataset`), `pianist8`
+(a clone, `FOLDER/Pianist8`) and `emopia` (`FOLDER/EMOPIA_1.0`). With them and music21, which brings the chorales, every
+column of the README's table of trained heads can be asked anew.
 
 Notation "as encoded" is that of the source's editors; "from MIDI" is written out by scoresim and is an estimate.
 A split is official where the source, or the copy of it that is described here, has one that is disjoint by work.

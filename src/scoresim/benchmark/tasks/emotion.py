@@ -27,7 +27,7 @@ CLASSES = (
     "low valence, low arousal",
     "high valence, low arousal",
 )
-OBTAIN = "EMOPIA is at https://zenodo.org/record/5090631; docs/corpora.md says how it has to lie."
+OBTAIN = "EMOPIA is at https://zenodo.org/record/5090631: put its folder EMOPIA_1.0 there."
 
 
 def label(piece: Piece, classes: Sequence[str] = CLASSES) -> int:

@@ -10,6 +10,8 @@ Row = Mapping[str, str]
 
 SHARED = "The folder {name} of the shared data (labels.csv beside the files); the files are from {origin}."
 """Text for `Corpus.source`."""
+PUBLISHED = "{what}, as it is published at {origin}; or its files with a labels.csv of one row each."
+"""Text for `Corpus.source` of a set that is read in both forms."""
 
 _REST = "\0rest"
 _SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "dev": "valid", "test": "test"}
@@ -37,6 +39,11 @@ def finder(name: str, *holds: str, also: str = "") -> Callable[[Path | None], Pa
         )
 
     return find
+
+
+def either(*finds: Callable[[Path | None], Path | None]) -> Callable[[Path | None], Path | None]:
+    """Make the ``find`` of a set that is read in several forms: the first that is there."""
+    return lambda path: next((root for find in finds if (root := find(path)) is not None), None)
 
 
 def rows(path: Path, *columns: str, delimiter: str = ",") -> Iterator[dict[str, str]]:

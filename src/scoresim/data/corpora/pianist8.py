@@ -2,12 +2,14 @@
 
 The work is the piece by its title under the artist. Files of unknown title ("Yiruma_Unknown_1") are works of
 their own.
+
+The set is read as its authors publish it (a folder ``midi/ARTIST`` for each), or from a table of labels.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from scoresim.data.corpora import _labels
+from scoresim.data.corpora import _labels, _midibert
 from scoresim.data.corpora._item import Corpus, Item, safe_id, slug
 
 _NAMES = {
@@ -24,8 +26,19 @@ _CONTEMPORARY = "contemporary piano"
 _STYLES = {"Bethel": "pop piano", "Hillsong": "pop piano", "Hancock": "jazz piano"}
 
 
+def _listed(root: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Pieces with their labels, from the table or from the set as it is published."""
+    if (root / "labels.csv").is_file():
+        yield from _labels.listed(root, "split", "composer")
+        return
+    for path in sorted(path for artist in _NAMES for path in (root / "midi" / artist).glob("*.mid")):
+        artist = path.parent.name
+        part = _midibert.PIANIST8.get(f"{artist}/{path.stem}", "train")
+        yield path, {"file": f"midi/{artist}/{path.name}", "split": part, "composer": artist}
+
+
 def _items(root: Path) -> Iterator[Item]:
-    for path, row in _labels.listed(root, "split", "composer"):
+    for path, row in _listed(root):
         artist = row["composer"]
         title = path.stem.removeprefix(artist).strip("_ ").replace("_", " ")
         yield Item(
@@ -49,8 +62,8 @@ CORPUS = Corpus(
         "pre-training for symbolic music understanding. arXiv:2107.05223, 2021."
     ),
     licence="None stated in the repository; the works are under copyright: research use only, do not redistribute.",
-    source=_labels.SHARED.format(name="pianist8", origin="https://github.com/joann8512/Pianist8"),
+    source=_labels.PUBLISHED.format(what="A clone of the repository", origin="https://github.com/joann8512/Pianist8"),
     styles=(_CONTEMPORARY, *dict.fromkeys(_STYLES.values())),
-    find=_labels.finder("pianist8", "labels.csv", "midi/Yiruma"),
+    find=_labels.finder("pianist8", "midi/Yiruma", also="Pianist8"),
     items=_items,
 )

@@ -4,26 +4,73 @@
 songs, in nine of ten the median note begins within a thousandth of a beat of a quarter of a beat), then marks.
 The third column marks the beginnings of bars; the second those of half bars. Bars of two, three, five and six
 beats occur beside those of four.
+
+The set is read as its authors publish it (a folder ``POP909/NNN`` for every song, with ``NNN.mid``,
+``beat_midi.txt`` and ``key_audio.txt``), in the parts of MidiBERT-Piano, or from a table of labels. Titles and
+artists stand in the table alone: the authors give them as a spreadsheet.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoresim.data.corpora import _labels
+from scoresim.data.corpora import _labels, _midibert
 from scoresim.data.corpora._item import Corpus, Item, safe_id
 from scoresim.errors import BadInput
 from scoresim.score.notes import Beats
 
 _STYLE = "pop piano"
 _LABELS = ("key", "n_keys", "key_share", "beats_per_measure", "quavers_per_beat", "title", "artist")
+_COMPOUND = frozenset({"014", "092", "350", "442", "575", "579", "741", "856"})
+"""Songs whose beats have three quavers each (``num_quavers_per_beat`` of the set's index.xlsx)."""
+_TONICS = {"Db": "C#", "D#": "Eb", "Gb": "F#", "G#": "Ab", "A#": "Bb", "Cb": "B", "Fb": "E", "E#": "F", "B#": "C"}
+_MODES = {"maj": "major", "min": "minor"}
+
+
+def _listed(root: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Songs with their labels, from the table or from the set as it is published."""
+    if (root / "labels.csv").is_file():
+        yield from _labels.listed(root, "split", "key", "title", "artist")
+        return
+    for path in sorted((root / "POP909").glob("[0-9][0-9][0-9]/[0-9][0-9][0-9].mid")):
+        number = path.stem
+        part = _midibert.POP909.get(number, "train")
+        if number != path.parent.name or part == "out":
+            continue
+        row = {"file": f"midi/{path.name}", "split": part, "title": f"POP909 {number}", "artist": ""}
+        row["quavers_per_beat"] = "3" if number in _COMPOUND else "2"
+        yield path, row | _keys(path.with_name("key_audio.txt"))
+
+
+def _keys(path: Path) -> dict[str, str]:
+    """Labels of a table of keys (seconds from, to, key): the one that holds longest, how many, and its share.
+
+    Raises:
+        BadInput: the file is there and is no such table.
+    """
+    if not path.is_file():
+        return {}
+    seconds: dict[str, float] = defaultdict(float)
+    try:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.strip():
+                begin, end, name = line.split()
+                tonic, mode = name.split(":")
+                seconds[f"{_TONICS.get(tonic, tonic)} {_MODES[mode]}"] += float(end) - float(begin)
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(f"{path} is no table of keys ({error}); fetch the data set again.") from error
+    if not seconds:
+        return {}
+    key = max(seconds, key=seconds.__getitem__)
+    share = seconds[key] / sum(seconds.values())
+    return {"key": key, "n_keys": str(len(seconds)), "key_share": str(round(share, 3))}
 
 
 def _items(root: Path) -> Iterator[Item]:
-    for path, row in _labels.listed(root, "split", "key", "title", "artist"):
+    for path, row in _listed(root):
         yield Item(
             id=safe_id(row["file"]),
             path=path,
@@ -31,7 +78,7 @@ def _items(root: Path) -> Iterator[Item]:
             work=f"pop909/{path.stem}",
             style=_STYLE,
             composer="unknown",
-            title=f"{row['title']} ({row['artist']})",
+            title=f"{row['title']} ({row['artist']})" if row["artist"] else row["title"],
             split=_labels.split_of(row),
             labels=_labels.labels(row, *_LABELS),
         )
@@ -43,7 +90,8 @@ def _beats(item: Item) -> Beats | None:
     Raises:
         BadInput: the annotation is no table of three columns with increasing times.
     """
-    path = item.path.parent.parent / "beat_midi" / f"{item.path.stem}.txt"
+    published = item.path.with_name("beat_midi.txt")
+    path = published if published.is_file() else item.path.parent.parent / "beat_midi" / f"{item.path.stem}.txt"
     if not path.is_file():
         return None
     try:
@@ -83,9 +131,14 @@ CORPUS = Corpus(
         "dataset for music arrangement generation. ISMIR 2020."
     ),
     licence="MIT (LICENSE of the repository); the songs are under copyright: research use, do not redistribute.",
-    source=_labels.SHARED.format(name="pop909", origin="https://github.com/music-x-lab/POP909-Dataset"),
+    source=_labels.PUBLISHED.format(
+        what="A clone of the repository", origin="https://github.com/music-x-lab/POP909-Dataset"
+    ),
     styles=(_STYLE,),
-    find=_labels.finder("pop909", "labels.csv", "beat_midi", "midi"),
+    find=_labels.either(
+        _labels.finder("pop909", "labels.csv", "beat_midi", "midi"),
+        _labels.finder("pop909", "POP909/001/001.mid", also="POP909-Dataset"),
+    ),
     items=_items,
     beats=_beats,
 )
