@@ -25,7 +25,7 @@ set's folder or the folder that holds it. Nothing is downloaded for you, since m
 
 Sets "of the shared data" are read in a prepared form: the source's files in one folder with a `labels.csv` of one row
 per file. `tests/fixtures/corpora` holds each layout with a few notes of our own. The large sets (`maestro`,
-`giantmidi`, `pop1k7`, `lakh`, `pdmx`) are read as they are published, and so are the three of MidiBERT-Piano's benchmark,
+`giantmidi`, `pop1k7`, `lakh`, `pdmx`) are read as they are published, and so are the three of MidiBERT-Piano,
 in its parts, which the program knows by the names of the files: `pop909` (a clone, `FOLDER/POP909-Dataset`), `pianist8`
 (a clone, `FOLDER/Pianist8`) and `emopia` (`FOLDER/EMOPIA_1.0`). With them and music21, which brings the chorales, every
 column of the README's table of trained heads can be asked anew.

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from scoresim.cli.output import Json, results_only, show_json, show_table
+from scoresim.data.books import each_tune, file_of, sole
 from scoresim.errors import BadInput
 from scoresim.files import apart
 
@@ -34,7 +35,9 @@ Model = Annotated[
 Picture = Annotated[
     Path, Parameter(help="Picture of a score: PNG, JPEG, TIFF or PDF, of one system or of whole pages.")
 ]
-Notes = Annotated[Path, Parameter(help="Its notes: MIDI, MusicXML, MXL, MEI, kern or ABC.")]
+Notes = Annotated[
+    Path, Parameter(help="Its notes: MIDI, MusicXML, MXL, MEI, kern or ABC (book.abc#3 is its third tune).")
+]
 
 
 Workers = Annotated[int, Parameter(help="Processes that read files.", validator=Number(gte=1))]
@@ -53,14 +56,18 @@ def load(model: str) -> Sim:
 
 
 def analyze(
-    files: Annotated[tuple[Path, ...], Parameter(help="Files of notes, or pictures of scores.")],
+    files: Annotated[
+        tuple[Path, ...],
+        Parameter(help="Files of notes, or pictures of scores; of a book of ABC tunes every tune, or one: book.abc#3."),
+    ],
     /,
     *,
     image: Annotated[
         Path | None, Parameter(help="Picture of the score of the one file of notes: both are read together.")
     ] = None,
     html: Annotated[
-        Path | None, Parameter(help="Report to look at and listen to; with several files, a folder for their reports.")
+        Path | None,
+        Parameter(help="Report to look at and listen to; with several files or tunes, a folder for their reports."),
     ] = None,
     model: Model = "small",
     workers: Workers = 1,
@@ -71,7 +78,8 @@ def analyze(
         raise BadInput("there is nothing to analyze; give at least one file.")
     if image is not None and len(files) > 1:
         raise BadInput("--image is the picture of one file of notes; give that file alone.")
-    given = [file for file in (*files, image) if file is not None]
+    files = tuple(each_tune(files)) if image is None else (sole(files[0]),)
+    given = [file_of(file) for file in (*files, image) if file is not None]
     places = report_places(html, files) if html is not None else [None] * len(files)
     for place in places:
         if place is not None:
@@ -117,7 +125,7 @@ def report_places(html: Path, files: Sequence[Path]) -> list[Path]:
     """The report of one file is a file, those of several stand in a folder, named as their files."""
     if len(files) == 1:
         return [html]
-    paths = [html / f"{file.name}.html" for file in files]
+    paths = [html / f"{file.name.replace('#', '-')}.html" for file in files]
     if len(set(paths)) < len(paths):
         raise BadInput("two of the files have the same name, and so would their reports; give them one by one.")
     return paths
@@ -183,7 +191,7 @@ def melody(
 ) -> None:
     """Write the notes of a file as MIDI with its melody on a track of its own."""
     with results_only():
-        found = load(model).melody(file, out, only, least)
+        found = load(model).melody(sole(file), out, only, least)
     notes = found.notes
     chosen = 0 if notes is None or notes.melody is None else int((notes.melody >= least).sum())
     if json:
@@ -202,7 +210,7 @@ def hands(
 ) -> None:
     """Write the notes of a file for a keyboard as MIDI with each hand on a track of its own."""
     with results_only():
-        notes = load(model).hands(file, out).notes
+        notes = load(model).hands(sole(file), out).notes
     right = 0 if notes is None or notes.right is None else int(notes.right.sum())
     count = 0 if notes is None else len(notes)
     if json:
@@ -249,7 +257,8 @@ def embed(
 
     if not files:
         raise BadInput("there is nothing to embed; give at least one file.")
-    apart(out, files)
+    files = tuple(each_tune(files))
+    apart(out, map(file_of, files))
     with results_only():
         outcomes = load(model).embed_each(files, workers)
         found = [one for one in outcomes if not isinstance(one, BadInput)]
@@ -268,7 +277,7 @@ def embed(
 def match(image: Picture, notes: Notes, /, *, model: Model = "small", json: Json = False) -> None:
     """Say whether a picture of a score and a file of notes show the same music, system by system."""
     with results_only():
-        found = load(model).match(image, notes)
+        found = load(model).match(image, sole(notes))
     if json:
         show_json(found.to_dict())
         return
@@ -297,7 +306,7 @@ def locate(
 ) -> None:
     """Say where on a picture of a score a bar of a file of notes stands."""
     with results_only():
-        found = load(model).locate(image, notes, bar - 1)
+        found = load(model).locate(image, sole(notes), bar - 1)
     if json:
         show_json(found.to_dict())
         return
@@ -351,11 +360,12 @@ def search(
     from scoresim.index import open_store
     from scoresim.index.collect import search as look_up
 
+    sole(query)
     with results_only():
         sim = load(model)
         with open_store(address, sim.weights) as store:
             found = look_up(store, sim, query, top, folder)
-    if folder is not None and found and not any((folder / one.file).is_file() for one in found):
+    if folder is not None and found and not any(file_of(folder / one.file).is_file() for one in found):
         raise BadInput(f"{folder} holds none of the files that were found; give the folder that was indexed.")
     if json:
         show_json({"query": str(query), "found": [one.to_dict() for one in found]})

@@ -6,12 +6,14 @@ import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scoresim.data.books import file_of, parted
 from scoresim.data.corpora import FORMATS
 from scoresim.data.corpora.folder import items_of
 from scoresim.data.page import PageSystem, open_pages, systems_of
@@ -54,11 +56,12 @@ WIDTHS = (
 
 
 def kind_of(path: Path) -> Kind:
-    """Whether a file holds notes or a picture, by its name.
+    """Whether a file, or the file of an address (`data.books`), holds notes or a picture, by its name.
 
     Raises:
         BadInput: it is not there, empty, too large, or of no known kind.
     """
+    path = file_of(path)
     suffix = path.suffix.lower()
     if suffix not in KINDS_BY_SUFFIX:
         raise BadInput(f"{path} is of no known kind; scoresim reads {', '.join(KINDS_BY_SUFFIX)}.")
@@ -74,10 +77,10 @@ def kind_of(path: Path) -> Kind:
 
 
 def read_notes(paths: Sequence[Path], images: bool = False, workers: Workers | int = 1) -> list[Piece | Failure]:
-    """Files of notes as pieces, or why they are none; of a tune book the first tune.
+    """Files of notes as pieces, or why they are none; of a tune book without an address the first tune.
 
     Args:
-        paths: MIDI, MusicXML, MXL, MEI, kern or ABC.
+        paths: MIDI, MusicXML, MXL, MEI, kern or ABC, or addresses of tunes.
         images: whether they are engraved.
         workers: processes.
     """
@@ -163,8 +166,12 @@ def _sentences() -> Iterator[None]:
 def _read(task: tuple[Path, bool, bool]) -> Whole:
     """Runs in a worker."""
     path, images, sheets = task
+    file, tune = parted(path)
     with _sentences():
-        whole = read_whole("folder", next(items_of(path, PurePosixPath(path.name))), images, sheets)
+        item = next(islice(items_of(file, PurePosixPath(file.name)), tune or 0, None), None)
+        if item is None:
+            raise ValueError(f"{file.name} does not hold so many tunes")
+        whole = read_whole("folder", item, images, sheets)
     if not len(whole.piece):
         raise ValueError("it holds no notes")
     return replace(whole, piece=replace(whole.piece, id=path.name))

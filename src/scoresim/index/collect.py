@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scoresim.data.align import Place, align
+from scoresim.data.books import addresses, file_of
 from scoresim.data.given import KINDS_BY_SUFFIX, kind_of
 from scoresim.errors import BadInput, NotNow
 from scoresim.index.store import KINDS, Entry, Fingerprint, Kind, Store, Vectors, changed, fingerprint
@@ -90,8 +91,9 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
     found = dict(_fingerprints(folder, files, known))
     todo = changed(known, found)
     asked = set(todo)
-    refused = [file for file in files if file not in found]
-    refused += [file for file in store.silent() if file in found and file not in asked]
+    unopened = [file for file in files if file not in found]
+    closed += unopened  # of a book its tunes stay
+    refused = unopened + [file for file in store.silent() if file in found and file not in asked]
     with Progress("index", len(todo), "files") as progress:
         for start in range(0, len(todo), AT_ONCE):
             some = todo[start : start + AT_ONCE]
@@ -110,7 +112,8 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
         if file in known and file not in asked and known[file] != found[file]:
             store.touch(file, found[file])
     kept = tuple(f"{place}/" for place in closed)
-    gone = [file for file in sorted(set(known).difference(files)) if not f"{file}/".startswith(kept)]
+    gone = sorted(set(known).difference(files))
+    gone = [file for file in gone if not f"{file_of(Path(file))}/".startswith(kept)]
     for file in gone:
         store.remove(file)
     new = len(asked.difference(refused))
@@ -120,16 +123,19 @@ def collect(folder: Path, store: Store, sim: Sim, workers: int = 1) -> Collected
 def _fingerprints(
     folder: Path, files: Sequence[str], known: Mapping[str, Fingerprint]
 ) -> Iterator[tuple[str, Fingerprint]]:
-    """What files are now; those that cannot be opened are left out, with a warning."""
+    """What files are now, tunes as their books; those that cannot be opened are left out, with a warning."""
+    last: tuple[Path, Fingerprint] | None = None
     for file in files:
+        path = file_of(folder / file)
         try:
-            yield file, fingerprint(folder / file, known.get(file))
+            last = last if last is not None and last[0] == path else (path, fingerprint(path, known.get(file)))
+            yield file, last[1]
         except BadInput as error:
             _logger.warning("%s", error)
 
 
 def music_in(folder: Path, closed: list[str] | None = None) -> list[str]:
-    """The files of music under a folder, relative to it.
+    """The files of music under a folder, relative to it, of a book of tunes the addresses of each.
 
     Left out, with a warning, are files whose names are not UTF-8, and what cannot be looked into.
 
@@ -161,6 +167,13 @@ def _files(folder: Path, closed: list[str]) -> Iterator[str]:
             unreadable(error)
             return False
 
+    def tunes(path: Path, file: str) -> list[str]:
+        try:
+            return [one.relative_to(folder).as_posix() for one in addresses(path)]
+        except BadInput as error:
+            _logger.warning("%s", error)
+            return []
+
     for root, folders, names in os.walk(folder, onerror=unreadable):
         folders.sort()
         for name in sorted(names):
@@ -169,7 +182,7 @@ def _files(folder: Path, closed: list[str]) -> Iterator[str]:
                 continue
             file = path.relative_to(folder).as_posix()
             if not any("\ud800" <= letter <= "\udfff" for letter in file):  # bytes that are no text
-                yield file
+                yield from tunes(path, file)
             else:
                 shown = os.fsencode(path).decode("utf-8", "backslashreplace")
                 _logger.warning("%s is left out: its name is not UTF-8; rename it.", shown)
@@ -280,7 +293,7 @@ def read_again(found: Sequence[Found], sim: Sim, query: Path, folder: Path, chec
     again: list[Found] = []
     for number, one in enumerate(found):
         path = folder / one.file
-        if len(again) >= check or one.kind == kind or not path.is_file():
+        if len(again) >= check or one.kind == kind or not file_of(path).is_file():
             continue
         image, notes = (query, path) if kind == "image" else (path, query)
         try:

@@ -104,8 +104,8 @@ class Sim:
         """What is this music, and which of its notes are melody, how loud, and for which hand?
 
         Args:
-            files: one of notes (of a book of ABC tunes the first is read), one picture of a score, or one of each,
-                which are then also matched.
+            files: one of notes (of a book of ABC tunes the first, or the one of an address, ``book.abc#3``), one
+                picture of a score, or one of each, which are then also matched.
             show: whether to keep what a report shows: the notes written down, and the first page of the picture.
 
         Returns:

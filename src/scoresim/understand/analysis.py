@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scoresim.data.books import only_first
 from scoresim.data.given import (
     MIDI,
     kind_of,
@@ -41,9 +42,8 @@ NO_ANSWER = ("unknown", "")  # classes that a source gives where it does not kno
 FITS = 16.0  # how sure a fit of 1 with a profile of keys is: makes the validation pieces of key_all likeliest (log)
 FLAT = 1e-3  # profiles that differ less say nothing
 PUBLISHED = ("published profiles",)  # of keys, in the place of what a head has learnt from
-SCANTY = 16  # notes: fewer say little about the whole
+SCANTY, FEW = 16, 3  # notes: fewer say little about the whole; sources that are named one by one
 HALF, DIGITS = 0.5, 3  # from this probability the right hand plays a note; decimals, so that all who ask see one side
-FEW = 3  # sources that are named one by one
 Floats = NDArray[np.float64]
 LOUDNESS = np.array([16.0, 40.0, 56.0, 72.0, 88.0, 112.0])  # middle of each of the six classes of velocity
 
@@ -399,7 +399,7 @@ def changing(values: Collection[object]) -> str:
 
 def unknown(heads: Mapping[str, Head], given: Given) -> list[str]:
     """What cannot be known from some inputs, in sentences."""
-    out = []
+    out = only_first(map(Path, given.files))
     if (whole := given.whole) is None:
         out.append("No notes were given, and scoresim does not transcribe: which notes are melody cannot be said.")
         of_images = {name.split("-")[0] for name, head in heads.items() if head.config.inputs == "image"}
