@@ -67,7 +67,7 @@ def figures(model: SIM, source: Split, rows: Sequence[int], config: ProbeConfig)
     with torch.inference_mode():
         (pitch,) = pretraining.hidden_attributes(model, passages, asked, None, config, ("pitch",))
         grounding = pretraining.grounding(model, passages, asked, config)[0]
-        pool = asked[:POOL]
+        pool = np.array(some(asked.tolist(), POOL, 0), dtype=np.int64)  # of all sources: rows stand source by source
         images, notes = retrieval.embed(model, passages, pool, config.batch_size)
     found = metrics.ranks(images @ notes.T, np.arange(len(pool))).recall_at(1).mean()
     return {"pitch": pitch.score.value, "grounding": grounding.score.value, "R@1": float(found), "passages": len(asked)}

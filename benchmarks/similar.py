@@ -24,6 +24,7 @@ import numpy as np
 
 from scoresim.data import corpora
 from scoresim.data import similar as method
+from scoresim.files import replacing
 from scoresim.score.sandbox import Failure, run_all
 
 ROOT = Path(__file__).parent.parent
@@ -101,14 +102,15 @@ def read(task: Task) -> None:
         score = read_mei(toolkit.getMEI({"scoreBased": True}), path, form == "abc").score
     notes = score.notes
     keep = (notes.tie & TIED_FROM) == 0
-    np.savez(
-        out,
-        onset=notes.onset[keep] / score.resolution,
-        pitch=notes.pitch[keep],
-        dur=notes.duration[keep],
-        grace=notes.grace[keep],
-        program=notes.program[keep],
-    )
+    with replacing(Path(out)) as temporary, temporary.open("wb") as file:  # a worker may be ended at any moment
+        np.savez(
+            file,
+            onset=notes.onset[keep] / score.resolution,
+            pitch=notes.pitch[keep],
+            dur=notes.duration[keep],
+            grace=notes.grace[keep],
+            program=notes.program[keep],
+        )
 
 
 def collect(todo: list[Task]) -> dict[str, method.Fingerprint]:

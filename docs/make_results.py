@@ -82,6 +82,8 @@ MIDI is the checkpoint of the same network pre-trained on MIDI alone with as man
 Features and rules are made on a CPU.
 Heads of pieces (composer, emotion) by the recipe of then: 16 windows a step, 2.1 passes. Parameters are those of
 network and head; how long a training took is known of rows on a CPU alone.
+MidiBERT's network was asked later about emotion, tune types and difficulty (6a1a2d1): of music as it is read since, by
+the recipe of today, its tables trained as tables. In its other rows these were trained as matrices are, by Muon.
 """
 
 
@@ -98,6 +100,7 @@ made on two cores. "From scratch" is the network before any training: what a hea
 Parameters are those of network and head. Training is that of one seed beside other work, after all states had been
 read; of rows before 2026-11-28 it is not known.
 """
+WINDOWS = " (where the question is of pieces: of windows of 512 notes)"  # what the tables of frozen weights show
 MOST_SOURCES = 8  # of a task that stand one by one in its table
 TOGETHER = "all of them"  # what benchmarks/heads.py calls all sources of a task
 RULE = tuple(f"none ({name}" for name in ("counted from", "split at", "key profiles", "skyline", "falls of the pitch"))
@@ -284,6 +287,7 @@ def table_of_two(rows: list[dict[str, Any]], beside: list[dict[str, Any]], names
 
 
 PLACES = {"checkpoint": "small", "notes-checkpoint": "MIDI", "data": "FOLDER", "out": "OUT"}
+BUILT = re.compile(r"scoresim benchmark (pretraining|retrieval)\b")  # asked of a built data set, not of sources
 
 
 def joined(folders: list[Path]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -294,7 +298,8 @@ def joined(folders: list[Path]) -> tuple[list[dict[str, Any]], list[dict[str, An
         compared += json.loads((folder / "comparisons.json").read_text(encoding="utf-8"))
     for row in rows:
         if row["command"].startswith("scoresim"):
-            for option, name in PLACES.items():
+            places = PLACES | {"data": "DATA"} if BUILT.match(row["command"]) else PLACES
+            for option, name in places.items():
                 row["command"] = re.sub(f" --{option} [^ ]+", f" --{option} {name}", row["command"])
     return rows, compared
 
@@ -368,7 +373,8 @@ def frozen(folders: list[Path]) -> None:
     """The tables of frozen weights."""
     rows, compared = added("frozen", folders)
     publish("frozen", "What frozen weights know", FROZEN, rows, compared)
-    note = "Percent of the test part; * the picture is engraved from the notes, else it is the composer's notation;\n"
+    note = f"Percent of the test part{WINDOWS}; * the picture is engraved from the notes,\n"
+    note += "else it is the composer's notation;\n"
     note += "features are made by hand and read by trees or a linear model, untrained is `small` before any training.\n"
     note += "Intervals, pieces, other metrics and tests: [results/frozen.md](results/frozen.md)."
     between("frozen", f"{table_of_tasks(rows, compared, '[frozen, linear]')}\n\n{note}\n")
@@ -380,7 +386,7 @@ def frozen_heads(folders: list[Path]) -> None:
     publish("frozen_heads", "Heads on frozen weights", ON_FROZEN, rows, compared)
     table = table_of_tasks(rows, compared, "[frozen]")
     drawn = "* the picture is engraved from the notes, else it is the" if " * |" in table else "the picture is the"
-    note = f"Percent of the test part, mean of three seeds; {drawn}\n"
+    note = f"Percent of the test part{WINDOWS}, mean of three seeds; {drawn}\n"
     note += "composer's notation; features are made by hand and read by trees or a linear model, untrained is a head\n"
     note += "on `small` before any training. Intervals, pieces, other metrics and tests:\n"
     note += "[results/frozen_heads.md](results/frozen_heads.md)."

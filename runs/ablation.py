@@ -8,9 +8,10 @@ Every row is the recipe of equal weights with one of `CHANGES`, or the default o
 (those of the row `--like` in `--steps` steps; counted by torch on the first batches), so that a cheaper row takes more
 steps. Each is then asked the pre-training tasks on the validation part, of clean images alone unless you say `--looks
 all`. Runs that are done are kept: stop it and start it again as you like.
+Options that decide what a run is stay those that OUT was begun with.
 Several runs at a time share the cores evenly. `--packed` trains on rows of DATA that `scoresim pack` has made; a row
-with other image tokens is trained on DATA, given the look of these rows. With `--train-only` nothing is asked: on a GPU
-the runs are trained, then, without it, asked anywhere.
+with other image tokens is trained on DATA, given the look of these rows, and so is one with a look of its own. With
+`--train-only` nothing is asked: on a GPU the runs are trained, then, without it, asked anywhere.
 Writes OUT/ablation.json (rows as in results/) and OUT/ablation.md: means over seeds and their 95 % t-intervals.
 """
 
@@ -29,6 +30,8 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from scoresim.files import read_json, write_json
 
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # two-sided 95 % of Student's t, by number of seeds
 EQUAL = {
@@ -79,6 +82,7 @@ NOW: dict[str, dict[str, Any]] = {  # of the default recipe
 }
 ROWS = {name: EQUAL | change for name, change in CHANGES.items()} | NOW
 SETS = {"equal": tuple(CHANGES), "now": tuple(NOW)}
+SETTLED = ("steps", "like", "size", "batch_size", "probe", "looks", "packed")  # options that decide what a run is
 COLUMNS = {  # heading: (beginning of "what", beginning of "inputs", metric)
     "pitch, image": ("hidden pitch", "both", "accuracy"),
     "pitch, notes": ("hidden pitch", "notes", "accuracy"),
@@ -108,10 +112,10 @@ def arguments(chosen: dict[str, Any]) -> list[str]:
 
 def trained_on(row: str, asked: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
     """The data of a row, and its options: packed rows have the tokens of the default, and their look."""
-    if asked.packed is None or "image_tokens" not in ROWS[row]:
+    if asked.packed is None or not ROWS[row].keys() & {"image_tokens", "degrade"}:
         return asked.packed or asked.data, ROWS[row]
     look = json.loads((asked.packed / "pack.json").read_text(encoding="utf-8"))["degrade"]
-    return asked.data, ROWS[row] | {"degrade": look}
+    return asked.data, {"degrade": look} | ROWS[row]
 
 
 def operations(data: Path, chosen: dict[str, Any], size: str, batch_size: int) -> float:
@@ -201,11 +205,16 @@ def main() -> None:
     if unknown:
         parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}")
     asked.out.mkdir(parents=True, exist_ok=True)
+    about = {name: str(getattr(asked, name)) for name in SETTLED}
+    if (begun := asked.out / "options.json").is_file() and (before := read_json(begun)) != about:
+        other = ", ".join(f"--{name.replace('_', '-')} {before.get(name)}" for name in SETTLED)
+        parser.error(f"{asked.out} holds runs with {other}; choose another folder.")
+    write_json(begun, about)
     kept = asked.out / "operations.json"
-    costs: dict[str, float] = json.loads(kept.read_text()) if kept.is_file() else {}
+    costs: dict[str, float] = read_json(kept) if kept.is_file() else {}
     for row in dict.fromkeys((asked.like, *rows)):
         costs[row] = costs.get(row) or operations(*trained_on(row, asked), asked.size, asked.batch_size)
-        kept.write_text(json.dumps(costs))
+        write_json(kept, costs)
     steps = {row: round(asked.steps * costs[asked.like] / costs[row]) for row in rows}
     todo = [(row, seed) for seed in range(asked.seeds) for row in rows]
     with ThreadPoolExecutor(asked.workers) as pool:
@@ -223,7 +232,8 @@ def write_tables(
     """The means as JSON and as a Markdown table."""
     command = f"python runs/ablation.py DATA OUT --steps {asked.steps} --batch-size {asked.batch_size}"
     command += f" --rows {shlex.quote(asked.rows)} --like {shlex.quote(asked.like)}"
-    command += f" --looks {asked.looks}" if asked.looks != "clean" else ""
+    for name, default in (("size", "tiny"), ("seeds", 3), ("probe", 500), ("looks", "clean")):
+        command += f" --{name} {getattr(asked, name)}" if getattr(asked, name) != default else ""
     command += " --packed ROWS" if asked.packed else ""
     asked_for = [
         name for name, column in COLUMNS.items() if any(figure(a[0], column) is not None for a in found.values())

@@ -23,7 +23,7 @@ from scoresim.data.curate import by_lot
 from scoresim.data.pieces import pieces
 from scoresim.data.rubato import Written
 from scoresim.errors import BadInput
-from scoresim.files import replacing, write_json
+from scoresim.files import read_json, replacing, write_json
 from scoresim.score.convolutions import FEATURES, LIMIT, TAPS
 from scoresim.training.loop import TrainConfig, train
 from scoresim.training.tally import Tally
@@ -206,7 +206,13 @@ def learn(
         made: a network for so many features.
         loss: what is learnt.
         names: of the features.
+
+    Raises:
+        BadInput: the folder holds another training; a source is not there.
     """
+    about = {"sources": list(given.sources), "steps": given.steps, "seed": given.seed}
+    if (begun := given.out / "config.json").is_file() and read_json(begun) != about:
+        raise BadInput(f"{given.out} holds a training of other sources, steps or another seed; choose another folder.")
     scores = read(given.data, given.sources, given.out / "pieces")
     parts = {part: Playings(*some, row, bars) for part, some in scores.items()}
     judged = parts["valid"].some(np.random.default_rng(given.seed), JUDGED)
@@ -224,7 +230,7 @@ def learn(
         steps=given.steps, lr=3e-3, warmup=given.steps // 10, weight_decay=0.01, seed=given.seed, log_every=100,
         checkpoint_every=250, validate_every=max(given.steps // 12, 1),
     )  # fmt: skip
-    write_json(given.out / "config.json", {"sources": given.sources, "steps": given.steps, "seed": given.seed})
+    write_json(begun, about)
     train(network, [loss], parts["train"], settings, given.out, likely, keep_best=True)
     print(
         f"loss of the validation part {-likely(network):.4f}, {sum(p.numel() for p in network.parameters()):,} numbers"

@@ -6,7 +6,8 @@
 # DATA holds one folder for each set, named as in docs/corpora.md. Works of the validation and test parts of all our
 # sources stay out of training, also those of sources that are not in this set. Stop it and start it again as you
 # like: it goes on. On two cores the set takes a quarter of an hour, packing it five minutes, training as long as
-# `--minutes` says. Then: `python runs/ship.py OUT/small OUT/heads FOLDER --name small-free --data OUT/set ...`.
+# `--minutes` says. Then: `python runs/ship.py OUT/small OUT/heads FOLDER --name small-free --data OUT/set
+# --packed OUT/packed --figures FIGURES`; without `--packed` the card calls the weights research alone.
 set -eu
 DATA=${1:-../shared/data}
 OUT=${2:-runs/free}

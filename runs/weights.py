@@ -1,6 +1,6 @@
 """How the weights of the losses decide whether several staves are read at all: pitches read off two staves.
 
-    python runs/weights.py DATA [--staves 2] [--steps 600] [--batch-size 16] [--rows equal,default] [--seed 0]
+    python runs/weights.py DATA [--staves 2] [--steps 600] [--batch-size 16] [--rows "equal;default"] [--seed 0]
 
 Every row trains a `tiny` model on the passages of DATA's training part that have so many staves (and at most 60 notes),
 and is then asked the hidden pitches of one bar of 200 validation passages of as many staves, with the picture and
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,11 @@ def ask(model: Any, source: Some) -> dict[str, float]:
     passages, config = Passages(source, batch_config(model.config, 50)), ProbeConfig(passages=ASKED)
     rows = np.array(some(range(len(source)), ASKED, 0), dtype=np.int64)
     with torch.inference_mode():
-        found = pretraining.hidden_attributes(model, passages, rows, None, config, ("pitch",))
+        found = [
+            result
+            for asked in (config, replace(config, notes_only=True))
+            for result in pretraining.hidden_attributes(model, passages, rows, None, asked, ("pitch",))
+        ]
     return {result.inputs: round(result.score.value, 4) for result in found}
 
 
@@ -105,6 +110,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rows", default=";".join(ROWS), help="names of rows, between semicolons")
     asked = parser.parse_args()
+    if unknown := [row for row in asked.rows.split(";") if row not in ROWS]:
+        parser.error(f"no such row: {'; '.join(unknown)}; there are {'; '.join(ROWS)}")
     pairs = shards.open(asked.data)
     parts = {part: Some(pairs.split(part), asked.staves) for part in ("train", "valid")}
     print({part: len(rows) for part, rows in parts.items()}, f"passages of {asked.staves} staves")

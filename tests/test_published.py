@@ -113,6 +113,32 @@ def test_the_table_of_what_is_played_is_made_of_what_is_published(make_results: 
     assert all(0 <= float(cell) <= 100 for line in lines for cell in line[2:])
 
 
+def test_what_was_measured_of_data_sets_says_of_how_many(script: Callable[[str], ModuleType]) -> None:
+    made = script("docs/make_data_results.py")
+    half = {"pairs": 40, "recall": 0.9, "precision": 0.8, "wrong": 9}
+    builders = half | {"recall": 0.5, "precision": 1.0, "wrong": 0}
+    accuracy = {"items": 700, "share": 0.05, "other_half": half, "builder": [half, builders]}
+    found = list(made.duplicates({"accuracy": accuracy, "scaling": []}))
+    assert [(one["inputs"], one["metric"], one["value"], one["n"]) for one in found] == [
+        ("share 0.05", "precision", 0.8, 45),
+        ("share 0.05", "recall", 0.9, 40),
+        ("share of the builder", "precision", 1.0, 20),
+        ("share of the builder", "recall", 0.5, 40),
+    ]
+    said = [{"scores": n, "rows": {"score times": {"onset": n / 100}}} for n in (42, 21)]
+    both = [(one["inputs"], one["metric"]) for some in said for one in made.notation(some)]
+    assert len(set(both)) == 2, "the figures of the short scores take the place of no others"
+
+
+def test_commands_name_what_was_built_and_what_was_downloaded(make_results: ModuleType, tmp_path: Path) -> None:
+    commands = ["pretraining retrieval --out x", "melody key --out x"]
+    rows = [{"command": f"scoresim benchmark {words} --data /y/z --probe 9"} for words in commands]
+    (tmp_path / "results.json").write_text(json.dumps(rows), encoding="utf-8")
+    (tmp_path / "comparisons.json").write_text("[]", encoding="utf-8")
+    said = [row["command"].partition("--data ")[2] for row in make_results.joined([tmp_path])[0]]
+    assert said == ["DATA --probe 9", "FOLDER --probe 9"]
+
+
 @pytest.mark.parametrize(("sources", "shown"), [(8, 8), (9, 0)])
 def test_of_many_sources_only_what_is_known_of_all_is_shown(make_results: ModuleType, sources: int, shown: int) -> None:
     row = {"task": "style_all", "metric": "accuracy", "who": "small", "learnt": True, "value": 0.5, "n": 1}

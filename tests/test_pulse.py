@@ -261,6 +261,8 @@ def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch, script, name):
         learn("halves", "--steps", "6")
     halves = learn("halves", "--steps", "6")
     assert whole.keys() == halves.keys() and all(np.array_equal(whole[key], halves[key]) for key in whole)
+    with pytest.raises(BadInput, match="another seed; choose another folder"):
+        learn("whole", "--steps", "6", "--seed", "1")
     thin = along.Playings([dance(2, (2, 4))], np.ones(1), learning.row, learning.BARS)
     with pytest.raises(BadInput, match="no score of 40 notes"):
         thin.one(np.random.default_rng(0))
