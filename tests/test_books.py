@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import scoresim
 from scoresim.cli import run
 from scoresim.data import books
-from scoresim.data.books import addresses, each_tune, file_of, only_first, parted, sole, tunes_in
+from scoresim.data.books import addresses, each_tune, file_of, only_first, parted, sole, title_of, tunes_in
 from scoresim.data.given import kind_of, read_notes
 from scoresim.errors import BadInput
 from scoresim.index import collect as collecting
@@ -52,6 +52,8 @@ def test_tunes_are_counted(book: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert each_tune([midi, book, missing, tune]) == [midi, *addresses(book), missing, tune]
     assert only_first([one, book, tune]) == ["The file is a book of 3 tunes, of which this is the first."]
     assert [sole(path) for path in (one, tune, missing)] == [one, tune, missing]
+    others = [tune.with_name("book.abc#4"), tune.with_name("missing.abc#1"), book, midi]
+    assert [title_of(path) for path in (tune, *others)] == ["Tune 2", "", "", "", ""]
     with pytest.raises(BadInput, match=r"book\.abc is a book of 3 tunes; give one of them, from .*#1 to .*#3\."):
         sole(book)
     monkeypatch.setattr(books, "MOST", 2)
@@ -122,7 +124,10 @@ def test_an_index_holds_every_tune(
             assert (done.gone, done.refused, len(store.known())) == (0, ("book.abc", "one.abc"), 3)
     words = ["search", str(tmp_path / "index"), f"{book}#2", "--folder", str(folder), "--top", "1", "--json"]
     assert run([*words, "--model", str(weights)]) == 0
-    assert [one["file"] for one in json.loads(capsys.readouterr().out)["found"]] == ["book.abc#2"]
+    [best] = json.loads(capsys.readouterr().out)["found"]
+    assert (best["file"], best["title"]) == ("book.abc#2", "Tune 2")
+    assert run([*words[:-1], "--model", str(weights)]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("book.abc#2 (Tune 2)")
     assert run(["search", str(tmp_path / "index"), str(book), "--model", str(weights)]) == 2
     assert "is a book of 2 tunes" in capsys.readouterr().err
 

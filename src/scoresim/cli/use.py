@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from scoresim.cli.output import Json, results_only, show_json, show_table
-from scoresim.data.books import each_tune, file_of, sole
+from scoresim.data.books import each_tune, file_of, sole, title_of
 from scoresim.errors import BadInput
 from scoresim.files import apart
 
@@ -351,7 +351,11 @@ def search(
     *,
     top: Annotated[int, Parameter(help="How many answers.", validator=Number(gte=1))] = 10,
     folder: Annotated[
-        Path | None, Parameter(help="Folder that was indexed: the first answers are then read together with the query.")
+        Path | None,
+        Parameter(
+            help="Folder that was indexed: the first answers are then read together with the query, and tunes shown by "
+            "their titles."
+        ),
     ] = None,
     model: Model = "small",
     json: Json = False,
@@ -367,12 +371,14 @@ def search(
             found = look_up(store, sim, query, top, folder)
     if folder is not None and found and not any(file_of(folder / one.file).is_file() for one in found):
         raise BadInput(f"{folder} holds none of the files that were found; give the folder that was indexed.")
+    titles = {one.file: "" if folder is None else title_of(folder / one.file) for one in found}
     if json:
-        show_json({"query": str(query), "found": [one.to_dict() for one in found]})
+        shown = [one.to_dict() | {"title": titles[one.file]} for one in found]
+        show_json({"query": str(query), "found": shown})
         return
     rows = [
         (
-            one.file,
+            f"{one.file} ({titles[one.file]})" if titles[one.file] else one.file,
             one.kind,
             "" if one.first_bar is None or one.end_bar is None else f"{one.first_bar + 1} to {one.end_bar}",
             f"{one.similarity:.2f}",

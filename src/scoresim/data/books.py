@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from scoresim.data.corpora._abc import read_book
+from scoresim.data.corpora._abc import field, read_book
 from scoresim.errors import BadInput
 
 MOST = 20_000  # tunes of a book: the largest that are published have some thousands
@@ -58,6 +58,15 @@ def only_first(paths: Iterable[Path]) -> list[str]:
     """What is said where a book was given without an address: a sentence for each."""
     counts = [tunes_in(path) for path in paths]
     return [f"The file is a book of {count} tunes, of which this is the first." for count in counts if count > 1]
+
+
+def title_of(path: Path) -> str:
+    """The title of the tune at an address; empty where there is none, and for any other path."""
+    file, tune = parted(path)
+    try:
+        return "" if tune is None else field(read_book(file)[tune], "T")
+    except (OSError, ValueError, IndexError):
+        return ""
 
 
 def sole(path: Path) -> Path:
