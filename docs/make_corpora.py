@@ -28,7 +28,9 @@ per file. `tests/fixtures/corpora` holds each layout with a few notes of our own
 `giantmidi`, `pop1k7`, `lakh`, `pdmx`) are read as they are published, and so are the three of MidiBERT-Piano,
 in its parts, which the program knows by the names of the files: `pop909` (a clone, `FOLDER/POP909-Dataset`), `pianist8`
 (a clone, `FOLDER/Pianist8`) and `emopia` (`FOLDER/EMOPIA_1.0`). With them and music21, which brings the chorales, every
-column of the README's table of trained heads can be asked anew.
+column of the README's table of trained heads can be asked anew. Clones of `asap`, `kern_beethoven`, `kern_chopin`,
+`kern_mozart` and `kern_wtc` are read as they are, too, under their own names; without a table such a set has no parts,
+and its works go by their lots, so that figures are of other test parts than ours.
 
 Notation "as encoded" is that of the source's editors; "from MIDI" is written out by scoresim and is an estimate.
 A split is official where the source, or the copy of it that is described here, has one that is disjoint by work.

@@ -1,4 +1,4 @@
-"""Sets of MidiBERT's benchmark, read as their authors publish them: the same items as from a table of labels."""
+"""Sets that are read as their authors publish them: the same items as from a table of labels."""
 
 import csv
 import shutil
@@ -7,15 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from scoresim.benchmark.piecewise import root_of
+from scoresim.benchmark.piecewise import asked, root_of
+from scoresim.benchmark.tasks import composer_asap, hand
 from scoresim.data import corpora
 from scoresim.data.corpora import Item
+from scoresim.data.curate import by_lot
 from scoresim.errors import BadInput
 
 FIXTURES = Path(__file__).parent / "fixtures" / "corpora"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 TABLE_ALONE = {"title", "artist", "beats_per_measure"}
 """Labels of POP909 that its authors give as a spreadsheet."""
+CLONES = {
+    "asap": "asap-dataset",
+    "asap_performances": "asap-dataset",
+    "kern_beethoven": "beethoven-piano-sonatas",
+    "kern_chopin": "humdrum-chopin-first-editions",
+    "kern_mozart": "mozart-piano-sonatas",
+    "kern_wtc": "bach-wtc",
+}
+"""Sets without official parts, with the usual names of their clones."""
+GIVEN = {"maestro", "cipi_id", "henle", *(f"fold{i}" for i in range(5))}
+"""Labels that come from elsewhere."""
 
 
 def items(name: str, root: Path) -> dict[str, Item]:
@@ -76,6 +89,51 @@ def test_a_set_as_published_is_the_set_with_a_table(publish: Callable[[Path, Pat
             assert beats is not None
             assert again is not None
             assert (beats.signatures, beats.seconds.tolist()) == (again.signatures, again.seconds.tolist())
+
+
+def clone(name: str, prepared: Path, folder: Path) -> Path:
+    """A set without its table; gives the folder that was cloned."""
+    root = folder / CLONES[name]
+    for path in prepared.rglob("*.*"):
+        if path.is_file() and path.name not in ("labels.csv", "README.txt"):
+            link(path, root / path.relative_to(prepared))
+    return root
+
+
+@pytest.mark.parametrize("name", CLONES)
+@pytest.mark.parametrize("data", [FIXTURES, SHARED], ids=["fixtures", "shared"])
+def test_a_clone_is_the_set_without_its_parts(name: str, data: Path, tmp_path: Path) -> None:
+    prepared = data / name.removesuffix("_performances")
+    if not prepared.is_dir():
+        pytest.skip(f"{prepared.name} is not among the shared data")
+    root = clone(name, prepared, tmp_path)
+    assert root_of(name, tmp_path) == root
+    table, cloned = items(name, prepared), items(name, root)
+    assert set(cloned) == set(table)
+    for key, item in table.items():
+        other = cloned[key]
+        assert (other.work, other.style, other.composer, other.split) == (item.work, item.style, item.composer, None)
+        stated = {label: value for label, value in item.labels.items() if label not in GIVEN}
+        if data == SHARED:  # the notes of a fixture are the same, whatever its table says
+            assert {label: other.labels.get(label) for label in stated} == stated
+
+
+def test_works_of_a_clone_go_by_their_lots(tmp_path: Path) -> None:
+    clone("asap", FIXTURES / "asap", tmp_path)
+    [found] = asked(hand.TASK, tmp_path).values()
+    assert len(found) == 2
+    assert all(part == by_lot(item.work) for item, part in found)
+    assert sum(map(len, asked(composer_asap.TASK, tmp_path).values())) == 0, "too few works for a class"
+    [prepared] = asked(hand.TASK, FIXTURES).values()
+    assert [part for _, part in prepared] == ["train", "train"]
+
+
+def test_a_clone_of_another_composer_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "kern").mkdir()
+    (tmp_path / "kern" / "sonata01-1.krn").write_text("!!!COM: Mozart, Wolfgang Amadeus\n**kern\n*k[]\n4c\n*-\n")
+    assert len(items("kern_mozart", tmp_path)) == 1
+    with pytest.raises(BadInput, match="holds works of Mozart, not of Ludwig van Beethoven"):
+        items("kern_beethoven", tmp_path)
 
 
 def test_songs_of_pop909_as_published(tmp_path: Path) -> None:

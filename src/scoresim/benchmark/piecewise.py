@@ -19,7 +19,7 @@ from scoresim.benchmark.task import Answers, Elsewhere, PieceTask
 from scoresim.data import corpora
 from scoresim.data.batches import Windows
 from scoresim.data.corpora import Item
-from scoresim.data.curate import protected, split_works
+from scoresim.data.curate import by_lot, protected, split_works
 from scoresim.data.pieces import Piece, pieces
 from scoresim.data.rows import BatchConfig, Row
 from scoresim.data.seen import PITCH
@@ -84,7 +84,8 @@ def asked(task: PieceTask, data: Path) -> dict[str, list[tuple[Item, str]]]:
     """The items of every source of a task, each with its part.
 
     Where sources share works, a work stands in one part, whichever source it is in: where a data set of these sources
-    puts it before it looks for copies.
+    puts it before it looks for copies. Where a source comes without the parts that a task wants, as its authors publish
+    it, every work goes by its lot.
 
     Args:
         task: what is asked.
@@ -98,7 +99,10 @@ def asked(task: PieceTask, data: Path) -> dict[str, list[tuple[Item, str]]]:
         root = root_of(name, data)
         if root is None:
             raise BadInput(f"the task {task.name} needs {name}, which is not in {data}. {task.obtain}")
-        items[name] = list(corpora.get(name).items(root))
+        some = list(corpora.get(name).items(root))
+        if not any(task.part(item) for item in some):
+            some = [replace(item, split=by_lot(item.work)) for item in some]
+        items[name] = some
     split = split_works([item for some in items.values() for item in some]) if task.shared else {}
     return {
         name: [(item, split.get(item.work, part)) for item in some if (part := task.part(item)) is not None]

@@ -25,7 +25,7 @@ from scoresim.benchmark.task import PieceTask, Published
 from scoresim.data.corpora import Item
 from scoresim.data.pieces import Piece
 
-OBTAIN = "ASAP is at https://github.com/fosfrancesco/asap-dataset; docs/corpora.md says how it has to lie."
+OBTAIN = "ASAP is at https://github.com/fosfrancesco/asap-dataset: put a clone there, under that name."
 DIFFERS = "seven composers, 197 pieces, other folds"
 WHICH_F1 = "which mean of F1 is not known to us"
 

@@ -10,7 +10,14 @@ _STYLE = "classical piano"
 
 
 def _items(root: Path) -> Iterator[Item]:
-    return _kern.items(root, "Ludwig van Beethoven", lambda _, label: _asap.work_of(label), lambda path, row: _STYLE)
+    return _kern.items(
+        root,
+        "kern_beethoven",
+        "Ludwig van Beethoven",
+        lambda stem: f"Beethoven/{stem.partition('-')[0]}",
+        lambda _, label: _asap.work_of(label),
+        lambda path, row: _STYLE,
+    )
 
 
 CORPUS = Corpus(
@@ -20,8 +27,10 @@ CORPUS = Corpus(
     licence=(
         "None stated in the repository (its sister repositories: CC BY-NC-SA 4.0); the music is in the public domain."
     ),
-    source=_labels.SHARED.format(name="kern_beethoven", origin="https://github.com/craigsapp/beethoven-piano-sonatas"),
+    source=_labels.PUBLISHED.format(
+        what="A clone of the repository", origin="https://github.com/craigsapp/beethoven-piano-sonatas"
+    ),
     styles=(_STYLE,),
-    find=_labels.finder("kern_beethoven", "labels.csv", "kern/sonata01-1.krn"),
+    find=_labels.finder("kern_beethoven", "kern/sonata01-1.krn", also="beethoven-piano-sonatas"),
     items=_items,
 )

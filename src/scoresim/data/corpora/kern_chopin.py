@@ -5,6 +5,7 @@ differently. Parts of chamber works and the songs carry the styles of their kind
 are "romantic piano".
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,22 @@ _TITLES = {
 }
 
 
+# works of several movements or parts, whose files are numbered
+_WHOLE = frozenset({4, 8, 11, 12, 18, 21, 35, 36, 41, 45, 58, 60, 65, 72})
+_NAMED = re.compile(r"(?P<opus>\d{3})(?:_(?P<from>\d+)[^-]*|[a-z]+)?-.*?(?:-(?P<number>\d{3}))?(?:-[a-z]+)?")
+
+
+def _label(stem: str) -> str:
+    """Work label of a file such as "028-1-BH-004": opus, impression, publisher, number."""
+    found = _NAMED.fullmatch(stem)
+    if found is None:
+        return f"Chopin/{stem.partition('-')[0]}"
+    opus, number = int(found["opus"]), found["number"] or found["from"]
+    if opus in (6, 7):
+        return "Chopin/op6-7"
+    return f"Chopin/op{opus}" if number is None or opus in _WHOLE else f"Chopin/op{opus}_{int(number):03}"
+
+
 def _work(_: Path, label: str) -> str:
     if label in _TITLES:
         return work("Chopin", _TITLES[label])
@@ -33,11 +50,11 @@ def _work(_: Path, label: str) -> str:
 def _style(path: Path, row: dict[str, str]) -> str:
     if row["work"] in _CHAMBER_WORKS or path.stem.endswith(("-violino", "-violoncello", "-violin")):
         return _CHAMBER
-    return _SONG if row["form"] == "Song" else _PIANO
+    return _SONG if row["form"] == "Song" or row["work"].startswith("Chopin/op74") else _PIANO
 
 
 def _items(root: Path) -> Iterator[Item]:
-    return _kern.items(root, "Frederic Chopin", _work, _style)
+    return _kern.items(root, "kern_chopin", "Frederic Chopin", _label, _work, _style)
 
 
 CORPUS = Corpus(
@@ -45,10 +62,10 @@ CORPUS = Corpus(
     title="Chopin, first editions",
     citation="The Fryderyk Chopin Institute: Chopin first editions in Humdrum kern. " + _kern.CIPI_CITATION,
     licence="CC BY 4.0 (LICENSE.txt).",
-    source=_labels.SHARED.format(
-        name="kern_chopin", origin="https://github.com/pl-wnifc/humdrum-chopin-first-editions"
+    source=_labels.PUBLISHED.format(
+        what="A clone of the repository", origin="https://github.com/pl-wnifc/humdrum-chopin-first-editions"
     ),
     styles=(_PIANO, _CHAMBER, _SONG),
-    find=_labels.finder("kern_chopin", "labels.csv", "kern/001-1-BRZ.krn"),
+    find=_labels.finder("kern_chopin", "kern/001-1-BRZ.krn", also="humdrum-chopin-first-editions"),
     items=_items,
 )

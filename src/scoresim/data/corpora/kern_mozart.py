@@ -19,7 +19,14 @@ def _work(_: Path, label: str) -> str:
 
 
 def _items(root: Path) -> Iterator[Item]:
-    return _kern.items(root, "Wolfgang Amadeus Mozart", _work, lambda path, row: _STYLE)
+    return _kern.items(
+        root,
+        "kern_mozart",
+        "Wolfgang Amadeus Mozart",
+        lambda stem: f"Mozart/{stem.partition('-')[0]}",
+        _work,
+        lambda path, row: _STYLE,
+    )
 
 
 CORPUS = Corpus(
@@ -27,8 +34,10 @@ CORPUS = Corpus(
     title="Mozart, piano sonatas",
     citation="Craig Stuart Sapp: Mozart piano sonatas in Humdrum kern. " + _kern.CIPI_CITATION,
     licence="CC BY-NC-SA 4.0 (LICENSE.txt).",
-    source=_labels.SHARED.format(name="kern_mozart", origin="https://github.com/craigsapp/mozart-piano-sonatas"),
+    source=_labels.PUBLISHED.format(
+        what="A clone of the repository", origin="https://github.com/craigsapp/mozart-piano-sonatas"
+    ),
     styles=(_STYLE,),
-    find=_labels.finder("kern_mozart", "labels.csv", "kern/sonata01-1.krn"),
+    find=_labels.finder("kern_mozart", "kern/sonata01-1.krn", also="mozart-piano-sonatas"),
     items=_items,
 )
