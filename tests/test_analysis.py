@@ -253,6 +253,16 @@ def test_what_changes_is_said_to_change(sim: Sim, tmp_path: Path) -> None:
     assert any("So few notes" in sentence for sentence in found.unknown)
 
 
+def test_bars_that_are_read_otherwise_than_they_are_stated_are_said(sim: Sim, tmp_path: Path) -> None:
+    """verovio does not see a tie after a chord."""
+    path = tmp_path / "a.abc"
+    path.write_text("X:1\nM:4/4\nL:1/8\nK:C\nC8|[FA]4-[FA]4|G8|]\n")
+    said = [sentence for sentence in sim.analyze(path).unknown if "engraver" in sentence]
+    assert said == ["The engraver reads 1 of 3 bars otherwise than the file states: notes may be wrong."]
+    path.write_text("X:1\nM:4/4\nL:1/8\nK:C\nC8|[FA]4 [FA]4|G8|]\n")
+    assert not any("engraver" in sentence for sentence in sim.analyze(path).unknown)
+
+
 def test_what_is_estimated_of_midi_is_said(sim: Sim, song: Path, tmp_path: Path) -> None:
     """Of a file that states its bars nothing; without a signature its bars; of a performance its beats, too."""
     said = []

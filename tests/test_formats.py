@@ -17,6 +17,7 @@ from scoresim.errors import BadInput
 from scoresim.score.engrave import EngraveConfig, Engraving
 from scoresim.score.notes import TIED_FROM, TIED_TO, Score
 from scoresim.score.read import check_abc, read_midi, read_text
+from scoresim.score.source_abc import doubtful_abc
 from scoresim.score.tokens import default_vocabulary
 
 FORMATS = Path(__file__).parent / "fixtures" / "formats"
@@ -192,12 +193,75 @@ def test_tuplets_of_a_tune_take_in_their_notes_and_no_others(body: str, expected
         ("V:1\nABcd|]\nV:2\nABcd|]", "several voices"),
         ("AB[K:F]cd|]", "inside a bar"),
         ("ABcd|[K:Hijaz]ABcd|]", "not known"),
+        ("ABcd|[K:C bass]ABcd|]", "changes its clef"),
         ("ABc(3d|]", "not followed by its notes"),
+        ("(3AzB c6|]", "tuplet with a rest"),
+        ("ABcd & A4|]", "two voices in a bar"),
     ],
 )
 def test_a_tune_that_would_be_drawn_wrong_is_refused(body: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         check_abc(f"X:1\nM:4/4\nL:1/8\nK:C\n{body}\n", Path("a.abc"))
+
+
+@pytest.mark.parametrize(
+    ("key", "sharps"),
+    [("", 0), (" % to be found", 0), ("G bass", 1), ("F bass", -1), ("Gm bass", -2), ("D clef=treble", 2)],
+)
+def test_the_key_of_a_header_is_read_beside_its_clef_and_may_be_empty(key: str, sharps: int) -> None:
+    text = f"X:1\nM:4/4\nL:1/4\nK:{key}\nABcd|]\n"
+    score = engraved(check_abc(text, Path("a.abc")), abc=True)
+    assert [bar.fifths for bar in score.bars] == [sharps] and len(score.notes) == 4
+    assert doubtful_abc(text, score) == frozenset()
+
+
+@pytest.mark.parametrize("key", ["Fb", "G#", "Gb minor"])
+def test_a_key_of_more_than_seven_sharps_or_flats_is_refused(key: str) -> None:
+    with pytest.raises(BadInput, match="more than seven"):
+        check_abc(f"X:1\nM:4/4\nL:1/4\nK:{key}\nABcd|]\n", Path("a.abc"))
+
+
+@pytest.mark.parametrize(
+    ("header", "change"), [("G", "D clef=treble"), ("G clef=treble", "D treble"), ("G bass", "D clef=bass")]
+)
+def test_a_change_of_key_may_name_the_clef_again(header: str, change: str) -> None:
+    text = check_abc(f"X:1\nM:4/4\nL:1/4\nK:{header}\nABcd|\nK:{change}\nABcd|]\n", Path("a.abc"))
+    assert [bar.fifths for bar in engraved(text, abc=True).bars] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("c > d e", ["3/4", "1/4", "1/2"]),
+        ('c <"G"d e', ["1/4", "3/4", "1/2"]),
+        ("^c5 c ^d10-|d", ["2", "1/2", "1/2", "4", "1", "1/2"]),
+        ("z5 d7 {g5}d2", ["7/2", "1", "0"]),
+        ("[ce]5", ["3", "3"]),  # a chord would lose its tie
+    ],
+)
+def test_what_the_engraver_reads_only_when_it_is_written_otherwise(body: str, expected: list[str]) -> None:
+    text = check_abc(f"X:1\nM:none\nL:1/8\nK:C\n{body}|]\n", Path("a.abc"))
+    score = engraved(text, abc=True)
+    assert [score.quarters(int(d)) for d in score.notes.duration] == [Fraction(e) for e in expected]
+    if "^" in body:
+        assert score.notes.tie.tolist() == [TIED_TO, TIED_FROM, 0, TIED_TO, TIED_FROM | TIED_TO, TIED_FROM]
+        assert score.notes.alter.tolist() == [1] * 6
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("[ce]2 d2", ["1", "1", "1"]),
+        ('["G"ce]/[!fermata!df]/ d', ["1/4"] * 4 + ["1/2"]),
+        ("[c2e2]3/2 d", ["3/2", "3/2", "1/2"]),
+        ("(3[ce]/d/e/ [1[^c_e]4 d", ["1/6"] * 4 + ["2", "2", "1/2"]),
+    ],
+)
+def test_a_length_after_a_chord_is_that_of_its_notes(body: str, expected: list[str]) -> None:
+    text = f"X:1\nM:none\nL:1/8\nK:C\n{body}|]\n"
+    score = engraved(check_abc(text, Path("a.abc")), abc=True)
+    assert [score.quarters(int(d)) for d in score.notes.duration] == [Fraction(e) for e in expected]
+    assert doubtful_abc(text, score) == frozenset()
 
 
 def test_midi_with_a_change_of_metre_drums_and_a_repeated_key(tmp_path: Path) -> None:
@@ -225,3 +289,21 @@ def test_what_stands_in_a_comment_is_no_music(comment: str) -> None:
     lines = f"X:1\nT:a\n%%MIDI program 5\nM:4/4\nL:1/4\nK:C\nCDEF| % {comment}\n% {comment}\nGABc|]\n"
     text = check_abc(lines, Path("a.abc"))
     assert text.count("%") == 2 and "\n\n" not in text and len(engraved(text, abc=True).notes) == 8
+
+
+def test_a_beam_named_at_every_note_of_a_chord_costs_no_note(tmp_path: Path) -> None:
+    chord = "".join(
+        f"<note>{mark}<pitch><step>{step}</step><octave>4</octave></pitch><duration>1</duration><voice>1</voice>"
+        "<type>eighth</type><notehead>normal</notehead><beam number='1'>{0}</beam><beam number='2'>{0}</beam></note>"
+        for mark, step in (("", "C"), ("<chord/>", "E"), ("<chord />", "G"))
+    )
+    bar = "".join(chord.replace("{0}", place) for place in ("begin", "continue", "continue", "end"))
+    path = tmp_path / "a.musicxml"
+    path.write_text(
+        "<score-partwise><part-list><score-part id='P1'><part-name/></score-part></part-list><part id='P1'>"
+        "<measure number='1'><attributes><divisions>2</divisions><time><beats>2</beats><beat-type>4</beat-type></time>"
+        f"<clef><sign>G</sign><line>2</line></clef></attributes>{bar}</measure></part></score-partwise>"
+    )
+    score = engraved(read_text(path, "musicxml"))
+    assert score.notes.pitch.tolist() == [60, 64, 67] * 4
+    assert [score.quarters(int(onset)) for onset in score.notes.onset] == [Fraction(i // 3, 2) for i in range(12)]

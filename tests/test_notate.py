@@ -271,3 +271,24 @@ def test_what_is_left_of_a_bar_that_is_cut_anywhere_is_written_as_long_as_it_is(
     found = quantized(music)
     assert lengths == [Fraction(end), 3]
     assert [found.notes.onset[i] / found.resolution for i in range(len(rows))] == [row[0] for row in rows]
+
+
+def test_a_cell_that_no_division_fits_gets_one_that_can_be_written():
+    """Many notes off the grid in a 16th of 15/16: in 16 parts it would not fill its bar."""
+    rows = [(number / 4, 1 / 4, 60 + number % 7) for number in range(15)]
+    rows += [(3.75 + part / 64, 1 / 64, 62 + number) for number, part in enumerate((1, 3, 5, 7, 9, 11, 13, 15))]
+    rows += [(4 + number / 4, 1 / 4, 72 - number % 7) for number in range(11)]
+    music = midi(rows, (15, 16), resolution=960)
+    score = read_mei(notate(music).mei).score
+    assert [Fraction(bar.duration, score.resolution) for bar in score.bars] == [Fraction(15, 4)] * 2
+
+
+def test_two_notes_of_one_place_that_sound_differently_show_both_their_accidentals():
+    rows = [(float(i), 1.0, p) for i, p in enumerate((60, 64, 67, 72) * 3)]
+    rows += [(12.0, 1.0, 74), (12.0, 1.0, 75), (13.0, 1.0, 76), (14.0, 1.0, 74), (15.0, 3.0, 74), (15.0, 3.0, 75)]
+    rows += [(18.0, 1.0, 76), (19.0, 1.0, 74)]
+    for notation in (notate(midi(rows)), *notate_all(midi(rows), bars=4)):
+        reading = read_mei(notation.mei)
+        assert not reading.undrawn and not reading.contradicted
+        names = re.findall(r'<note [^>]*pname="d"[^>]*? accid="(.)"', notation.mei)
+        assert not names or set(names) == {"n", "s"}

@@ -79,9 +79,10 @@ def test_no_bar_of_a_tune_that_is_read_right_is_doubtful() -> None:
 
 
 def test_what_the_engraver_loses_of_chords() -> None:
-    """verovio 6.4 sees neither a tie inside the brackets of a chord nor a length after them."""
+    """verovio 6.4 sees neither a tie inside the brackets of a chord nor one after them."""
     assert doubted("[F4-A4-] [F4A4]|C8|") == {0}
-    assert doubted("C8|[FA]4 [FA]4|") == {1}
+    assert doubted("C8|[FA]4-[FA]4|") == {1}
+    assert doubted("C8|[FA]4 [FA]4|") == set()  # a length after them neither, but it is written at the notes
 
 
 def test_a_changed_note_makes_its_bar_doubtful_and_a_lost_bar_all() -> None:

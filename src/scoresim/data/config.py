@@ -13,7 +13,7 @@ from scoresim.data.curate import read_held_out
 from scoresim.errors import BadInput
 from scoresim.score.tokens import default_vocabulary
 
-FORMAT = 10  # of parts and shards; a new number makes old parts useless
+FORMAT = 11  # of parts and shards; a new number makes old parts useless
 LOOKS = ("none", "scan", "photo", "mix")
 NOT_IDENTITY = ("workers", "timeout", "cluster", "resume", "style_balance", "complexity_balance")
 LEAST: dict[str, float] = {

@@ -31,9 +31,10 @@ from scoresim.score.engrave import EngraveConfig, Engraving, Layout, vary
 from scoresim.score.notate import notate_all, quantized
 from scoresim.score.notes import DRUMS, Ints, Score
 from scoresim.score.read import check_abc, read_text, read_tracks
+from scoresim.score.source import doubtful
 from scoresim.score.tokens import GRID, Tokens, default_vocabulary, encode
 
-FORMAT, FROM_MIDI = 3, 8  # of files of pieces, from notation and from MIDI; a new number makes old ones useless
+FORMAT, FROM_MIDI = 4, 8  # of files of pieces, from notation and from MIDI; a new number makes old ones useless
 NOTE_COLUMNS = ("bar", "velocity", "track", "staff", "voice")
 ARRAYS = ("ids", "onset", "bar_onset")
 
@@ -172,6 +173,7 @@ class Whole:
         of_note: [M] the note of the piece that each note of the source belongs to.
         sheets: the piece written down, where that was asked for.
         title, composer: as the source says; "" where it does not.
+        doubtful: bars of a notation that the engraver reads otherwise than its text states (`score.source`).
     """
 
     piece: Piece
@@ -180,6 +182,7 @@ class Whole:
     sheets: tuple[Sheet, ...] = ()
     title: str = ""
     composer: str = ""
+    doubtful: int = 0
 
 
 def read_whole(corpus: str, item: Item, images: bool = False, sheets: bool = False) -> Whole:
@@ -203,9 +206,10 @@ def read_whole(corpus: str, item: Item, images: bool = False, sheets: bool = Fal
     }
     if item.format == "midi":
         return _from_midi(corpus, item, settings, about, images, sheets)
-    text = read_text(item.path, item.format)
+    text = stated = read_text(item.path, item.format)
     if item.format == "abc":
-        text = check_abc(corpora.abc_text(item), item.path)
+        stated = corpora.abc_text(item)
+        text = check_abc(stated, item.path)
     engraving = Engraving(text, settings, str(item.path), bar_accidentals=item.format == "abc")
     score = engraving.reading.score
     tokens = encode(score, default_vocabulary())
@@ -215,7 +219,8 @@ def read_whole(corpus: str, item: Item, images: bool = False, sheets: bool = Fal
     if images:
         piece = _engraved(piece, [_Engraved(0, engraving, note, engraving.pages)], len(score.bars))
     written = (Sheet(0, engraving.mei(), note),) if sheets else ()
-    return Whole(piece, score, tokens.of_note, written, engraving.reading.title, engraving.reading.composer)
+    wrong = len(doubtful(stated, item.format, score))
+    return Whole(piece, score, tokens.of_note, written, engraving.reading.title, engraving.reading.composer, wrong)
 
 
 def _from_midi(

@@ -4,20 +4,27 @@ verovio 6.4 reads most tunes to the letter of ABC 2.1, and some things wrong wit
 another way is rewritten here; what cannot is refused:
 
 - A tuplet takes in the notes that are beamed to it (``cF(3dcA``): spaces around it keep them apart. A tuplet with a
-  note of a quarter or more loses its ratio: refused.
+  note of a quarter or more loses its ratio, and a rest is moved out of it: refused.
 - A change of key sounds right inside brackets but is not drawn, and as a line of its own does neither: the tune is
   turned into MEI, where the change is written down.
 - After the number of an ending a note is lost (``[2G3``) and a chord symbol kills the process (``[1"G"``): a space goes
   between them.
 - A broken rhythm after a chord or the end of a slur is not seen (``[ce]>A``, ``(fe)>g``), and of two in a row
   (``B/>A>c``) one is reckoned wrong: refused.
-- A rest of several bars is drawn as one: written out. Voices are read one after the other: refused.
+- A length after a chord is not seen (``[ce]2``): it is written at its notes.
+- A broken rhythm after a space is not seen (``c > d``): it is left out. A note or rest that no dots write
+  (``c5``) is read longer or shorter: written as two that are tied.
+- A rest of several bars is drawn as one: written out. Voices are read one after the other, and so is what stands beside
+  the rest of a bar (``&``): refused.
+- An empty key in the header kills the process: it is named ``none``. ``K:G bass`` is read as G flat: written
+  ``K:G clef=bass``. A key of more than seven sharps or flats kills the process or is read wrong: refused.
 """
 
 from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +35,19 @@ from scoresim.errors import BadInput
 _FIELD = re.compile(r"^[A-Za-z+]:")
 _QUOTED = re.compile(r'("[^"]*"|\[[A-Za-z]:[^\]]*\])')
 _ONE = re.compile(
-    r"(?:\{[^}]*\}|![^!\s]*!|[.~HLMOPSTuv(\s])*(?:\[[^\]|:]*\]|[_=^]*[A-Ga-gxz][,']*)"
+    r"(?:\{[^}]*\}|![^!\s]*!|[.~HLMOPSTuv(\s])*(?:\[[^\]|:]*\]|[_=^]*[A-Ga-g][,']*|(?P<rest>[xz]))"
     r"(?P<length>[0-9]*/*[0-9]*)[)\-<>]*"
 )
 _COMMENT = re.compile(r"(?m)^[ \t]*%(?!%).*(?:\n|\Z)|[ \t]*(?<![\\%])%(?!%).*$")  # "%%" begins a directive
+_CHORD = re.compile(r"\[([^\]|:]*)\](?P<length>[0-9]*/*[0-9]*)")
+_CHORD_NOTE = re.compile(r"![^!\s]*!|(?P<note>[_=^]*[A-Ga-g][,']*)(?P<length>[0-9]*/*[0-9]*)")
+_SPACED = re.compile(r"[ \t]+(?=[<>])")
+_ALONE = re.compile(
+    r"\{[^}]*\}|![^!\s]*!|\[[^\]]*\]|\x00[0-9]+\x01"
+    r"|(?<![<>])[_=^]*(?P<name>[A-Ga-g][,']*|[xz])(?P<length>[0-9]+/*[0-9]*)(?![0-9/<>])"
+)
+_SIZES = [Fraction(n, 2**k) for k in range(7) for n in (8, 6)]  # quarter notes of a note without dots, with one
+_TWICE_DOTTED = [Fraction(7, 2**k) for k in range(1, 7)]
 _CHORD_BROKEN = re.compile(r"(?:\][0-9/]*[)\s-]*|\)[\s-]*)[<>]")
 _BROKEN_TWICE = re.compile(r"[<>]\s*(?:\{[^}]*\}|![^!\s]*!|[.~HLMOPSTuv(\s])*[_=^]*[A-Ga-gxz][,']*[0-9/]*[)\s-]*[<>]")
 _TUPLET = re.compile(r"(?P<slur>\(*)\((?P<n>[2-9])(?P<ratio>(?::[0-9]*){0,2})(?![0-9:])")
@@ -55,6 +71,9 @@ _MODES = {
     "loc": -5,
 }
 _KEY = re.compile(r"\s*([A-G])([#b]?)\s*([A-Za-z]*)\s*$")
+CLEF = re.compile(r"\s*(?:clef=)?(treble|bass|alto|tenor)(?![+0-9-]).*$")
+_BASS = re.compile(r"^([A-G]?)\s*(?=bass)")
+_HEADER_CLEF = re.compile(r"(?m)^K:.*?(treble|bass|alto|tenor)")
 
 
 def check_abc(tune: str, path: Path) -> str:
@@ -69,12 +88,22 @@ def check_abc(tune: str, path: Path) -> str:
     """
     tune = _COMMENT.sub("", tune)
     header, body, unit = _parts(tune)
+    header = [_header_key(line, path) if line.startswith("K:") else line for line in header]
     if any(line.startswith("V:") for line in (*header, *body)) or "[V:" in tune:
         raise BadInput(f"{path} has several voices, which the engraver reads one after the other.")
     body = [line if _FIELD.match(line) else _outside_quotes(line, unit, path) for line in body]
     keys = [line for line in body if line.startswith("K:")]
     text = "\n".join([*header, *_inline(body)]) + "\n"
     return _with_keys(text, path) if keys or _INNER_KEY.search("\n".join(body)) else text
+
+
+def _header_key(line: str, path: Path) -> str:
+    """The key of the header as the engraver reads it right."""
+    key = _BASS.sub(r"\1 clef=", line[2:].strip())
+    found = _KEY.match(CLEF.sub("", key))
+    if found and found[3].lower()[:3] in _MODES and fifths(found[0]) is None:
+        raise BadInput(f"{path} is in a key of more than seven sharps or flats, which the engraver does not know.")
+    return f"K:{key or 'none'}"
 
 
 def _parts(tune: str) -> tuple[list[str], list[str], Fraction | None]:
@@ -98,6 +127,9 @@ def _outside_quotes(line: str, unit: Fraction | None, path: Path) -> str:
         return f"\0{len(texts) - 1}\1"
 
     line = _QUOTED.sub(put_away, _ENDING.sub(r"\g<0> ", line))
+    if "&" in line:
+        raise BadInput(f"{path} has two voices in a bar (&), which the engraver reads one after the other.")
+    line = _SPACED.sub("", line)
     line = _REST.sub(lambda m: "|".join(["Z"] * max(int(m[1]), 1)), line)
     if _CHORD_BROKEN.search(line) or _BROKEN_TWICE.search(_blank(line)):
         raise BadInput(
@@ -116,10 +148,41 @@ def _outside_quotes(line: str, unit: Fraction | None, path: Path) -> str:
                 raise BadInput(f"{path} has a tuplet that is not followed by its notes on the same line.")
             if unit is None or unit * factor(note["length"]) >= 1:
                 raise BadInput(f"{path} has a tuplet of quarter notes or longer, which the engraver reads without it.")
+            if note["rest"]:
+                raise BadInput(f"{path} has a tuplet with a rest, which the engraver moves out of it.")
             end = note.end()
         done += line[at : match.start()] + " " + line[match.start() : end] + " "
         at = end
-    return re.sub("\0([0-9]+)\1", lambda m: texts[int(m[1])], done + line[at:])
+    done = _CHORD.sub(_with_length, done + line[at:])
+    if unit is not None:
+        done = _ALONE.sub(partial(_in_parts, unit), done)
+    return re.sub("\0([0-9]+)\1", lambda m: texts[int(m[1])], done)
+
+
+def _in_parts(unit: Fraction, event: re.Match[str]) -> str:
+    """A note or rest that no dots write, as several; what stands in brackets or is shorter than a quarter stays."""
+    left = unit * factor(event["length"] or "")
+    if not event["name"] or left < 1 or left > 8 or left in _SIZES or left in _TWICE_DOTTED:
+        return event.group()
+    text = event.group()[: -len(event["length"])]
+    parts: list[str] = []
+    while left:
+        size = next((size for size in _SIZES if size <= left), left)
+        parts.append(f"{text if not parts else event['name']}{size / unit}")
+        left -= size
+    return ("" if event["name"] in "xz" else "-").join(parts)
+
+
+def _with_length(chord: re.Match[str]) -> str:
+    """A chord with the length that stands after it at each of its notes."""
+    if not chord["length"]:
+        return chord.group()
+
+    def longer(note: re.Match[str]) -> str:
+        length = factor(note["length"] or "") * factor(chord["length"])
+        return f"{note['note']}{length}" if note["note"] else note.group()
+
+    return f"[{_CHORD_NOTE.sub(longer, chord[1])}]"
 
 
 def _blank(line: str) -> str:
@@ -165,16 +228,18 @@ def fifths(key: str) -> int | None:
 def _with_keys(text: str, path: Path) -> str:
     """The tune as MEI, with a key signature where each bracketed key stands.
 
-    verovio leaves a clef at the place of every bracketed key. A change inside a bar, or one whose clefs do not match
-    the keys one to one, is refused.
+    verovio leaves a clef at the place of every bracketed key. A change inside a bar, one of the clef, or one whose
+    clefs do not match the keys one to one, is refused.
     """
     import verovio
 
     verovio.enableLog(verovio.LOG_OFF)
     toolkit = verovio.toolkit()
-    keys = [fifths(match[1]) for match in _INNER_KEY.finditer(text)]
+    named = _HEADER_CLEF.search(text)
+    same = re.compile(rf"\s+(?:clef=)?{named[1] if named else 'treble'}\s*$")
+    keys = [fifths(same.sub("", match[1])) for match in _INNER_KEY.finditer(text)]
     if None in keys or not toolkit.loadData(text):
-        raise BadInput(f"{path} changes to a key that is not known.")
+        raise BadInput(f"{path} changes its clef, or to a key that is not known.")
     root: Any = etree.fromstring(toolkit.getMEI({"scoreBased": True}).encode(), etree.XMLParser(collect_ids=False))
     clefs = [c for layer in root.iter("{*}layer") for c in layer.iter("{*}clef")]
     if len(clefs) != len(keys):

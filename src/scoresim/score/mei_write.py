@@ -231,25 +231,30 @@ def _accidentals(
     """(note, begin of the head in the bar) of every head that shows its accidental.
 
     An accidental holds to the end of the bar on its line; a head that is tied from before shows none. What sounds over
-    the beginning of a piece has no head before (`heads_before`: note -> heads written), no tie, and shows its own.
+    the beginning of a piece has no head before (`heads_before`: note -> heads written), no tie, and shows its own. Two
+    heads on one place at once that sound differently, as C and C sharp, show theirs both.
     """
     number = int(np.searchsorted([b.onset for b in plan.bars], bar.onset, side="right")) - 1
     fifths = int(plan.fifths[number])
     order = SHARPS if fifths > 0 else SHARPS[::-1]
     key = dict.fromkeys(order[: abs(fifths)], 1 if fifths > 0 else -1)
-    state: dict[tuple[int, int], int] = {}
+    state: dict[tuple[int, int], int | None] = {}
     shown: set[tuple[int, int]] = set()
     heads = [(s.piece.begin, n, chords[s.piece.chord]) for chords, row in rows for s in row if s.piece.chord >= 0
              for n in chords[s.piece.chord].notes]  # fmt: skip
+    places = {note: (int(plan.step[note]), int(plan.octave[note])) for _, note, _ in heads}
+    sounds: dict[tuple[int, tuple[int, int]], set[int]] = defaultdict(set)
+    for begin, note, _ in heads:
+        sounds[begin, places[note]].add(int(plan.alter[note]))
     for begin, note, chord in sorted(heads, key=lambda head: head[:2]):
         began = chord.onset - bar.onset
-        if begin > max(began, 0) or (began < 0 and heads_before.get(note, 0)):
+        place, alter = places[note], int(plan.alter[note])
+        clash = len(sounds[begin, place]) > 1
+        if not clash and (begin > max(began, 0) or (began < 0 and heads_before.get(note, 0))):
             continue
-        place = int(plan.step[note]), int(plan.octave[note])
-        alter = int(plan.alter[note])
-        if alter != state.get(place, key.get(place[0], 0)):
+        if clash or alter != state.get(place, key.get(place[0], 0)):
             shown.add((note, begin))
-            state[place] = alter
+            state[place] = None if clash else alter  # nobody could tell which of two holds
     return shown
 
 

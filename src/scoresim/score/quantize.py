@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scoresim.score.division import FASTEST, divisions, misfit, place
+from scoresim.score.division import FASTEST, divisions, misfit, place, possible
 from scoresim.score.timeline import QUARTER, SHORTEST, Floats, Timeline
 
 Ints = NDArray[np.int64]
@@ -73,7 +73,8 @@ def _written(line: Timeline, spread: Floats) -> Ints:
     cell, part, _ = place(line, points)
     grids = np.asarray(list(WRITTEN))
     cost = misfit(line, cell, part, grids, np.full(len(line.cells) - 1, NEAR)) + np.asarray(list(WRITTEN.values()))
-    return grids[_chain(cost, grids)]
+    # however badly the others fit: what a division that cannot be written leaves would not fill its bar
+    return grids[_chain(np.where(possible(line.cells, grids), cost, np.inf), grids)]
 
 
 def _chain(cost: Floats, grids: Ints) -> Ints:

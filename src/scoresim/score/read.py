@@ -33,6 +33,7 @@ KERN_SLASH = re.compile(r"(?m)(?<![^\t\n])\*X?(?:rep|tremolo)(?![^\t\r\n])")
 KERN_CLEF = re.compile(r"(?m)(?<![^\t\n])\*clef[A-Z]v?[6-9]")
 KERN_EMPTY = re.compile(r"(?m)^\.(?:\t\.)*\r?\n")
 MULTIPLE_REST = re.compile(r"<multiple-rest\b[^>]*(?:/>|>[^<]*</multiple-rest\s*>)")
+BEAM = re.compile(r"<beam\b[^>]*>[^<]*</beam\s*>")
 TRANSPOSE = re.compile(r"<transpose\b([^>]*)>(.*?)</transpose", re.DOTALL)
 ENCODING = re.compile(r"""\s+encoding=("[^"]*"|'[^']*')""")
 
@@ -85,7 +86,8 @@ def _engravable(text: str, form: str, path: Path) -> str:
 
     Repeats and tremolos written as slashes (kern ``*rep``, ``*tremolo``) and rests drawn as one for several bars become
     the notes and bars that they stand for. A kern line of nothing but null tokens makes verovio move what follows by a
-    thirty-second; it is taken out.
+    thirty-second; it is taken out. A beam that is named at every note of a chord costs it most notes of the bar; it
+    stays at the first alone.
 
     Raises:
         BadInput: a part changes its transposition on the way, which verovio does not follow, or a clef is on no line.
@@ -99,10 +101,17 @@ def _engravable(text: str, form: str, path: Path) -> str:
     if form in ("musicxml", "mxl"):
         if "<multiple-rest" in text:
             text = MULTIPLE_REST.sub("", text)
+        text = "</note>".join(map(_unbeamed, text.split("</note>"))) if "<chord" in text else text
         for part in text.split("<part ")[1:] if text.count("<transpose") > 1 else ():
             if any(len(set(moves)) > 1 for moves in _transpositions(part).values()):
                 raise BadInput(f"{path} changes the transposition of a part on the way, which the engraver misses.")
     return text
+
+
+def _unbeamed(note: str) -> str:
+    """A note, up to its end, without beams if it stands in the chord of another."""
+    before, mark, after = note.partition("<chord")
+    return before + mark + BEAM.sub("", after)
 
 
 def _transpositions(part: str) -> dict[str, list[tuple[str, ...]]]:

@@ -13,7 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from scoresim.score.abc import factor, fifths
+from scoresim.score.abc import CLEF, factor, fifths
 from scoresim.score.notes import STEPS, TIED_FROM, TIED_TO, Score
 from scoresim.score.stated import Stated, differing
 
@@ -37,7 +37,6 @@ TOKEN = re.compile(
 )
 NOTE = re.compile(rf"(\^\^?|__?|=)?([A-Ga-g])([,']*)({LENGTH})(-?)")
 ORNAMENT = re.compile(r"[\s~.H-Wh-w()]+|\"[^\"]*\"|![^!\s]+!")
-CLEF = re.compile(r"\s*(?:clef=)?(?:treble|bass|alto|tenor)(?![+0-9-]).*$")
 
 
 def doubtful_abc(tune: str, score: Score) -> frozenset[int]:
@@ -117,7 +116,7 @@ class _Reader:
     def set(self, letter: str, value: str, in_header: bool) -> None:
         """A field: key, unit length and metre count; macros and voices are beyond the reader, others mean no notes."""
         if letter == "K":
-            count = fifths(CLEF.sub("", value))
+            count = 0 if in_header and not value.strip() else fifths(CLEF.sub("", value))
             self.lost |= count is None
             order = SHARPS if (count or 0) > 0 else SHARPS[::-1]
             self.key = {STEPS.index(s): 1 if (count or 0) > 0 else -1 for s in order[: abs(count or 0)]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoresim.data.books import only_first
 from scoresim.data.given import (
     MIDI,
     kind_of,
@@ -27,12 +26,12 @@ from scoresim.data.pieces import Piece, Sheet, Whole
 from scoresim.errors import BadInput
 from scoresim.score.hands import KEYBOARDS, lower
 from scoresim.score.keys import KEYS, key_profiles
-from scoresim.score.notate import estimated
 from scoresim.score.notes import Ints
 from scoresim.score.performance import seconds
 from scoresim.score.sandbox import Failure, Workers
 from scoresim.score.tokens import ATTRIBUTES, FIRST, GRID, default_vocabulary
 from scoresim.understand.heads import Head, Scores, of_pieces
+from scoresim.understand.source import stated, unknown
 
 if TYPE_CHECKING:
     from scoresim.understand import Sim
@@ -42,7 +41,7 @@ NO_ANSWER = ("unknown", "")  # classes that a source gives where it does not kno
 FITS = 16.0  # how sure a fit of 1 with a profile of keys is: makes the validation pieces of key_all likeliest (log)
 FLAT = 1e-3  # profiles that differ less say nothing
 PUBLISHED = ("published profiles",)  # of keys, in the place of what a head has learnt from
-SCANTY, FEW = 16, 3  # notes: fewer say little about the whole; sources that are named one by one
+FEW = 3  # sources that are named one by one
 HALF, DIGITS = 0.5, 3  # from this probability the right hand plays a note; decimals, so that all who ask see one side
 Floats = NDArray[np.float64]
 LOUDNESS = np.array([16.0, 40.0, 56.0, 72.0, 88.0, 112.0])  # middle of each of the six classes of velocity
@@ -318,7 +317,7 @@ def analyses(sim: Sim, asked: Sequence[Given]) -> list[Analysis]:
                 stated=stated(whole) if whole is not None else {},
                 bars=len(whole.piece.bar_onset) - 1 if whole is not None else 0,
                 answers=tuple(answers[i]),
-                unknown=tuple(unknown(sim.heads, one)),
+                unknown=tuple(unknown(sim.heads, one.whole, one.pages is not None, one.files)),
                 model=sim.name,
                 notes=notes,
                 match=sim.match_pages(one.pages, whole.piece) if whole is not None and one.pages is not None else None,
@@ -372,49 +371,3 @@ def notes_of(whole: Whole) -> NoteAnswers:
     np.maximum.at(end, whole.of_note[kept], seconds(score, score.notes.onset + score.notes.duration)[kept])
     pitch = piece.ids[:, ATTRIBUTES.index("pitch")].astype(np.int64) - FIRST
     return NoteAnswers(piece.bar, piece.onset, duration, begin, end - begin, pitch, piece.velocity, piece.staff)
-
-
-def stated(whole: Whole) -> dict[str, str]:
-    """What a source says of its beginning: key signature, time signature, tempo; and whether others follow."""
-    found: dict[str, str] = {}
-    bars, tempos = whole.score.bars, [tempo for _, tempo in whole.score.tempos]
-    for bar in bars[:1]:
-        if bar.fifths is not None:
-            name = "sharp" if bar.fifths > 0 else "flat"
-            count = abs(bar.fifths)
-            words = f"{count} {name}{'s' * (count > 1)}" if count else "no sharps or flats"
-            found["key signature"] = words + changing({one.fifths for one in bars if one.fifths is not None})
-        if bar.numerator > 0 and bar.denominator > 0:  # else it states none
-            meters = {(one.numerator, one.denominator) for one in bars}
-            found["time signature"] = f"{bar.numerator}/{bar.denominator}" + changing(meters)
-    for tempo in tempos[:1]:
-        found["tempo"] = f"{tempo:.0f} quarter notes a minute" + changing({round(one) for one in tempos})
-    return found
-
-
-def changing(values: Collection[object]) -> str:
-    """What is said behind the first of some values where others follow."""
-    return " at first" if len(values) > 1 else ""
-
-
-def unknown(heads: Mapping[str, Head], given: Given) -> list[str]:
-    """What cannot be known from some inputs, in sentences."""
-    out = only_first(map(Path, given.files))
-    if (whole := given.whole) is None:
-        out.append("No notes were given, and scoresim does not transcribe: which notes are melody cannot be said.")
-        of_images = {name.split("-")[0] for name, head in heads.items() if head.config.inputs == "image"}
-        whole_piece = {name.split("-")[0] for name, head in heads.items() if head.config.level == "sequence"}
-        if lost := sorted(whole_piece - of_images):
-            out.append(f"These weights read {', '.join(lost)} from notes alone, not from a picture.")
-        return out
-    if not whole.score.notes.id:
-        out.append("MIDI holds no spelling, slurs, words or marks: the score shown is written down by a program.")
-        if guessed := estimated(whole.score):
-            out.append(f"The file does not say in which bars its notes stand, or they do not: {guessed} are estimated.")
-    if len(whole.piece) < SCANTY:
-        out.append("So few notes hardly say what music it is: the answers are guesses.")
-    if len(np.unique(whole.piece.velocity)) == 1:
-        out.append("All notes are equally loud in the file: nothing is known of how it is played.")
-    if given.pages is None:
-        out.append("No picture was given: what only a page shows, as fingering and marks of the editor, was not read.")
-    return out
