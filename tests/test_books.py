@@ -73,6 +73,17 @@ def test_an_address_is_read_as_its_tune(book: Path) -> None:
     assert found[-1].reason == "book.abc does not hold so many tunes"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
+def test_titles_in_any_letters(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "book.abc"
+    path.write_bytes("\n".join(f"X:{i}\nT:Là-bas {i}\nK:C\nCDEF|]\n" for i in (1, 2)).encode(encoding))
+    assert tunes_in(path) == 2
+    assert title_of(addresses(path)[1]) == "Là-bas 2"
+    [piece] = read_notes([addresses(path)[1]])
+    assert not isinstance(piece, Failure)
+    assert (piece.title, len(piece)) == ("Là-bas 2", 4)
+
+
 def test_commands_take_a_book_apart(
     weights: Path, book: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

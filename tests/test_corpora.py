@@ -158,7 +158,7 @@ def test_a_corpus_is_absent_where_its_folder_is_not(tmp_path: Path) -> None:
 
 def test_a_corpus_is_found_in_a_given_place(tmp_path: Path) -> None:
     (tmp_path / "corpus" / "ryansMammoth").mkdir(parents=True)
-    (tmp_path / "corpus" / "ryansMammoth" / "AReel.abc").write_bytes(b"X:1\nT:My Own -- Reel\xff\nK:G\nGABc|\n")
+    (tmp_path / "corpus" / "ryansMammoth" / "AReel.abc").write_bytes(b"X:1\nT:My Own -- Reel\xbf\nK:G\nGABc|\n")
     ryan = corpora.get("ryan_mammoth")
     for place in (tmp_path, tmp_path / "corpus", tmp_path / "corpus" / "ryansMammoth"):
         root = ryan.find(place)
@@ -342,7 +342,7 @@ def test_folder_lists_scores_in_order(tmp_path: Path) -> None:
 
 def test_folder_cuts_tune_books_and_lists_what_is_broken(tmp_path: Path) -> None:
     (tmp_path / "book.abc").write_bytes(
-        b"X:1\nT:The One\xff\nC:Ada\nK:C\nCD|\n\nX:2\nT:One, The\nK:C\nEF|\n\nX:3\nK:C\nG|\n"
+        b"X:1\nT:The One\xbf\nC:Ada\nK:C\nCD|\n\nX:2\nT:One, The\nK:C\nEF|\n\nX:3\nK:C\nG|\n"
     )
     (tmp_path / "empty.abc").write_bytes(b"")
     (tmp_path / "picture.mid").write_bytes(b"\x89PNG\r\n\x1a\n")

@@ -69,7 +69,7 @@ def read_text(path: Path, form: str) -> str:
     data = read_bytes(path)
     if form == "mxl":
         data = _unpacked(path, data)
-    text = _decoded(data)
+    text = decoded(data)
     if form in ("musicxml", "mxl", "mei"):
         _check_xml(path, data if text is None else text.encode())
     if text is None:
@@ -122,7 +122,7 @@ def _transpositions(part: str) -> dict[str, list[tuple[str, ...]]]:
     return moves
 
 
-def _decoded(data: bytes) -> str | None:
+def decoded(data: bytes) -> str | None:
     """Text in UTF-8, UTF-16 (by its mark) or Latin-1, without the name of another encoding; None for what is no text.
 
     The engraver is given UTF-8 and would believe the name.

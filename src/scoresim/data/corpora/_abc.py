@@ -19,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from scoresim.data.corpora._item import Item, slug
+from scoresim.score.read import decoded
 
 _FIELD = re.compile(r"^([A-Za-z]):")
 # Fields that may stand among the notes. "A:|" at the start of a line is a note before a repeat sign.
@@ -69,7 +70,7 @@ def abc_text(item: Item) -> str:
         IndexError: the file changed since the items were listed.
     """
     if item.part_of_file is None:
-        return item.path.read_text(encoding="utf-8", errors="replace")
+        return _text(item.path)
     return read_book(item.path)[item.part_of_file]
 
 
@@ -86,7 +87,14 @@ LARGEST_BOOK = 20_000_000  # bytes
 def _read_book(path: Path, changed: int, size: int) -> tuple[str, ...]:
     if size > LARGEST_BOOK:
         return ()  # its reader refuses it
-    return tuple(split_abc(path.read_text(encoding="utf-8", errors="replace")))
+    return tuple(split_abc(_text(path)))
+
+
+def _text(path: Path) -> str:
+    """The text of a file, in UTF-8, UTF-16 or Latin-1; what is no text as far as it can be read."""
+    data = path.read_bytes()
+    text = decoded(data)
+    return data.decode("utf-8", "replace") if text is None else text
 
 
 def tunes(
