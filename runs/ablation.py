@@ -205,7 +205,7 @@ def main() -> None:
     if unknown:
         parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}")
     asked.out.mkdir(parents=True, exist_ok=True)
-    about = {name: str(getattr(asked, name)) for name in SETTLED}
+    about = {name: str(getattr(asked, name)) for name in SETTLED} | {"packed": str(asked.packed is not None)}
     if (begun := asked.out / "options.json").is_file() and (before := read_json(begun)) != about:
         other = ", ".join(f"--{name.replace('_', '-')} {before.get(name)}" for name in SETTLED)
         parser.error(f"{asked.out} holds runs with {other}; choose another folder.")

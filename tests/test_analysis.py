@@ -258,9 +258,26 @@ def test_bars_that_are_read_otherwise_than_they_are_stated_are_said(sim: Sim, tm
     path = tmp_path / "a.abc"
     path.write_text("X:1\nM:4/4\nL:1/8\nK:C\nC8|[FA]4-[FA]4|G8|]\n")
     said = [sentence for sentence in sim.analyze(path).unknown if "engraver" in sentence]
-    assert said == ["The engraver reads 1 of 3 bars otherwise than the file states: notes may be wrong."]
+    assert said == [
+        "The engraver reads 1 of 3 bars otherwise than the file states, or they cannot be compared: notes may be wrong."
+    ]
     path.write_text("X:1\nM:4/4\nL:1/8\nK:C\nC8|[FA]4 [FA]4|G8|]\n")
     assert not any("engraver" in sentence for sentence in sim.analyze(path).unknown)
+    path.write_text("X:1\nM:4/4\nL:1/8\nK:HP\nC8|]\n")  # a key of the bagpipes, which the comparison does not know
+    assert any("or they cannot be compared" in sentence for sentence in sim.analyze(path).unknown)
+
+
+def test_what_cannot_be_compared_with_its_text_is_read_all_the_same(sim: Sim, tmp_path: Path) -> None:
+    path = tmp_path / "a.musicxml"
+    path.write_text(
+        "<score-partwise><part-list><score-part id='P1'><part-name/></score-part></part-list><part id='P1'><measure>"
+        "<attributes><divisions>1</divisions><clef><sign>G</sign><line>2</line></clef></attributes><note><pitch>"
+        "<step>C</step><alter> </alter><octave>4</octave></pitch><duration>4</duration><type>whole</type></note>"
+        "</measure></part></score-partwise>"
+    )
+    found = sim.analyze(path)
+    assert found.notes is not None and len(found.notes) == 1
+    assert any("1 of 1 bars" in sentence for sentence in found.unknown)
 
 
 def test_what_is_estimated_of_midi_is_said(sim: Sim, song: Path, tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Books of ABC tunes: every tune has an address, and stands wherever a file of notes does."""
 
 import json
+import os
+import tempfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +15,8 @@ import scoresim
 from scoresim.cli import run
 from scoresim.data import books
 from scoresim.data.books import addresses, each_tune, file_of, only_first, parted, sole, title_of, tunes_in
+from scoresim.data.corpora import split_abc
+from scoresim.data.corpora._abc import count_tunes, read_tune
 from scoresim.data.given import kind_of, read_notes
 from scoresim.errors import BadInput
 from scoresim.index import collect as collecting
@@ -71,6 +76,52 @@ def test_an_address_is_read_as_its_tune(book: Path) -> None:
     assert [piece.title for piece in pieces] == ["Tune 1", "Tune 2", "Tune 3", "Tune 1"]
     assert isinstance(found[-1], Failure)
     assert found[-1].reason == "book.abc does not hold so many tunes"
+    book.write_bytes(b"")
+    [empty] = read_notes([addresses(book.with_name("book.abc#2"))[0]])
+    assert isinstance(empty, Failure)
+    assert empty.reason.endswith("book.abc is empty.")
+
+
+def test_a_book_is_not_made_to_be_counted(tmp_path: Path) -> None:
+    """Every tune repeats the fields of its book: half a megabyte would become hundreds."""
+    path = tmp_path / "book.abc"
+    path.write_text(f"I:{'x' * 100_000}\n" + "X:1\nT:One\nK:C\nC|]\n" * 2_000, encoding="utf-8")
+    tracemalloc.start()
+    assert tunes_in(path) == 2_000
+    assert title_of(path.with_name("book.abc#7")) == "One"
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+
+
+@given(st.text("X:1K\r\n\0\ufeffa%", max_size=40))
+def test_as_many_tunes_are_counted_as_are_made(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "book.abc")
+        path.write_bytes(text.encode())
+        made = split_abc(path.read_bytes().decode())
+        assert count_tunes(path) == len(made)
+        assert [read_tune(path, number) for number in range(len(made))] == made
+
+
+def test_a_pipe_is_no_book_and_keeps_nobody_waiting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.abc")
+    assert tunes_in(tmp_path / "pipe.abc") == 1
+    assert run(["analyze", str(tmp_path / "pipe.abc")]) == 2
+    assert "pipe.abc is no file" in capsys.readouterr().err
+
+
+def test_of_a_book_that_is_too_large_the_first_tune_is_read(
+    weights: Path, book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(books, "MOST", 2)
+    first, other = scoresim.load(weights).analyze_each([book, addresses_of(book)[1]])
+    assert not isinstance(first, BadInput)
+    assert not isinstance(other, BadInput)
+    assert (first.title, other.title) == ("Tune 1", "Tune 2")
+
+
+def addresses_of(book: Path) -> list[Path]:
+    return [book.with_name(f"{book.name}#{number}") for number in (1, 2, 3)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
@@ -129,7 +180,7 @@ def test_an_index_holds_every_tune(
         done = collect(folder, store, sim)
         assert (done.new, done.same, done.gone, sorted(store.known())) == (2, 1, 1, [*named[:2], "one.abc"])
         with monkeypatch.context() as closed:
-            closed.setattr(books, "read_book", refused)
+            closed.setattr(books, "count_tunes", refused)
             closed.setattr(collecting, "fingerprint", refused)
             done = collect(folder, store, sim)
             assert (done.gone, done.refused, len(store.known())) == (0, ("book.abc", "one.abc"), 3)

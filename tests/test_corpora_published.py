@@ -128,6 +128,13 @@ def test_works_of_a_clone_go_by_their_lots(tmp_path: Path) -> None:
     assert [part for _, part in prepared] == ["train", "train"]
 
 
+def test_a_part_of_a_set_with_a_table_is_found(tmp_path: Path) -> None:
+    (tmp_path / "asap" / "Bach" / "Fugue" / "bwv_846").mkdir(parents=True)
+    assert corpora.get("asap").find(tmp_path) is None
+    (tmp_path / "asap" / "labels.csv").write_text("file,split,kind,composer,work,folder\n", encoding="utf-8")
+    assert corpora.get("asap").find(tmp_path) == tmp_path / "asap"
+
+
 def test_a_clone_of_another_composer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "kern").mkdir()
     (tmp_path / "kern" / "sonata01-1.krn").write_text("!!!COM: Mozart, Wolfgang Amadeus\n**kern\n*k[]\n4c\n*-\n")

@@ -236,6 +236,9 @@ def test_a_change_of_key_may_name_the_clef_again(header: str, change: str) -> No
         ('c <"G"d e', ["1/4", "3/4", "1/2"]),
         ("^c5 c ^d10-|d", ["2", "1/2", "1/2", "4", "1", "1/2"]),
         ("z5 d7 {g5}d2", ["7/2", "1", "0"]),
+        ("[1 c5 d [ce]5", ["2", "1/2", "1/2", "3", "3"]),  # an ending is no chord
+        ("c5 d |]", ["2", "1/2", "1/2"]),
+        ("|[1 c5 d", ["2", "1/2", "1/2"]),
         ("[ce]5", ["3", "3"]),  # a chord would lose its tie
     ],
 )
@@ -248,6 +251,14 @@ def test_what_the_engraver_reads_only_when_it_is_written_otherwise(body: str, ex
         assert score.notes.alter.tolist() == [1] * 6
 
 
+@pytest.mark.parametrize("body", ["c5 d z5 z", "c>^d5", "c> d5", "[1 [ce]2 d|]"])
+def test_what_is_written_in_parts_keeps_words_and_broken_rhythms(body: str) -> None:
+    words = "w:a b\n" if body.startswith("c5") else ""
+    text = check_abc(f"X:1\nM:none\nL:1/8\nK:C\n{body}\n{words}", Path("a.abc"))
+    line = text.splitlines()[4]
+    assert line == {"c5 d z5 z": "c5 d z4z1 z", "[1 [ce]2 d|]": "[1 [c2e2] d|]"}.get(body, body)
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
@@ -255,6 +266,7 @@ def test_what_the_engraver_reads_only_when_it_is_written_otherwise(body: str, ex
         ('["G"ce]/[!fermata!df]/ d', ["1/4"] * 4 + ["1/2"]),
         ("[c2e2]3/2 d", ["3/2", "3/2", "1/2"]),
         ("(3[ce]/d/e/ [1[^c_e]4 d", ["1/6"] * 4 + ["2", "2", "1/2"]),
+        ("[1 AB [ce]2 d", ["1/2", "1/2", "1", "1", "1/2"]),
     ],
 )
 def test_a_length_after_a_chord_is_that_of_its_notes(body: str, expected: list[str]) -> None:

@@ -82,6 +82,7 @@ def test_what_the_engraver_loses_of_chords() -> None:
     """verovio 6.4 sees neither a tie inside the brackets of a chord nor one after them."""
     assert doubted("[F4-A4-] [F4A4]|C8|") == {0}
     assert doubted("C8|[FA]4-[FA]4|") == {1}
+    assert doubted("C5 D3|z3 E5-|[1 E4-E4|") == set()  # what no dots write is written as two that are tied
     assert doubted("C8|[FA]4 [FA]4|") == set()  # a length after them neither, but it is written at the notes
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from scoresim.data.corpora._abc import field, read_book
+from scoresim.data.corpora._abc import count_tunes, field, read_tune
 from scoresim.errors import BadInput
 
 MOST = 20_000  # tunes of a book: the largest that are published have some thousands
@@ -33,15 +33,17 @@ def tunes_in(path: Path) -> int:
     Raises:
         BadInput: it holds too many.
     """
-    if path.suffix.lower() != ".abc":
-        return 1
+    if (count := _count(path)) > MOST:
+        raise BadInput(f"{path} holds {count} tunes; scoresim reads books of {MOST}: give it in parts.")
+    return count
+
+
+def _count(path: Path) -> int:
+    """As `tunes_in`, however many."""
     try:
-        count = len(read_book(path))
+        return max(count_tunes(path), 1) if path.suffix.lower() == ".abc" else 1
     except (OSError, ValueError):
         return 1
-    if count > MOST:
-        raise BadInput(f"{path} holds {count} tunes; scoresim reads books of {MOST}: give it in parts.")
-    return max(count, 1)
 
 
 def addresses(path: Path) -> list[Path]:
@@ -56,7 +58,7 @@ def addresses(path: Path) -> list[Path]:
 
 def only_first(paths: Iterable[Path]) -> list[str]:
     """What is said where a book was given without an address: a sentence for each."""
-    counts = [tunes_in(path) for path in paths]
+    counts = [_count(path) for path in paths]
     return [f"The file is a book of {count} tunes, of which this is the first." for count in counts if count > 1]
 
 
@@ -64,7 +66,7 @@ def title_of(path: Path) -> str:
     """The title of the tune at an address; empty where there is none, and for any other path."""
     file, tune = parted(path)
     try:
-        return "" if tune is None else field(read_book(file)[tune], "T")
+        return "" if tune is None else field(read_tune(file, tune), "T")
     except (OSError, ValueError, IndexError):
         return ""
 

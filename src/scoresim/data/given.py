@@ -6,7 +6,6 @@ import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -26,7 +25,7 @@ from scoresim.files import replacing
 from scoresim.score.midi_write import with_beats, with_hands, with_melody
 from scoresim.score.notate import notate_all
 from scoresim.score.notes import Score
-from scoresim.score.read import read_midi
+from scoresim.score.read import read_bytes, read_midi
 from scoresim.score.sandbox import BROKEN, KILLED, Failure, Workers, run_all
 from scoresim.score.tokens import FIRST
 
@@ -168,8 +167,9 @@ def _read(task: tuple[Path, bool, bool]) -> Whole:
     path, images, sheets = task
     file, tune = parted(path)
     with _sentences():
-        item = next(islice(items_of(file, PurePosixPath(file.name)), tune or 0, None), None)
+        item = next(items_of(file, PurePosixPath(file.name), tune or 0), None)
         if item is None:
+            read_bytes(file)  # says what is wrong with the file, if that is it
             raise ValueError(f"{file.name} does not hold so many tunes")
         whole = read_whole("folder", item, images, sheets)
     if not len(whole.piece):

@@ -13,7 +13,8 @@ another way is rewritten here; what cannot is refused:
   (``B/>A>c``) one is reckoned wrong: refused.
 - A length after a chord is not seen (``[ce]2``): it is written at its notes.
 - A broken rhythm after a space is not seen (``c > d``): it is left out. A note or rest that no dots write
-  (``c5``) is read longer or shorter: written as two that are tied.
+  (``c5``) is read longer or shorter: written as two that are tied, but for a note of a tune with words, of which the
+  second would take one.
 - A rest of several bars is drawn as one: written out. Voices are read one after the other, and so is what stands beside
   the rest of a bar (``&``): refused.
 - An empty key in the header kills the process: it is named ``none``. ``K:G bass`` is read as G flat: written
@@ -39,12 +40,12 @@ _ONE = re.compile(
     r"(?P<length>[0-9]*/*[0-9]*)[)\-<>]*"
 )
 _COMMENT = re.compile(r"(?m)^[ \t]*%(?!%).*(?:\n|\Z)|[ \t]*(?<![\\%])%(?!%).*$")  # "%%" begins a directive
-_CHORD = re.compile(r"\[([^\]|:]*)\](?P<length>[0-9]*/*[0-9]*)")
+_CHORD = re.compile(r"\[([^\[\]|:]*)\](?P<length>[0-9]*/*[0-9]*)")
 _CHORD_NOTE = re.compile(r"![^!\s]*!|(?P<note>[_=^]*[A-Ga-g][,']*)(?P<length>[0-9]*/*[0-9]*)")
-_SPACED = re.compile(r"[ \t]+(?=[<>])")
+_SPACED = re.compile(r"(?<![ \t])[ \t]+(?=[<>])")
 _ALONE = re.compile(
-    r"\{[^}]*\}|![^!\s]*!|\[[^\]]*\]|\x00[0-9]+\x01"
-    r"|(?<![<>])[_=^]*(?P<name>[A-Ga-g][,']*|[xz])(?P<length>[0-9]+/*[0-9]*)(?![0-9/<>])"
+    r"\{[^}]*\}|![^!\s]*!|\[[^\[\]|]*\]|\x00[0-9]+\x01"
+    r"|(?<![<>_=^])(?<![<>][ \t])[_=^]*(?P<name>[A-Ga-g][,']*|[xz])(?P<length>[0-9]+/*[0-9]*)(?![0-9/<>])"
 )
 _SIZES = [Fraction(n, 2**k) for k in range(7) for n in (8, 6)]  # quarter notes of a note without dots, with one
 _TWICE_DOTTED = [Fraction(7, 2**k) for k in range(1, 7)]
@@ -91,7 +92,8 @@ def check_abc(tune: str, path: Path) -> str:
     header = [_header_key(line, path) if line.startswith("K:") else line for line in header]
     if any(line.startswith("V:") for line in (*header, *body)) or "[V:" in tune:
         raise BadInput(f"{path} has several voices, which the engraver reads one after the other.")
-    body = [line if _FIELD.match(line) else _outside_quotes(line, unit, path) for line in body]
+    sung = any(line.startswith("w:") for line in body)
+    body = [line if _FIELD.match(line) else _outside_quotes(line, unit, path, sung) for line in body]
     keys = [line for line in body if line.startswith("K:")]
     text = "\n".join([*header, *_inline(body)]) + "\n"
     return _with_keys(text, path) if keys or _INNER_KEY.search("\n".join(body)) else text
@@ -118,7 +120,7 @@ def _parts(tune: str) -> tuple[list[str], list[str], Fraction | None]:
     return lines[:at], lines[at:], None if changes else unit
 
 
-def _outside_quotes(line: str, unit: Fraction | None, path: Path) -> str:
+def _outside_quotes(line: str, unit: Fraction | None, path: Path, sung: bool) -> str:
     """One line of notes: rests of several bars written out, tuplets kept apart. Chord symbols stay as they are."""
     texts: list[str] = []
 
@@ -155,13 +157,15 @@ def _outside_quotes(line: str, unit: Fraction | None, path: Path) -> str:
         at = end
     done = _CHORD.sub(_with_length, done + line[at:])
     if unit is not None:
-        done = _ALONE.sub(partial(_in_parts, unit), done)
+        done = _ALONE.sub(partial(_in_parts, unit, sung), done)
     return re.sub("\0([0-9]+)\1", lambda m: texts[int(m[1])], done)
 
 
-def _in_parts(unit: Fraction, event: re.Match[str]) -> str:
+def _in_parts(unit: Fraction, sung: bool, event: re.Match[str]) -> str:
     """A note or rest that no dots write, as several; what stands in brackets or is shorter than a quarter stays."""
     left = unit * factor(event["length"] or "")
+    if sung and event["name"] not in (None, "x", "z"):
+        return event.group()
     if not event["name"] or left < 1 or left > 8 or left in _SIZES or left in _TWICE_DOTTED:
         return event.group()
     text = event.group()[: -len(event["length"])]

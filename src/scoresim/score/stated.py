@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from scoresim.score.notes import Score
+from scoresim.score.notes import TIED_FROM, TIED_TO, Score
 
 Stated = dict[tuple[int, int, int], list[tuple[float, float, int]]]
 """Step, alteration and octave -> onset in the bar and duration in quarter notes, and the bits of `Notes.tie`."""
 
 EXACT = 1e-6  # quarter notes: what floats lose
+
+
+def join(bar: Stated) -> Stated:
+    """A bar whose notes that are tied to each other are one."""
+    joined: Stated = {}
+    for spelling, times in bar.items():
+        notes: list[tuple[float, float, int]] = []
+        for onset, lasts, tie in sorted(times):
+            begins, before, last = notes[-1] if notes else (onset, 0.0, 0)
+            if last & TIED_TO and tie & TIED_FROM and abs(begins + before - onset) <= EXACT:
+                notes[-1] = begins, before + lasts, last & ~TIED_TO | tie & ~TIED_FROM
+            else:
+                notes.append((onset, lasts, tie))
+        joined[spelling] = notes
+    return joined
 
 
 def read_bars(score: Score) -> defaultdict[int, Stated]:
@@ -41,7 +56,9 @@ def alike(stated: Stated, read: Stated, near: float) -> bool:
     return True
 
 
-def differing(stated: Sequence[Stated | None], score: Score, near: float = EXACT) -> frozenset[int]:
+def differing(
+    stated: Sequence[Stated | None], score: Score, near: float = EXACT, joined: bool = False
+) -> frozenset[int]:
     """Bars of a score that do not hold exactly the notes of the text's bars, taken in order.
 
     Bars without notes are passed over on both sides, since readers differ in what they make of them.
@@ -50,11 +67,15 @@ def differing(stated: Sequence[Stated | None], score: Score, near: float = EXACT
         stated: the notes of every bar of the text; None for a bar that cannot be told.
         score: what was read from the engraver.
         near: by how many quarter notes times may differ.
+        joined: whether notes that are tied inside a bar count as one.
 
     Returns:
         Indices into `score.bars`; all of them where the text has another number of bars with notes.
     """
-    read = read_bars(score)
+    read: Mapping[int, Stated] = read_bars(score)
+    if joined:
+        read = {number: join(bar) for number, bar in read.items()}
+        stated = [bar and join(bar) for bar in stated]
     sounding = sorted(read)
     told = [bar for bar in stated if bar is None or bar]
     if len(told) != len(sounding):

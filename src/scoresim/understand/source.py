@@ -56,9 +56,9 @@ def unknown(heads: Mapping[str, Head], whole: Whole | None, seen: bool, files: S
             out.append(f"These weights read {', '.join(lost)} from notes alone, not from a picture.")
         return out
     if whole.doubtful:
-        bars = len(whole.piece.bar_onset) - 1
+        bars = f"{whole.doubtful} of {len(whole.piece.bar_onset) - 1} bars"
         out.append(
-            f"The engraver reads {whole.doubtful} of {bars} bars otherwise than the file states: notes may be wrong."
+            f"The engraver reads {bars} otherwise than the file states, or they cannot be compared: notes may be wrong."
         )
     if not whole.score.notes.id:
         out.append("MIDI holds no spelling, slurs, words or marks: the score shown is written down by a program.")

@@ -22,6 +22,7 @@ from scoresim.data.corpora._item import Item, slug
 from scoresim.score.read import decoded
 
 _FIELD = re.compile(r"^([A-Za-z]):")
+_BEGIN = re.compile(r"(?:\A|[\r\n])X:")
 # Fields that may stand among the notes. "A:|" at the start of a line is a note before a repeat sign.
 _BODY_FIELD = re.compile(r"^[IKLMNPQRSTUVWmrsw+]:")
 _BOOK_FIELDS = "BCILMOQRSUm"
@@ -44,13 +45,22 @@ def split_abc(text: str) -> list[str]:
         the metre is free), the book's header fields where the tune has none of its own, notes that end with
         a bar line. Comments and ``%%`` directives are left out. A book without ``X:`` gives an empty list.
     """
-    lines = re.split(r"\r\n|\r|\n", text.lstrip("\ufeff").replace("\0", ""))
+    parts, book = _cut(text)
+    return [_complete(lines, book) for lines in parts]
+
+
+def _cut(text: str) -> tuple[list[list[str]], list[str]]:
+    """The lines of every tune of a book, and the fields before the first."""
+    lines = re.split(r"\r\n|\r|\n", _plain(text))
     starts = [at for at, line in enumerate(lines) if line.startswith("X:")]
     if not starts:
-        return []
+        return [], []
     book = [line for line in lines[: starts[0]] if _FIELD.match(line)]
-    bounds = [*starts, len(lines)]
-    return [_complete(lines[a:b], book) for a, b in pairwise(bounds)]
+    return [lines[a:b] for a, b in pairwise([*starts, len(lines)])], book
+
+
+def _plain(text: str) -> str:
+    return text.lstrip("\ufeff").replace("\0", "")
 
 
 def field(tune: str, letter: str) -> str:
@@ -81,6 +91,30 @@ def read_book(path: Path) -> tuple[str, ...]:
 
 
 LARGEST_BOOK = 20_000_000  # bytes
+
+
+def count_tunes(path: Path) -> int:
+    """How many tunes `read_book` gives, counted without making them: each repeats the fields of its book.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if not path.is_file() or path.stat().st_size > LARGEST_BOOK:
+        return 0  # a pipe would keep us waiting
+    return sum(1 for _ in _BEGIN.finditer(_plain(_text(path))))
+
+
+def read_tune(path: Path, number: int) -> str:
+    """One tune of a book, from 0, as in `read_book`, without making the others.
+
+    Raises:
+        OSError: the file cannot be read.
+        IndexError: it does not hold so many.
+    """
+    if not path.is_file() or path.stat().st_size > LARGEST_BOOK:
+        raise IndexError(number)
+    parts, book = _cut(_text(path))
+    return _complete(parts[number], book)
 
 
 @lru_cache(maxsize=4)

@@ -24,7 +24,10 @@ SOURCE = _labels.PUBLISHED.format(
     what="A clone of the repository", origin="https://github.com/fosfrancesco/asap-dataset"
 )
 STYLES = tuple(style for style in KEYBOARD if style != "piano")
-find = _labels.finder("asap", "Bach/Prelude/bwv_846", "Beethoven/Piano_Sonatas", also="asap-dataset")
+find = _labels.either(
+    _labels.finder("asap", "labels.csv", "Bach"),
+    _labels.finder("asap", "Bach/Prelude/bwv_846", "Beethoven/Piano_Sonatas", also="asap-dataset"),
+)
 
 NAMES = {
     "Bach": "Johann Sebastian Bach",

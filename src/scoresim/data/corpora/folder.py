@@ -28,8 +28,8 @@ def _items(root: Path) -> Iterator[Item]:
         yield from items_of(root / relative, relative)
 
 
-def items_of(path: Path, name: PurePosixPath) -> Iterator[Item]:
-    """The piece in a file, or the tunes of a tune book; `name` is what the file is called."""
+def items_of(path: Path, name: PurePosixPath, first: int = 0) -> Iterator[Item]:
+    """The piece in a file, or the tunes of a tune book from the `first` on; `name` is what the file is called."""
     stem = name.with_suffix("")
     whole = Item(
         id=safe_id(name),
@@ -40,7 +40,7 @@ def items_of(path: Path, name: PurePosixPath) -> Iterator[Item]:
         composer="unknown",
         title=stem.name.encode("utf-8", "replace").decode(),
     )
-    yield from _tunes(whole) if whole.format == "abc" else [whole]
+    yield from _tunes(whole, first) if whole.format == "abc" else [whole]
 
 
 def _files(root: Path) -> list[PurePosixPath]:
@@ -63,14 +63,15 @@ def _refuse(error: OSError) -> None:
     raise BadInput(f"{error.filename} cannot be listed: {error.strerror}.") from error
 
 
-def _tunes(whole: Item) -> Iterator[Item]:
+def _tunes(whole: Item, first: int) -> Iterator[Item]:
     try:
         book = read_book(whole.path)
     except (OSError, ValueError):
         book = ()  # the reader refuses the file, with the reason
-    if not book:
+    if not book and not first:
         yield whole
-    for index, tune in enumerate(book):
+    for index in range(first, len(book)):
+        tune = book[index]
         title = field(tune, "T")
         yield Item(
             id=f"{whole.id}/{index:04d}",
