@@ -82,8 +82,9 @@ MIDI is the checkpoint of the same network pre-trained on MIDI alone with as man
 Features and rules are made on a CPU.
 Heads of pieces (composer, emotion) by the recipe of then: 16 windows a step, 2.1 passes. Parameters are those of
 network and head; how long a training took is known of rows on a CPU alone.
-MidiBERT's network was asked later about emotion, tune types and difficulty (6a1a2d1): of music as it is read since, by
-the recipe of today, its tables trained as tables. In its other rows these were trained as matrices are, by Muon.
+MidiBERT's network was asked later about emotion, tune types, difficulty (6a1a2d1) and the voices of chorales (c56a8e0),
+its tables trained as tables, about emotion of music as it is read since and by the recipe of today. In its other rows
+they were trained as matrices are, by Muon.
 """
 
 
