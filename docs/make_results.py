@@ -80,11 +80,11 @@ trained on one H100, three seeds each (on a CPU `tune_type` and `difficulty`, an
 `melody_midibert`, that with three times as many steps), with 95 % intervals over works. Every row names its command;
 MIDI is the checkpoint of the same network pre-trained on MIDI alone with as many passages.
 Features and rules are made on a CPU.
-Heads of pieces (composer, emotion) by the recipe of then: 16 windows a step, 2.1 passes. Parameters are those of
-network and head; how long a training took is known of rows on a CPU alone.
-MidiBERT's network was asked later about emotion, tune types, difficulty (6a1a2d1) and the voices of chorales (c56a8e0),
-its tables trained as tables, about emotion of music as it is read since and by the recipe of today. In its other rows
-they were trained as matrices are, by Muon.
+Heads that say who composed by the recipe of then: 16 windows a step, 2.1 passes. Parameters are those of network and
+head; how long a training took is known of rows on a CPU alone. Emotion was asked again on a CPU, of music as it is read
+today and by the recipe of today (c56a8e0, MidiBERT's network 6a1a2d1), but for MIDI alone and features of music21.
+MidiBERT's network has its tables trained as tables where it was asked about emotion, tune types, difficulty (6a1a2d1)
+and the voices of chorales (c56a8e0); in its other rows they were trained as matrices are, by Muon.
 """
 
 
