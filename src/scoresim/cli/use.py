@@ -12,7 +12,6 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from scoresim.cli.output import Json, results_only, show_json, show_table
-from scoresim.data.books import each_tune, file_of, sole, title_of
 from scoresim.errors import BadInput
 from scoresim.files import apart
 
@@ -74,6 +73,8 @@ def analyze(
     json: Json = False,
 ) -> None:
     """Say what some music is, as far as the heads of the weights know, and which of its notes are melody."""
+    from scoresim.data.books import each_tune, file_of, sole
+
     if not files:
         raise BadInput("there is nothing to analyze; give at least one file.")
     if image is not None and len(files) > 1:
@@ -190,6 +191,8 @@ def melody(
     json: Json = False,
 ) -> None:
     """Write the notes of a file as MIDI with its melody on a track of its own."""
+    from scoresim.data.books import sole
+
     with results_only():
         found = load(model).melody(sole(file), out, only, least)
     notes = found.notes
@@ -209,6 +212,8 @@ def hands(
     json: Json = False,
 ) -> None:
     """Write the notes of a file for a keyboard as MIDI with each hand on a track of its own."""
+    from scoresim.data.books import sole
+
     with results_only():
         notes = load(model).hands(sole(file), out).notes
     right = 0 if notes is None or notes.right is None else int(notes.right.sum())
@@ -254,6 +259,7 @@ def embed(
 ) -> None:
     """Turn files into vectors for search: one for every stretch of bars, or for every system of a picture."""
     from scoresim import understand
+    from scoresim.data.books import each_tune, file_of
 
     if not files:
         raise BadInput("there is nothing to embed; give at least one file.")
@@ -276,6 +282,8 @@ def embed(
 
 def match(image: Picture, notes: Notes, /, *, model: Model = "small", json: Json = False) -> None:
     """Say whether a picture of a score and a file of notes show the same music, system by system."""
+    from scoresim.data.books import sole
+
     with results_only():
         found = load(model).match(image, sole(notes))
     if json:
@@ -305,6 +313,8 @@ def locate(
     json: Json = False,
 ) -> None:
     """Say where on a picture of a score a bar of a file of notes stands."""
+    from scoresim.data.books import sole
+
     with results_only():
         found = load(model).locate(image, sole(notes), bar - 1)
     if json:
@@ -361,6 +371,7 @@ def search(
     json: Json = False,
 ) -> None:
     """Find what in an index is, or shows, the music of a file."""
+    from scoresim.data.books import file_of, sole, title_of
     from scoresim.index import open_store
     from scoresim.index.collect import search as look_up
 

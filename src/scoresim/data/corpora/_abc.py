@@ -19,7 +19,6 @@ from itertools import pairwise
 from pathlib import Path
 
 from scoresim.data.corpora._item import Item, slug
-from scoresim.score.read import decoded
 
 _FIELD = re.compile(r"^([A-Za-z]):")
 _BEGIN = re.compile(r"(?:\A|[\r\n])X:")
@@ -126,6 +125,8 @@ def _read_book(path: Path, changed: int, size: int) -> tuple[str, ...]:
 
 def _text(path: Path) -> str:
     """The text of a file, in UTF-8, UTF-16 or Latin-1; what is no text as far as it can be read."""
+    from scoresim.score.read import decoded  # brings lxml, which the names of sources do not need
+
     data = path.read_bytes()
     text = decoded(data)
     return data.decode("utf-8", "replace") if text is None else text
