@@ -102,9 +102,7 @@ def work_of(label: str) -> str:
 
 def items(root: Path, kind: str) -> Iterator[Item]:
     """Items of one kind of file: ``score`` or ``performance``."""
-    tabled = (root / "labels.csv").is_file()
-    columns = ("split", "kind", "composer", "work", "folder")
-    for path, row in _labels.listed(root, *columns) if tabled else _published(root):
+    for path, row in _labels.listed(root, "split", "kind", "composer", "work", "folder", published=_published):
         if row["kind"] != kind:
             continue
         yield Item(

@@ -6,6 +6,7 @@ from the files, works from their names, and there is no split.
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from scoresim.data.corpora import _labels
@@ -46,9 +47,8 @@ def items(
         BadInput: the folder is that of another set.
     """
     grades = _grades(root)
-    tabled = (root / "labels.csv").is_file()
-    columns = ("split", "composer", "work", "key", "time_signature")
-    for path, row in _labels.listed(root, *columns) if tabled else _published(root, composer, label):
+    columns, published = ("split", "composer", "work", "key", "time_signature"), partial(_published, composer, label)
+    for path, row in _labels.listed(root, *columns, published=published):
         if row["composer"] not in composer:
             raise BadInput(f"{root} holds works of {row['composer']}, not of {composer}; give the other folder.")
         yield Item(
@@ -65,7 +65,7 @@ def items(
         )
 
 
-def _published(root: Path, composer: str, label: Callable[[str], str]) -> Iterator[tuple[Path, dict[str, str]]]:
+def _published(composer: str, label: Callable[[str], str], root: Path) -> Iterator[tuple[Path, dict[str, str]]]:
     """Files of a set without a table, with what they state."""
     for path in sorted((root / "kern").glob("*.krn")):
         try:

@@ -1,12 +1,13 @@
 """Sets that come as a folder with a table of labels: find them, read the table, make items of its rows."""
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from scoresim.errors import BadInput
 
 Row = Mapping[str, str]
+Published = Callable[[Path], Iterable[tuple[Path, dict[str, str]]]]
 
 SHARED = "The folder {name} of the shared data (labels.csv beside the files); the files are from {origin}."
 """Text for `Corpus.source`."""
@@ -77,8 +78,20 @@ def inside(root: Path, name: str) -> Path | None:
     return None if relative.is_absolute() or ".." in relative.parts or not path.is_file() else path
 
 
-def listed(root: Path, *columns: str) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Files of ``labels.csv`` with their rows; a file that is not there is left out, so part of a set works too."""
+def listed(root: Path, *columns: str, published: Published | None = None) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Files of ``labels.csv`` with their rows; a file that is not there is left out, so part of a set works too.
+
+    Args:
+        root: the folder of the set.
+        columns: those that must be there.
+        published: gives files and rows of a set that is read as its authors publish it, where there is no table.
+
+    Raises:
+        BadInput: as `rows`, or of `published`.
+    """
+    if published is not None and not (root / "labels.csv").is_file():
+        yield from published(root)
+        return
     for row in rows(root / "labels.csv", "file", *columns):
         path = inside(root, row["file"])
         if path is not None:

@@ -25,11 +25,8 @@ _VALENCE = {"1": "high", "2": "low", "3": "low", "4": "high"}
 _AROUSAL = {"1": "high", "2": "high", "3": "low", "4": "low"}
 
 
-def _listed(root: Path) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Clips with their labels, from the table or from the set as it is published."""
-    if (root / "labels.csv").is_file():
-        yield from _labels.listed(root, "split", "quadrant", "song")
-        return
+def _published(root: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Clips of the set as it is published, with their labels."""
     annotators = {row["ID"]: row["annotator"] for row in _labels.rows(root / "label.csv", "ID", "annotator")}
     parts = {
         row["clip_name"].removesuffix(".mid"): part
@@ -56,7 +53,7 @@ def _listed(root: Path) -> Iterator[tuple[Path, dict[str, str]]]:
 
 
 def _items(root: Path) -> Iterator[Item]:
-    for path, row in _listed(root):
+    for path, row in _labels.listed(root, "split", "quadrant", "song", published=_published):
         yield Item(
             id=safe_id(row["file"]),
             path=path,

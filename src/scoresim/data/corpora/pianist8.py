@@ -26,11 +26,8 @@ _CONTEMPORARY = "contemporary piano"
 _STYLES = {"Bethel": "pop piano", "Hillsong": "pop piano", "Hancock": "jazz piano"}
 
 
-def _listed(root: Path) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Pieces with their labels, from the table or from the set as it is published."""
-    if (root / "labels.csv").is_file():
-        yield from _labels.listed(root, "split", "composer")
-        return
+def _published(root: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Pieces of the set as it is published, with their labels."""
     for path in sorted(path for artist in _NAMES for path in (root / "midi" / artist).glob("*.mid")):
         artist = path.parent.name
         part = _midibert.PIANIST8.get(f"{artist}/{path.stem}", "train")
@@ -38,7 +35,7 @@ def _listed(root: Path) -> Iterator[tuple[Path, dict[str, str]]]:
 
 
 def _items(root: Path) -> Iterator[Item]:
-    for path, row in _listed(root):
+    for path, row in _labels.listed(root, "split", "composer", published=_published):
         artist = row["composer"]
         title = path.stem.removeprefix(artist).strip("_ ").replace("_", " ")
         yield Item(

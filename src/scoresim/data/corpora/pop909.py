@@ -30,11 +30,8 @@ _TONICS = {"Db": "C#", "D#": "Eb", "Gb": "F#", "G#": "Ab", "A#": "Bb", "Cb": "B"
 _MODES = {"maj": "major", "min": "minor"}
 
 
-def _listed(root: Path) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Songs with their labels, from the table or from the set as it is published."""
-    if (root / "labels.csv").is_file():
-        yield from _labels.listed(root, "split", "key", "title", "artist")
-        return
+def _published(root: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Songs of the set as it is published, with their labels."""
     for path in sorted((root / "POP909").glob("[0-9][0-9][0-9]/[0-9][0-9][0-9].mid")):
         number = path.stem
         part = _midibert.POP909.get(number, "train")
@@ -70,7 +67,7 @@ def _keys(path: Path) -> dict[str, str]:
 
 
 def _items(root: Path) -> Iterator[Item]:
-    for path, row in _listed(root):
+    for path, row in _labels.listed(root, "split", "key", "title", "artist", published=_published):
         yield Item(
             id=safe_id(row["file"]),
             path=path,
