@@ -101,17 +101,18 @@ def _engravable(text: str, form: str, path: Path) -> str:
     if form in ("musicxml", "mxl"):
         if "<multiple-rest" in text:
             text = MULTIPLE_REST.sub("", text)
-        text = "</note>".join(map(_unbeamed, text.split("</note>"))) if "<chord" in text else text
+        first, *others = text.split("<chord")
+        text = "<chord".join([first, *map(_unbeamed, others)])
         for part in text.split("<part ")[1:] if text.count("<transpose") > 1 else ():
             if any(len(set(moves)) > 1 for moves in _transpositions(part).values()):
                 raise BadInput(f"{path} changes the transposition of a part on the way, which the engraver misses.")
     return text
 
 
-def _unbeamed(note: str) -> str:
-    """A note, up to its end, without beams if it stands in the chord of another."""
-    before, mark, after = note.partition("<chord")
-    return before + mark + BEAM.sub("", after)
+def _unbeamed(text: str) -> str:
+    """What follows the mark of a note that stands in the chord of another, without beams up to the note's end."""
+    end = text.find("</note>")
+    return BEAM.sub("", text[:end]) + text[end:] if "<beam" in text[: max(end, 0)] else text
 
 
 def _transpositions(part: str) -> dict[str, list[tuple[str, ...]]]:
